@@ -1,0 +1,1 @@
+//! Family hl7v2.

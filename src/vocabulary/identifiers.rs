@@ -1,0 +1,330 @@
+//! Identifiers: built by `parse`, never confused with each other.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+use sha2::{Digest as _, Sha256};
+
+/// Why a text is not the identifier that it should be.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum IdentifierError {
+    /// Names are letters, digits, `-`, `_` and `.`, because they end up in topics and file names.
+    #[error("expected 1 to {max} characters of a-z, A-Z, 0-9, '-', '_' or '.', got {got:?}")]
+    BadName { max: usize, got: String },
+    /// A place is `ward/bed` or finer.
+    #[error("expected a place such as \"icu/bed-3\", got {0:?}")]
+    BadPlace(String),
+    /// A record id is `<stream's first 8 hex digits>-<sequence in base 36>`.
+    #[error("expected a record id such as \"1f2e3d4c-2s\", got {0:?}")]
+    BadRecordId(String),
+    /// A stream is 32 hexadecimal digits.
+    #[error("expected 32 hexadecimal digits, got {0:?}")]
+    BadStream(String),
+}
+
+/// The longest device name: it must fit in an MQTT topic and a file name.
+pub const NAME_CHARACTERS_MAX: usize = 48;
+
+/// The name that the site's configuration gives a device.
+///
+/// ```
+/// use wardgate::vocabulary::DeviceName;
+/// assert!(DeviceName::parse("bed-3-oximeter").is_ok());
+/// assert!(DeviceName::parse("bed 3/oximeter").is_err());
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
+#[serde(transparent)]
+pub struct DeviceName(String);
+
+impl DeviceName {
+    /// Letters, digits, `-`, `_` and `.`, at most [`NAME_CHARACTERS_MAX`].
+    pub fn parse(text: &str) -> Result<Self, IdentifierError> {
+        let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
+        if text.is_empty() || text.len() > NAME_CHARACTERS_MAX || !text.chars().all(plain) {
+            return Err(IdentifierError::BadName {
+                max: NAME_CHARACTERS_MAX,
+                got: text.to_owned(),
+            });
+        }
+        Ok(Self(text.to_owned()))
+    }
+
+    /// The name as written.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for DeviceName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// Where a device stands: ward, room, bed, written with `/`. A place is never a patient.
+///
+/// ```
+/// use wardgate::vocabulary::Place;
+/// assert_eq!(Place::parse("icu/bed-3").unwrap().as_str(), "icu/bed-3");
+/// assert!(Place::parse("icu//bed").is_err());
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
+#[serde(transparent)]
+pub struct Place(String);
+
+impl Place {
+    /// One to five parts, each a name as in [`DeviceName`].
+    pub fn parse(text: &str) -> Result<Self, IdentifierError> {
+        let parts: Vec<&str> = text.split('/').collect();
+        if parts.len() > 5 || parts.iter().any(|part| DeviceName::parse(part).is_err()) {
+            return Err(IdentifierError::BadPlace(text.to_owned()));
+        }
+        Ok(Self(text.to_owned()))
+    }
+
+    /// The place as written.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// A record's number in its stream: gap-free, from 1, below 2^53 so that JSON can carry it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Sequence(u64);
+
+impl Sequence {
+    /// One above the largest sequence: 2^53.
+    pub const LIMIT: u64 = 1 << 53;
+
+    /// The first number of every stream.
+    pub const FIRST: Sequence = Sequence(1);
+
+    /// `None` for 0 and for 2^53 and above.
+    pub const fn new(number: u64) -> Option<Self> {
+        if number == 0 || number >= Self::LIMIT { None } else { Some(Self(number)) }
+    }
+
+    /// The number.
+    pub const fn number(self) -> u64 {
+        self.0
+    }
+
+    /// The sequence `count` later.
+    ///
+    /// # Panics
+    /// Past 2^53: at a million records a second that is 285 years away.
+    #[must_use]
+    pub fn plus(self, count: u64) -> Self {
+        Self::new(self.0 + count).expect("a stream ends long before 2^53 records")
+    }
+}
+
+impl fmt::Display for Sequence {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.0)
+    }
+}
+
+/// The random 128-bit id made with each journal. Sequences mean something only within a stream.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct StreamId([u8; 16]);
+
+impl StreamId {
+    /// From 16 random bytes.
+    pub const fn from_bytes(bytes: [u8; 16]) -> Self {
+        Self(bytes)
+    }
+
+    /// The 16 bytes.
+    pub const fn as_bytes(&self) -> &[u8; 16] {
+        &self.0
+    }
+
+    /// From 32 hexadecimal digits.
+    pub fn parse(text: &str) -> Result<Self, IdentifierError> {
+        let bad = || IdentifierError::BadStream(text.to_owned());
+        if text.len() != 32 || !text.is_ascii() {
+            return Err(bad());
+        }
+        let number = u128::from_str_radix(text, 16).map_err(|_| bad())?;
+        Ok(Self(number.to_be_bytes()))
+    }
+}
+
+impl fmt::Display for StreamId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+    }
+}
+
+impl fmt::Debug for StreamId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "StreamId({self})")
+    }
+}
+
+impl Serialize for StreamId {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for StreamId {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        Self::parse(&text).map_err(serde::de::Error::custom)
+    }
+}
+
+/// Which record of which stream: at most 20 characters, because it becomes MSH-10.
+///
+/// ```
+/// use wardgate::vocabulary::{RecordId, Sequence, StreamId};
+/// let stream = StreamId::from_bytes([0x1f; 16]);
+/// let id = RecordId::of(stream, Sequence::new(100).unwrap());
+/// assert_eq!(id.as_str(), "1f1f1f1f-2s");
+/// assert_eq!(RecordId::parse("1f1f1f1f-2s").unwrap().sequence().number(), 100);
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
+#[serde(transparent)]
+pub struct RecordId(String);
+
+impl RecordId {
+    /// Eight hex digits of the stream, `-`, and the sequence in base 36: 2^53 - 1 takes 11 digits.
+    pub fn of(stream: StreamId, sequence: Sequence) -> Self {
+        let head: String = stream.to_string().chars().take(8).collect();
+        Self(format!("{head}-{}", base36(sequence.number())))
+    }
+
+    /// Checks the form only; whether the stream is ours is for the journal to say.
+    pub fn parse(text: &str) -> Result<Self, IdentifierError> {
+        let bad = || IdentifierError::BadRecordId(text.to_owned());
+        let (head, tail) = text.split_once('-').ok_or_else(bad)?;
+        let hex = |c: char| c.is_ascii_digit() || ('a'..='f').contains(&c);
+        let sequence = u64::from_str_radix(tail, 36).ok().and_then(Sequence::new);
+        match sequence {
+            Some(found)
+                if head.len() == 8 && head.chars().all(hex) && base36(found.number()) == tail =>
+            {
+                Ok(Self(text.to_owned()))
+            }
+            Some(_) | None => Err(bad()),
+        }
+    }
+
+    /// The id as written.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// The sequence inside.
+    pub fn sequence(&self) -> Sequence {
+        let tail = self.0.get(9..).unwrap_or_default();
+        let number = u64::from_str_radix(tail, 36).ok().and_then(Sequence::new);
+        number.expect("checked by parse and of")
+    }
+
+    /// Whether this id can belong to `stream`.
+    pub fn is_of(&self, stream: StreamId) -> bool {
+        Self::of(stream, self.sequence()) == *self
+    }
+}
+
+impl fmt::Display for RecordId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// Which measurement: the record that first stated it plus the metric's index in it.
+/// It stays the same through preliminary, final, corrected and retracted.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
+#[serde(transparent)]
+pub struct ObservationId(String);
+
+impl ObservationId {
+    /// `index` counts the metrics of the record from 0.
+    pub fn of(record: &RecordId, index: usize) -> Self {
+        Self(format!("{record}.{index}"))
+    }
+
+    /// The id as written.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// A SHA-256 digest: of a device file, of raw bytes.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Digest([u8; 32]);
+
+impl Digest {
+    /// The digest of these bytes.
+    pub fn of(bytes: &[u8]) -> Self {
+        Self(Sha256::digest(bytes).into())
+    }
+
+    /// The 32 bytes.
+    pub const fn as_bytes(&self) -> &[u8; 32] {
+        &self.0
+    }
+}
+
+impl fmt::Display for Digest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+    }
+}
+
+impl fmt::Debug for Digest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Digest({self})")
+    }
+}
+
+impl Serialize for Digest {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+fn base36(mut number: u64) -> String {
+    const DIGITS: &[u8; 36] = b"0123456789abcdefghijklmnopqrstuvwxyz";
+    let mut digits = Vec::new();
+    while number > 0 {
+        digits.push(char::from(DIGITS[(number % 36) as usize]));
+        number /= 36;
+    }
+    digits.iter().rev().collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_largest_record_id_fits_msh_10() {
+        let stream = StreamId::from_bytes([0xff; 16]);
+        let id = RecordId::of(stream, Sequence::new(Sequence::LIMIT - 1).unwrap());
+        assert!(id.as_str().len() <= 20, "{id}");
+        assert_eq!(RecordId::parse(id.as_str()).unwrap(), id);
+        assert!(id.is_of(stream));
+    }
+
+    #[test]
+    fn odd_record_ids_are_refused() {
+        for odd in [
+            "",
+            "1f1f1f1f",
+            "1f1f1f1f-",
+            "1f1f1f1f-0",
+            "1f1f1f1f-02",
+            "1F1F1F1F-2",
+            "x-2",
+            "1f1f1f1f-2S",
+        ] {
+            assert!(RecordId::parse(odd).is_err(), "{odd}");
+        }
+    }
+}

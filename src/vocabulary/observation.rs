@@ -1,0 +1,109 @@
+//! An observation: the readings of one message that share patient, specimen and time, with our codes
+//! beside the device's own words, and with every doubt that the checks had.
+
+use serde::Serialize;
+
+use super::reading::{Coding, EventKind, Flag, Mode, Nature, ResultStatus, Subject};
+use super::{DeviceTime, ParameterKind, Value};
+
+/// Why a value is doubted. Doubts mark; they never edit and never drop.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Doubt {
+    /// Outside what is possible at all for the parameter.
+    Implausible,
+    /// The device's own time is long past while the stream is live.
+    Stale,
+    /// The device's own time lies in the future or cannot be read.
+    ClockWrong,
+    /// No unit, or one that is not accepted for the parameter.
+    UnitUnexpected,
+    /// The unit changed within the stream.
+    UnitChanged,
+    /// Code and reference id of the device contradict each other.
+    CodeAndNameDisagree,
+    /// The device marks the value as questionable.
+    Questionable,
+    /// A comparator, words or a code where a plain number is usual.
+    NotANumber,
+    /// The protocol gives no time for an episodic value.
+    TimeNotProven,
+    /// The device's text was decoded with a guessed character set.
+    CharsetGuessed,
+}
+
+impl Doubt {
+    /// The doubt as it stands in records.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Implausible => "implausible",
+            Self::Stale => "stale",
+            Self::ClockWrong => "clock-wrong",
+            Self::UnitUnexpected => "unit-unexpected",
+            Self::UnitChanged => "unit-changed",
+            Self::CodeAndNameDisagree => "code-and-name-disagree",
+            Self::Questionable => "questionable",
+            Self::NotANumber => "not-a-number",
+            Self::TimeNotProven => "time-not-proven",
+            Self::CharsetGuessed => "charset-guessed",
+        }
+    }
+}
+
+/// One value with the codes of the vocabulary and the words of the device.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Metric {
+    /// The parameter's name in the vocabulary; `None` means unmapped: kept, counted and shown.
+    pub parameter: Option<String>,
+    /// How the parameter lives in time, if it is known.
+    pub kind: Option<ParameterKind>,
+    /// MDC code and reference id; from the vocabulary.
+    pub mdc_code: Option<u32>,
+    pub mdc: String,
+    /// LOINC and the Finnish code; from the vocabulary, empty where it has none.
+    pub loinc: String,
+    pub finnish: String,
+    /// The device's own codings, empty where the profile names the parameter.
+    pub codings: Vec<Coding>,
+    pub sub_id: String,
+    pub value: Value,
+    /// The unit as the device sent it, or as the profile states it.
+    pub unit_as_sent: Vec<Coding>,
+    /// The same unit in MDC and UCUM, where it is known.
+    pub unit_mdc: Option<String>,
+    pub ucum: Option<String>,
+    pub flags: Vec<Flag>,
+    pub doubts: Vec<Doubt>,
+    pub status: ResultStatus,
+    pub nature: Nature,
+    pub method: Vec<Coding>,
+    pub body_site: Option<Coding>,
+    pub equipment: Vec<String>,
+    pub limits: String,
+    /// Where the value stands in the message's raw bytes.
+    pub at: std::ops::Range<usize>,
+}
+
+/// One observation, ready for the committer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Observation {
+    pub subject: Subject,
+    pub mode: Mode,
+    pub event: Option<EventKind>,
+    /// The time that the device gave for all its metrics.
+    pub device_time: Option<DeviceTime>,
+    pub metrics: Vec<Metric>,
+    pub remarks: Vec<String>,
+}
+
+impl Observation {
+    /// How many metrics the vocabulary does not know. Facts about the device and parts of events are
+    /// not counted: nobody charts them.
+    pub fn unmapped(&self) -> usize {
+        let counts = |metric: &&Metric| {
+            metric.parameter.is_none()
+                && matches!(metric.nature, Nature::Measurement | Nature::Setting)
+        };
+        self.metrics.iter().filter(counts).count()
+    }
+}
