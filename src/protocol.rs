@@ -15,6 +15,7 @@ use std::fmt;
 use crate::vocabulary::{Group, Moment, Refused};
 
 pub mod astm;
+pub mod checksum;
 pub mod frame;
 pub mod hl7v2;
 pub mod line;

@@ -1,1 +1,222 @@
-//! Family frame.
+//! Family `frame`: binary frames with a start mark, a length and a checksum, interpreted from the
+//! device file.
+//!
+//! ```text
+//! | start | .. length .. | payload: type, fields | checksum |
+//! ```
+//!
+//! One frame is one message. It sends nothing. A frame with a wrong checksum gives no value; the
+//! search goes on at its second byte, so a good frame that a damaged length swallowed still comes out.
+//! What belongs to no frame is kept raw as one refusal per stretch.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use super::{Completeness, Driver, Event, LinkChange, Message, MessageId, Peer, Session, Settled};
+use crate::vocabulary::{Group, Moment, Refused, Why};
+
+mod decode;
+mod profile;
+
+pub use profile::{
+    ByteOrder, Counts, FirmwareBytes, FrameChecksum, FrameField, FrameFlag, FrameLength,
+    FrameMessage, FrameProfile, Hex, IgnoredBytes, LengthSize, RawForm,
+};
+
+/// A stretch without a frame is handed over when it has grown to this, so that noise that never
+/// stops is seen and does not fill the memory.
+const STRETCH_BYTES_MAX: usize = 4096;
+
+/// Reads frames by a [`FrameProfile`].
+pub struct FrameDriver {
+    profile: Arc<FrameProfile>,
+    session: Session,
+    next_number: u64,
+    /// Bytes that may still become a frame; it starts with the start mark or the head of one.
+    pending: Vec<u8>,
+    /// Bytes before `pending` that belong to no frame, and why the first of them does not.
+    stretch: Vec<u8>,
+    stretch_why: Option<(Why, String)>,
+    /// When the oldest byte of `pending` or `stretch` came.
+    begun: Option<Moment>,
+    events: VecDeque<Event>,
+}
+
+impl FrameDriver {
+    /// A driver for one link.
+    pub fn new(profile: Arc<FrameProfile>) -> Self {
+        Self {
+            profile,
+            session: Session(0),
+            next_number: 0,
+            pending: Vec::new(),
+            stretch: Vec::new(),
+            stretch_why: None,
+            begun: None,
+            events: VecDeque::new(),
+        }
+    }
+
+    fn take_byte(&mut self, byte: u8, now: Moment) {
+        self.begun.get_or_insert(now);
+        self.pending.push(byte);
+        while self.step(now) {}
+        if self.pending.is_empty() && self.stretch.is_empty() {
+            self.begun = None;
+        }
+    }
+
+    /// One look at `pending`; `true` if another look may find more.
+    fn step(&mut self, now: Moment) -> bool {
+        match decode::look(&self.profile, &self.pending) {
+            decode::Look::NeedMore => false,
+            decode::Look::NotAFrame { why, detail } => {
+                self.give_to_stretch(1, why, detail, now);
+                !self.pending.is_empty()
+            }
+            decode::Look::Frame { bytes } => {
+                self.flush_stretch(now);
+                let rest = self.pending.split_off(bytes);
+                let raw = std::mem::replace(&mut self.pending, rest);
+                self.begun = if self.pending.is_empty() { None } else { Some(now) };
+                let decoded = decode::frame(&self.profile, &raw);
+                self.emit(raw, decoded, Completeness::Complete, now);
+                !self.pending.is_empty()
+            }
+        }
+    }
+
+    fn give_to_stretch(&mut self, count: usize, why: Why, detail: String, now: Moment) {
+        // A damaged frame tells more than the noise around it.
+        let telling = matches!(why, Why::Checksum | Why::TooLong | Why::TooShort);
+        if self.stretch_why.is_none()
+            || (telling && matches!(self.stretch_why, Some((Why::Resync, _))))
+        {
+            self.stretch_why = Some((why, detail));
+        }
+        self.stretch.extend(self.pending.drain(..count));
+        if self.stretch.len() >= STRETCH_BYTES_MAX {
+            self.flush_stretch(now);
+        }
+    }
+
+    fn flush_stretch(&mut self, now: Moment) {
+        let raw = std::mem::take(&mut self.stretch);
+        if let Some((why, detail)) = self.stretch_why.take()
+            && !raw.is_empty()
+        {
+            let refused = Refused::new(why, 0..raw.len(), detail);
+            self.emit_refused(raw, refused, Completeness::Complete, now);
+        }
+    }
+
+    /// Nothing more will come for what is pending: hand it over as refused.
+    fn give_up(&mut self, why: Why, detail: &str, now: Moment) {
+        let mut raw = std::mem::take(&mut self.stretch);
+        let pending = std::mem::take(&mut self.pending);
+        let earlier = self.stretch_why.take();
+        self.begun = None;
+        let unfinished = !pending.is_empty();
+        raw.extend(pending);
+        if raw.is_empty() {
+            return;
+        }
+        let (why, detail) = match earlier {
+            Some(earlier) if !unfinished => earlier,
+            Some(_) | None => (why, detail.to_owned()),
+        };
+        let completeness =
+            if unfinished { Completeness::Incomplete } else { Completeness::Complete };
+        let refused = Refused::new(why, 0..raw.len(), detail);
+        self.emit_refused(raw, refused, completeness, now);
+    }
+
+    fn emit_refused(
+        &mut self,
+        raw: Vec<u8>,
+        refused: Refused,
+        completeness: Completeness,
+        now: Moment,
+    ) {
+        let decoded = decode::Decoded { refusals: vec![refused], ..decode::Decoded::default() };
+        self.emit(raw, decoded, completeness, now);
+    }
+
+    fn emit(
+        &mut self,
+        raw: Vec<u8>,
+        decoded: decode::Decoded,
+        completeness: Completeness,
+        now: Moment,
+    ) {
+        let id = MessageId { session: self.session, number: self.next_number };
+        self.next_number += 1;
+        let groups = if decoded.readings.is_empty() {
+            Vec::new()
+        } else {
+            vec![Group::of(decoded.readings)]
+        };
+        self.events.push_back(Event::Message(Message {
+            id,
+            raw,
+            received: now,
+            groups,
+            refusals: decoded.refusals,
+            completeness,
+            // A frame has no time or number that the profile can name, so equal frames are readings.
+            repeat_basis: None,
+            firmware: decoded.firmware,
+        }));
+    }
+}
+
+impl Driver for FrameDriver {
+    fn link(&mut self, change: LinkChange, now: Moment) {
+        match change {
+            LinkChange::Opened { session } => {
+                self.give_up(Why::Incomplete, "the link was opened anew in the middle", now);
+                self.session = session;
+                self.next_number = 0;
+            }
+            LinkChange::Closed => {
+                self.give_up(Why::Incomplete, "the link closed in the middle of a frame", now);
+            }
+            LinkChange::LineError(_) => {
+                self.give_up(Why::IllegalByte, "the port saw an error in this frame", now);
+            }
+        }
+    }
+
+    fn receive(&mut self, bytes: &[u8], _from: Peer, now: Moment) {
+        for byte in bytes {
+            self.take_byte(*byte, now);
+        }
+    }
+
+    fn settled(&mut self, _message: MessageId, _how: Settled, _now: Moment) {
+        // The device only talks: there is nobody to tell.
+    }
+
+    fn wake(&mut self, now: Moment) {
+        if self.next_wake().is_some_and(|due| now >= due) {
+            // A good frame may stand behind the head of one that never finished.
+            while !self.pending.is_empty() {
+                let detail = "the frame did not end within its time".to_owned();
+                self.give_to_stretch(1, Why::TimedOut, detail, now);
+                while !self.pending.is_empty() && self.step(now) {}
+            }
+            self.give_up(Why::TimedOut, "the frame did not end within its time", now);
+        }
+    }
+
+    fn next_wake(&self) -> Option<Moment> {
+        self.begun.map(|begun| begun.plus_ms(self.profile.frame_unfinished_ms))
+    }
+
+    fn poll(&mut self) -> Option<Event> {
+        self.events.pop_front()
+    }
+}
+
+#[cfg(test)]
+mod tests;

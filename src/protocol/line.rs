@@ -1,1 +1,196 @@
-//! Family line.
+//! Family `line`: ASCII lines with separated columns, interpreted from the device file.
+//!
+//! ```text
+//! bytes ... line_end  ->  checksum good?  ->  which message starts so?  ->  columns  ->  readings
+//! ```
+//!
+//! One line is one message. It sends nothing and never will: a device that must be asked needs a
+//! family of its own. A line that is too long, has an illegal byte, a wrong checksum or no known start
+//! is refused as a whole and kept raw; a column that is neither a number nor a listed mark of absence
+//! is refused alone. A line that never ends is refused when its time is over.
+//!
+//! An eight-bit checksum is weak (see [`super::checksum`]): two flips in one bit column pass XOR-8.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use super::{Completeness, Driver, Event, LinkChange, Message, MessageId, Peer, Session, Settled};
+use crate::vocabulary::{Group, Moment, Refused, Why};
+
+mod decode;
+mod profile;
+
+pub use profile::{
+    ColumnField, ColumnFlag, FirmwareColumn, IgnoredColumn, LineChecksum, LineMessage, LineProfile,
+};
+
+/// How many bytes of a line that is too long are kept for a person to look at.
+const KEPT_OF_LONG_LINE_BYTES: usize = 4096;
+
+/// Reads lines by a [`LineProfile`].
+pub struct LineDriver {
+    profile: Arc<LineProfile>,
+    session: Session,
+    next_number: u64,
+    /// The line so far, its end mark included once complete; of an overlong one only the head.
+    line: Vec<u8>,
+    /// How many bytes the line has in all.
+    line_bytes: usize,
+    /// How much of the end mark the newest bytes match.
+    end_matched: usize,
+    /// When the first byte of the unfinished line came.
+    begun: Option<Moment>,
+    events: VecDeque<Event>,
+}
+
+impl LineDriver {
+    /// A driver for one link.
+    pub fn new(profile: Arc<LineProfile>) -> Self {
+        Self {
+            profile,
+            session: Session(0),
+            next_number: 0,
+            line: Vec::new(),
+            line_bytes: 0,
+            end_matched: 0,
+            begun: None,
+            events: VecDeque::new(),
+        }
+    }
+
+    fn take_byte(&mut self, byte: u8, now: Moment) {
+        self.begun.get_or_insert(now);
+        self.line_bytes += 1;
+        if self.line.len() < KEPT_OF_LONG_LINE_BYTES.max(self.profile.max_line_bytes as usize) {
+            self.line.push(byte);
+        }
+        let end = self.profile.line_end.as_bytes();
+        // The loader accepts end marks of one byte or of two different ones, so that one step back
+        // is enough here.
+        self.end_matched = if end.get(self.end_matched) == Some(&byte) {
+            self.end_matched + 1
+        } else {
+            usize::from(end.first() == Some(&byte))
+        };
+        if self.end_matched == end.len() {
+            self.finish(now);
+        }
+    }
+
+    /// The bytes of the line so far and how many there were in all.
+    fn take_line(&mut self) -> (Vec<u8>, usize) {
+        self.begun = None;
+        self.end_matched = 0;
+        (std::mem::take(&mut self.line), std::mem::take(&mut self.line_bytes))
+    }
+
+    fn finish(&mut self, now: Moment) {
+        let (raw, count) = self.take_line();
+        // An empty line between lines says nothing and is not worth a record.
+        if raw == self.profile.line_end.as_bytes() {
+            return;
+        }
+        let limit = self.profile.max_line_bytes;
+        if count > limit as usize {
+            let detail = format!("expected at most {limit} bytes in a line, got {count}");
+            let at = 0..raw.len();
+            self.emit_refused(raw, Refused::new(Why::TooLong, at, detail), now);
+        } else {
+            let decoded = decode::line(&self.profile, &raw);
+            self.emit(raw, decoded, Completeness::Complete, now);
+        }
+    }
+
+    fn give_up(&mut self, why: Why, detail: &str, now: Moment) {
+        let (raw, _) = self.take_line();
+        if !raw.is_empty() {
+            let at = 0..raw.len();
+            self.emit_refused(raw, Refused::new(why, at, detail), now);
+        }
+    }
+
+    fn emit_refused(&mut self, raw: Vec<u8>, refused: Refused, now: Moment) {
+        let completeness = match refused.why {
+            Why::TimedOut | Why::Incomplete => Completeness::Incomplete,
+            _ => Completeness::Complete,
+        };
+        let decoded = decode::Decoded { refusals: vec![refused], ..decode::Decoded::default() };
+        self.emit(raw, decoded, completeness, now);
+    }
+
+    fn emit(
+        &mut self,
+        raw: Vec<u8>,
+        decoded: decode::Decoded,
+        completeness: Completeness,
+        now: Moment,
+    ) {
+        let id = MessageId { session: self.session, number: self.next_number };
+        self.next_number += 1;
+        let groups = if decoded.readings.is_empty() {
+            Vec::new()
+        } else {
+            vec![Group::of(decoded.readings)]
+        };
+        self.events.push_back(Event::Message(Message {
+            id,
+            raw,
+            received: now,
+            groups,
+            refusals: decoded.refusals,
+            completeness,
+            // A line has no time or number of its own, so two equal lines are two readings.
+            repeat_basis: None,
+            firmware: decoded.firmware,
+        }));
+    }
+}
+
+impl Driver for LineDriver {
+    fn link(&mut self, change: LinkChange, now: Moment) {
+        match change {
+            LinkChange::Opened { session } => {
+                self.give_up(
+                    Why::Incomplete,
+                    "the link was opened anew in the middle of a line",
+                    now,
+                );
+                self.session = session;
+                self.next_number = 0;
+            }
+            LinkChange::Closed => {
+                self.give_up(Why::Incomplete, "the link closed in the middle of a line", now);
+            }
+            LinkChange::LineError(_) => {
+                self.give_up(Why::IllegalByte, "the port saw an error in this line", now);
+            }
+        }
+    }
+
+    fn receive(&mut self, bytes: &[u8], _from: Peer, now: Moment) {
+        for byte in bytes {
+            self.take_byte(*byte, now);
+        }
+    }
+
+    fn settled(&mut self, _message: MessageId, _how: Settled, _now: Moment) {
+        // The device only talks: there is nobody to tell.
+    }
+
+    fn wake(&mut self, now: Moment) {
+        if self.next_wake().is_some_and(|due| now >= due) {
+            self.give_up(Why::TimedOut, "the line did not end within its time", now);
+        }
+    }
+
+    fn next_wake(&self) -> Option<Moment> {
+        self.begun.map(|begun| begun.plus_ms(self.profile.line_unfinished_ms))
+    }
+
+    fn poll(&mut self) -> Option<Event> {
+        self.events.pop_front()
+    }
+}
+
+#[cfg(test)]
+mod tests;

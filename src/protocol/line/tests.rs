@@ -1,0 +1,151 @@
+use super::*;
+use crate::vocabulary::{AbsentReason, Certainty, DeviceCode, Value};
+
+const NOW: Moment = Moment::new(1_000_000, 1_700_000_000_000_000, Certainty::Synchronised);
+
+/// The example of the device file format, as a table.
+const PROFILE: &str = r#"
+line_end = "\r\n"
+max_line_bytes = 80
+checksum = { kind = "xor8", after = "$", before = "*" }
+
+[[message]]
+name = "reading"
+starts_with = "$PO,"
+separator = ","
+columns = 6
+
+[[message.field]]
+column = 3
+parameter = "spo2"
+unit = "%"
+absent = { "---" = "probe-off", "***" = "searching" }
+source = "manual p.42 table 7"
+
+[[message.field]]
+column = 5
+parameter = "perfusion-index"
+unit = "%"
+absent = { "--.-" = "probe-off" }
+source = "bench-1"
+
+[[message.flag]]
+column = 6
+bit = 0
+means = "low-perfusion"
+affects = ["spo2"]
+"#;
+
+fn driver() -> LineDriver {
+    let mut driver = LineDriver::new(Arc::new(toml::from_str(PROFILE).unwrap()));
+    driver.link(LinkChange::Opened { session: Session(7) }, NOW);
+    driver
+}
+
+/// A line with its checksum computed here, apart from the driver.
+fn line(body: &str) -> Vec<u8> {
+    let sum = body.bytes().fold(0u8, |sum, byte| sum ^ byte);
+    format!("${body}*{sum:02X}\r\n").into_bytes()
+}
+
+fn messages(driver: &mut LineDriver) -> Vec<Message> {
+    std::iter::from_fn(|| driver.poll())
+        .filter_map(|event| match event {
+            Event::Message(message) => Some(message),
+            Event::Send { .. } | Event::Identity(_) | Event::Close { .. } => None,
+        })
+        .collect()
+}
+
+fn fed(bytes: &[u8]) -> Vec<Message> {
+    let mut driver = driver();
+    driver.receive(bytes, Peer::STREAM, NOW);
+    messages(&mut driver)
+}
+
+fn values(message: &Message) -> Vec<(String, Value)> {
+    let readings = message.groups.iter().flat_map(|group| &group.readings);
+    readings
+        .map(|reading| match &reading.code {
+            DeviceCode::Parameter(name) => (name.clone(), reading.value.clone()),
+            DeviceCode::Codings(_) => unreachable!("a line names parameters"),
+        })
+        .collect()
+}
+
+#[test]
+fn digits_stay_as_sent_and_flags_mark() {
+    let seen = fed(&line("PO,10:11:12,097,072,04.5,01"));
+    let expected =
+        vec![("spo2".into(), Value::read("097")), ("perfusion-index".into(), Value::read("04.5"))];
+    assert_eq!(values(&seen[0]), expected);
+    assert_eq!(seen[0].groups[0].readings[0].flags[0].0, "low-perfusion");
+    assert!(seen[0].groups[0].readings[1].flags.is_empty());
+}
+
+#[test]
+fn marks_of_absence_have_their_reason_and_nothing_else_passes() {
+    let seen = fed(&line("PO,10:11:12,---,072,--.-,00"));
+    let reasons: Vec<_> = values(&seen[0]).iter().map(|(_, value)| value.absent_reason()).collect();
+    assert_eq!(reasons, [Some(AbsentReason::ProbeOff), Some(AbsentReason::ProbeOff)]);
+    let odd = fed(&line("PO,10:11:12,9?7,072,4.5,00"));
+    assert_eq!(odd[0].refusals[0].why, Why::Unreadable);
+    assert_eq!(values(&odd[0]), [("perfusion-index".into(), Value::read("4.5"))]);
+}
+
+#[test]
+fn three_equal_lines_are_three_messages() {
+    let one = line("PO,10:11:12,097,072,04.5,00");
+    let seen = fed(&[one.clone(), one.clone(), one].concat());
+    assert_eq!(seen.len(), 3);
+    assert!(seen.iter().all(|message| message.repeat_basis.is_none()));
+}
+
+#[test]
+fn what_is_wrong_is_refused_and_the_next_good_line_works() {
+    let good = line("PO,10:11:12,097,072,04.5,00");
+    let mut damaged = good.clone();
+    damaged[15] ^= 0x04;
+    let long = [vec![b'x'; 10_000], b"\r\n".to_vec()].concat();
+    let cases: [(&[u8], Why); 5] = [
+        (&damaged, Why::Checksum),
+        (&long, Why::TooLong),
+        (b"noise\r\n", Why::Checksum),
+        (b"\xff\xfe\r\n", Why::IllegalByte),
+        (&line("XX,1"), Why::UnknownMessage),
+    ];
+    for (bad, why) in cases {
+        let seen = fed(&[bad, &good].concat());
+        assert_eq!(seen.len(), 2, "{why:?}");
+        assert_eq!(seen[0].refusals[0].why, why);
+        assert!(seen[0].groups.is_empty());
+        assert_eq!(values(&seen[1]).len(), 2);
+    }
+}
+
+#[test]
+fn a_line_that_never_ends_is_refused_in_its_time() {
+    let mut driver = driver();
+    driver.receive(b"$PO,10:1", Peer::STREAM, NOW);
+    let due = driver.next_wake().unwrap();
+    driver.wake(due);
+    assert_eq!(messages(&mut driver)[0].refusals[0].why, Why::TimedOut);
+    assert_eq!(driver.next_wake(), None);
+}
+
+#[test]
+fn cuts_change_nothing() {
+    let mut stream = b"tail of something\r\n".to_vec();
+    for body in ["PO,10:11:12,097,072,04.5,00", "PO,1,2", "PO,10:11:13,---,072,04.5,01"] {
+        stream.extend(line(body));
+    }
+    let whole = fed(&stream);
+    assert_eq!(whole.len(), 4);
+    for cut in 0..stream.len() {
+        let mut driver = driver();
+        let (head, tail) = stream.split_at(cut);
+        driver.receive(head, Peer::STREAM, NOW);
+        driver.receive(tail, Peer::STREAM, NOW);
+        assert_eq!(messages(&mut driver), whole, "cut at {cut}");
+    }
+}
