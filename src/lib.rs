@@ -10,5 +10,9 @@
 //!
 //! Imports run downwards only; `tests/floors.rs` checks it.
 
+pub mod association;
+pub mod check;
+pub mod mapping;
+pub mod profile;
 pub mod protocol;
 pub mod vocabulary;

@@ -23,6 +23,8 @@ pub use profile::{
     FrameMessage, FrameProfile, Hex, IgnoredBytes, LengthSize, RawForm,
 };
 
+pub(crate) use decode::{fits, scaled};
+
 /// A stretch without a frame is handed over when it has grown to this, so that noise that never
 /// stops is seen and does not fill the memory.
 const STRETCH_BYTES_MAX: usize = 4096;

@@ -190,11 +190,16 @@ fn number(form: RawForm, order: ByteOrder, bytes: &[u8]) -> Option<(i64, u32)> {
 }
 
 /// The bits that a text such as "0x7FFF" or "127" means.
-pub(crate) fn raw_form(text: &str) -> Option<u32> {
+fn raw_form(text: &str) -> Option<u32> {
     match text.strip_prefix("0x").or_else(|| text.strip_prefix("0X")) {
         Some(digits) => u32::from_str_radix(digits, 16).ok(),
         None => text.parse().ok(),
     }
+}
+
+/// Whether a mark of absence is a raw form of this width.
+pub(crate) fn fits(text: &str, form: RawForm) -> bool {
+    raw_form(text).is_some_and(|bits| form.bytes() == 4 || bits >> (8 * form.bytes()) == 0)
 }
 
 /// `raw` times the decimal `lsb`, exactly, with as many decimals as the step has.

@@ -1,0 +1,135 @@
+//! Doubts, clocks and repeats: marks that are put beside a value. Pure.
+//!
+//! It never edits a value and never drops one. What a mark means for charting is decided where the
+//! values are shown and routed.
+//!
+//! | file | what |
+//! |---|---|
+//! | `clock` | the four times: as written, received, corrected, and by what evidence |
+//! | `repeats` | the window in which a whole message sent twice is recognised |
+
+use std::collections::BTreeMap;
+
+use crate::vocabulary::observation::Doubt;
+use crate::vocabulary::value::decimal;
+use crate::vocabulary::{
+    DeviceTimeEvidence, Meaning, Metric, Moment, Nature, Observation, ParameterKind, Vocabulary,
+};
+
+pub mod clock;
+pub mod repeats;
+
+/// How far a device's own time may lie behind on a live stream before a value counts as stale.
+const STALE_AFTER_MS: i64 = 120_000;
+
+/// How far a device's own time may lie ahead before its clock counts as wrong.
+const AHEAD_MS_MAX: i64 = 60_000;
+
+/// How many (parameter, channel) pairs one device's last units are kept for.
+const UNITS_KEPT_MAX: usize = 1024;
+
+/// The checks of one device; it remembers the last unit of each parameter.
+#[derive(Debug, Default)]
+pub struct Checker {
+    last_unit: BTreeMap<(String, String), String>,
+}
+
+impl Checker {
+    /// Adds doubts to the metrics of one observation.
+    pub fn mark(&mut self, observation: &mut Observation, received: Moment, words: &Vocabulary) {
+        let time = time_doubts(observation, received);
+        let undated = observation.device_time.is_none();
+        for metric in &mut observation.metrics {
+            let mut found: Vec<Doubt> = Vec::new();
+            found.extend(implausible(metric, words));
+            found.extend(not_a_number(metric, words));
+            found.extend(flagged(metric));
+            found.extend(self.unit_changed(metric));
+            if metric.nature == Nature::Measurement {
+                found.extend(time);
+                if undated && metric.kind == Some(ParameterKind::Episodic) {
+                    found.push(Doubt::TimeNotProven);
+                }
+            }
+            for doubt in found {
+                if !metric.doubts.contains(&doubt) {
+                    metric.doubts.push(doubt);
+                }
+            }
+            metric.doubts.sort_unstable();
+        }
+    }
+
+    fn unit_changed(&mut self, metric: &Metric) -> Option<Doubt> {
+        let parameter = metric.parameter.clone()?;
+        let unit =
+            metric.unit_mdc.clone().or_else(|| Some(metric.unit_as_sent.first()?.code.clone()))?;
+        let key = (parameter, metric.sub_id.clone());
+        if self.last_unit.len() >= UNITS_KEPT_MAX && !self.last_unit.contains_key(&key) {
+            return None;
+        }
+        let before = self.last_unit.insert(key, unit.clone())?;
+        (before != unit).then_some(Doubt::UnitChanged)
+    }
+}
+
+/// Outside what is possible; only where the unit is the canonical one, since nothing is converted.
+fn implausible(metric: &Metric, words: &Vocabulary) -> Option<Doubt> {
+    let parameter = words.parameter(metric.parameter.as_deref()?)?;
+    let [low, high] = parameter.possible.as_ref()?;
+    if metric.unit_mdc.as_ref() != parameter.units.first() {
+        return None;
+    }
+    let value = metric.value.for_comparing()?;
+    (value < decimal(low)? || value > decimal(high)?).then_some(Doubt::Implausible)
+}
+
+/// A comparator, words or a scale where the parameter is a plain number.
+fn not_a_number(metric: &Metric, words: &Vocabulary) -> Option<Doubt> {
+    let parameter = words.parameter(metric.parameter.as_deref()?)?;
+    let plain = match metric.value.meaning() {
+        Meaning::Number { comparator, .. } => comparator.is_none(),
+        Meaning::Absent(_) => true,
+        Meaning::Ordinal | Meaning::Coded { .. } | Meaning::Text => parameter.units.is_empty(),
+    };
+    (!plain).then_some(Doubt::NotANumber)
+}
+
+/// Marks of the device that are doubts of ours too (facts/semantics.md 1.2).
+fn flagged(metric: &Metric) -> impl Iterator<Item = Doubt> + use<> {
+    let has = |text: &str| metric.flags.iter().any(|flag| flag.0 == text);
+    let questionable = has("QUES") || has("CAL") || has("EARLY");
+    let guessed = has("charset-guessed");
+    questionable
+        .then_some(Doubt::Questionable)
+        .into_iter()
+        .chain(guessed.then_some(Doubt::CharsetGuessed))
+}
+
+fn time_doubts(observation: &Observation, received: Moment) -> Option<Doubt> {
+    let time = observation.device_time.as_ref()?;
+    let Some(utc_us) = time.utc_us else {
+        return match time.evidence {
+            DeviceTimeEvidence::Unreadable | DeviceTimeEvidence::InMissingHour => {
+                Some(Doubt::ClockWrong)
+            }
+            DeviceTimeEvidence::OffsetSent
+            | DeviceTimeEvidence::ZoneConfigured
+            | DeviceTimeEvidence::ZoneUnknown
+            | DeviceTimeEvidence::InFold
+            | DeviceTimeEvidence::DateOnly => Some(Doubt::TimeNotProven),
+        };
+    };
+    let behind_ms = (received.utc_us() - utc_us) / 1000;
+    let live = observation.metrics.iter().any(|one| one.kind == Some(ParameterKind::Periodic));
+    if behind_ms < -AHEAD_MS_MAX {
+        Some(Doubt::ClockWrong)
+    } else if live && behind_ms > STALE_AFTER_MS {
+        Some(Doubt::Stale)
+    } else {
+        None
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,215 @@
+//! Readings to observations: the vocabulary's codes beside the device's own words.
+//!
+//! Pure. It never edits a value, never converts a unit and never drops a reading: what it does not
+//! know stays, unmapped and counted. One observation comes out per patient, specimen and time.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use crate::profile::{Profile, Protocol};
+use crate::vocabulary::observation::Doubt;
+use crate::vocabulary::reading::Coding;
+use crate::vocabulary::{
+    DeviceCode, DeviceTime, DeviceUnit, Group, Metric, Observation, Parameter, Reading, Refused,
+    Vocabulary, Why,
+};
+
+mod code;
+
+/// What became of the groups of one message.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Mapped {
+    pub observations: Vec<Observation>,
+    /// Values that the unit guard of a code table kept out.
+    pub refusals: Vec<Refused>,
+}
+
+/// Maps the readings of one device.
+pub struct Mapper {
+    vocabulary: Arc<Vocabulary>,
+    rows: Vec<Row>,
+    /// Index into `rows` by code; several rows may share a code under different systems.
+    by_code: BTreeMap<String, Vec<usize>>,
+}
+
+/// A row of the profile's code table.
+struct Row {
+    system: String,
+    parameter: String,
+    /// Units that may stand on the wire; empty accepts what the parameter accepts.
+    units: Vec<String>,
+}
+
+impl Mapper {
+    /// A mapper for the device file in force with this firmware.
+    pub fn new(profile: &Profile, firmware: &str, vocabulary: Arc<Vocabulary>) -> Self {
+        let coded: Vec<(String, Row)> = match profile.protocol_for(firmware) {
+            Protocol::Line(_) | Protocol::Frame(_) => Vec::new(),
+            Protocol::Astm(astm) => astm
+                .result
+                .into_iter()
+                .map(|row| {
+                    let (system, units) = (String::new(), vec![row.unit]);
+                    (row.code, Row { system, parameter: row.parameter, units })
+                })
+                .collect(),
+            Protocol::Hl7v2(hl7v2) => hl7v2
+                .result
+                .into_iter()
+                .map(|row| {
+                    let (system, parameter, units) = (row.system, row.parameter, row.units);
+                    (row.code, Row { system, parameter, units })
+                })
+                .collect(),
+        };
+        let mut mapper = Self { vocabulary, rows: Vec::new(), by_code: BTreeMap::new() };
+        for (code, row) in coded {
+            mapper.by_code.entry(code).or_default().push(mapper.rows.len());
+            mapper.rows.push(row);
+        }
+        mapper
+    }
+
+    /// The observations of a message's groups, in their order.
+    pub fn map(&self, groups: &[Group]) -> Mapped {
+        let mut mapped = Mapped::default();
+        for group in groups {
+            let mut by_time: Vec<(Option<DeviceTime>, Vec<Metric>)> = Vec::new();
+            for reading in &group.readings {
+                let time = reading.time.clone().or_else(|| group.time.clone());
+                match self.metric(reading) {
+                    Ok(metric) => match by_time.iter_mut().find(|(known, _)| *known == time) {
+                        Some((_, metrics)) => metrics.push(metric),
+                        None => by_time.push((time, vec![metric])),
+                    },
+                    Err(refused) => mapped.refusals.push(refused),
+                }
+            }
+            mapped.observations.extend(by_time.into_iter().map(|(device_time, metrics)| {
+                Observation {
+                    subject: group.subject.clone(),
+                    mode: group.mode,
+                    event: group.event.clone(),
+                    device_time,
+                    metrics,
+                    remarks: group.remarks.clone(),
+                }
+            }));
+        }
+        mapped
+    }
+
+    fn metric(&self, reading: &Reading) -> Result<Metric, Refused> {
+        let (found, codings) = match &reading.code {
+            DeviceCode::Parameter(name) => {
+                let known = self.vocabulary.parameter(name);
+                (code::Found { name: known.map(|_| name.clone()), doubt: None }, Vec::new())
+            }
+            DeviceCode::Codings(codings) => {
+                (self.by_table_or_code(reading, codings)?, codings.clone())
+            }
+        };
+        let parameter = found.name.as_deref().and_then(|name| self.vocabulary.parameter(name));
+        let (unit_mdc, ucum) = self.unit(reading.unit.as_ref(), parameter);
+        let mut doubts: Vec<Doubt> = found.doubt.into_iter().collect();
+        if let Some(parameter) = parameter
+            && reading.value.absent_reason().is_none()
+            && !unit_fits(parameter, reading.unit.as_ref(), unit_mdc.as_deref())
+        {
+            doubts.push(Doubt::UnitUnexpected);
+        }
+        Ok(Metric {
+            kind: parameter.map(|parameter| parameter.kind),
+            mdc_code: parameter.and_then(|parameter| parameter.mdc_code),
+            mdc: parameter.map(|parameter| parameter.mdc.clone()).unwrap_or_default(),
+            loinc: parameter.map(|parameter| parameter.loinc.clone()).unwrap_or_default(),
+            finnish: parameter.map(|parameter| parameter.finnish.clone()).unwrap_or_default(),
+            parameter: found.name,
+            codings,
+            sub_id: reading.sub_id.clone(),
+            value: reading.value.clone(),
+            unit_as_sent: reading
+                .unit
+                .as_ref()
+                .map(|unit| unit.codings.clone())
+                .unwrap_or_default(),
+            unit_mdc,
+            ucum,
+            flags: reading.flags.clone(),
+            doubts,
+            status: reading.status,
+            nature: reading.nature,
+            method: reading.method.clone(),
+            body_site: reading.body_site.clone(),
+            equipment: reading.equipment.clone(),
+            limits: reading.limits.clone(),
+            at: reading.at.clone(),
+        })
+    }
+
+    /// The profile's own table first: it was written for this device.
+    fn by_table_or_code(
+        &self,
+        reading: &Reading,
+        codings: &[Coding],
+    ) -> Result<code::Found, Refused> {
+        let row = codings.iter().find_map(|coding| {
+            let rows = self.by_code.get(&coding.code)?;
+            let fits = |row: &&Row| row.system.is_empty() || row.system == coding.system;
+            rows.iter().filter_map(|index| self.rows.get(*index)).find(fits)
+        });
+        let Some(row) = row else { return Ok(code::of(codings, &self.vocabulary)) };
+        let sent: Vec<&str> = reading
+            .unit
+            .iter()
+            .flat_map(|unit| &unit.codings)
+            .flat_map(|coding| [coding.code.as_str(), coding.words.as_str()])
+            .filter(|text| !text.is_empty())
+            .collect();
+        let fits = row.units.is_empty()
+            || (sent.is_empty() && row.units.iter().any(String::is_empty))
+            || sent.iter().any(|text| row.units.iter().any(|unit| unit == text));
+        // A value without a figure cannot be read in the wrong unit.
+        if fits || reading.value.absent_reason().is_some() {
+            return Ok(code::Found { name: Some(row.parameter.clone()), doubt: None });
+        }
+        let detail = format!(
+            "{}: expected the unit {:?} that the device file states, got another one",
+            row.parameter, row.units
+        );
+        Err(Refused::new(Why::Unit, reading.at.clone(), detail))
+    }
+
+    /// The unit in MDC and UCUM, where the vocabulary knows it.
+    fn unit(
+        &self,
+        unit: Option<&DeviceUnit>,
+        parameter: Option<&Parameter>,
+    ) -> (Option<String>, Option<String>) {
+        let accepted = parameter.map(|parameter| parameter.units.as_slice()).unwrap_or_default();
+        let found = unit.and_then(|unit| {
+            unit.codings.iter().find_map(|coding| {
+                let by_number =
+                    code::mdil(coding).and_then(|number| self.vocabulary.unit_by_mdc_code(number));
+                by_number.or_else(|| self.vocabulary.unit_of(coding, accepted))
+            })
+        });
+        let ucum = found
+            .and_then(|mdc| self.vocabulary.unit(mdc))
+            .and_then(|unit| unit.ucum.first())
+            .cloned();
+        (found.map(str::to_owned), ucum)
+    }
+}
+
+/// A parameter with units wants one of them; a parameter without wants none.
+fn unit_fits(parameter: &Parameter, sent: Option<&DeviceUnit>, mdc: Option<&str>) -> bool {
+    match (parameter.units.is_empty(), sent, mdc) {
+        (true, _, _) => true,
+        (false, _, Some(mdc)) => parameter.units.iter().any(|one| one == mdc),
+        (false, _, None) => false,
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,66 @@
+//! Which parameter a device means by its codings.
+
+use crate::vocabulary::Vocabulary;
+use crate::vocabulary::observation::Doubt;
+use crate::vocabulary::reading::Coding;
+
+/// The parameter's name, if the codings lead to one, and the doubt that they leave.
+pub(super) struct Found {
+    pub name: Option<String>,
+    pub doubt: Option<Doubt>,
+}
+
+/// Looks through all codings: MDC by number and by reference id, Philips MDIL by its hexadecimal
+/// numbers. Where number and reference id name two different parameters, neither is taken
+/// (facts/semantics.md 1.5: 196670 is MDC_EVT_LO in one text and a pump alarm in a capture).
+pub(super) fn of(codings: &[Coding], vocabulary: &Vocabulary) -> Found {
+    for coding in codings {
+        let number = mdil(coding).or_else(|| {
+            let claims_mdc = coding.system == "MDC" || coding.words.starts_with("MDC_");
+            coding.code.parse().ok().filter(|_| claims_mdc)
+        });
+        let by_number = number.and_then(|number| vocabulary.parameter_by_mdc_code(number));
+        // Some devices put the reference id where the number belongs.
+        let by_name = [&coding.words, &coding.code]
+            .into_iter()
+            .find_map(|text| vocabulary.parameter_by_mdc(text));
+        let has_name = coding.words.starts_with("MDC_");
+        match (by_number, by_name) {
+            (Some((first, _)), Some((second, _))) if first == second => {
+                return Found { name: Some(first.to_owned()), doubt: None };
+            }
+            (Some(_), Some(_)) => {
+                return Found { name: None, doubt: Some(Doubt::CodeAndNameDisagree) };
+            }
+            (Some((name, _)), None) => {
+                let doubt = has_name.then_some(Doubt::CodeAndNameDisagree);
+                return Found { name: Some(name.to_owned()), doubt };
+            }
+            (None, Some((name, parameter))) => {
+                // 0 means "not yet assigned"; a 16-bit code is the low half of the whole one.
+                let agrees = number.is_none_or(|number| {
+                    number == 0 || parameter.mdc_code.is_none_or(|code| code & 0xffff == number)
+                });
+                let doubt = (!agrees).then_some(Doubt::CodeAndNameDisagree);
+                return Found { name: Some(name.to_owned()), doubt };
+            }
+            (None, None) => {}
+        }
+    }
+    Found { name: None, doubt: None }
+}
+
+/// Philips MDIL writes partition and code as `pppp-cccc` in hexadecimal; together they are the MDC
+/// number (facts/monitors.md 0 and 6).
+pub(super) fn mdil(coding: &Coding) -> Option<u32> {
+    if coding.system != "MDIL" {
+        return None;
+    }
+    let (partition, code) = coding.code.split_once('-')?;
+    if partition.len() != 4 || code.len() != 4 {
+        return None;
+    }
+    let partition = u32::from_str_radix(partition, 16).ok()?;
+    let code = u32::from_str_radix(code, 16).ok()?;
+    Some((partition << 16) | code)
+}

@@ -1,0 +1,101 @@
+use super::*;
+use crate::vocabulary::Value;
+
+const PARAMETERS: &str = r#"
+[parameter.spo2]
+words = "oxygen saturation"
+category = "vitals"
+mdc = "MDC_PULS_OXIM_SAT_O2"
+mdc_code = 150456
+kind = "periodic"
+units = ["MDC_DIM_PERCENT"]
+source = "test"
+[parameter.pulse-rate-pleth]
+words = "pulse rate"
+category = "vitals"
+mdc = "MDC_PULS_OXIM_PULS_RATE"
+mdc_code = 149530
+kind = "periodic"
+units = ["MDC_DIM_BEAT_PER_MIN"]
+source = "test"
+"#;
+const UNITS: &str = r#"
+[unit.MDC_DIM_PERCENT]
+mdc_code = 262688
+ucum = ["%"]
+source = "test"
+[unit.MDC_DIM_BEAT_PER_MIN]
+mdc_code = 264864
+ucum = ["/min"]
+written = ["bpm"]
+source = "test"
+"#;
+
+fn mapper() -> Mapper {
+    let vocabulary = Arc::new(Vocabulary::parse(PARAMETERS, UNITS).unwrap());
+    Mapper { vocabulary, rows: Vec::new(), by_code: BTreeMap::new() }
+}
+
+fn coded(code: &str, words: &str, system: &str, unit: Coding) -> Reading {
+    let code = DeviceCode::Codings(vec![Coding::new(code, words, system)]);
+    let mut reading = Reading::new(code, Value::read("97"), 0..2);
+    reading.unit = Some(DeviceUnit { codings: vec![unit] });
+    reading
+}
+
+fn one(reading: Reading) -> Metric {
+    mapper().map(&[Group::of(vec![reading])]).observations.remove(0).metrics.remove(0)
+}
+
+#[test]
+fn number_and_reference_id_lead_to_the_same_parameter() {
+    let percent = || Coding::new("262688", "MDC_DIM_PERCENT", "MDC");
+    let cases = [
+        ("150456", "MDC_PULS_OXIM_SAT_O2", "MDC", None),
+        ("0", "MDC_PULS_OXIM_SAT_O2", "MDC", None),
+        // 150456 = 2 * 65536 + 19384: the low half alone, as some monitors send it.
+        ("19384", "MDC_PULS_OXIM_SAT_O2", "MDC", None),
+        ("0002-4bb8", "SpO2", "MDIL", None),
+        ("150456", "MDC_SOMETHING_ELSE", "MDC", Some(Doubt::CodeAndNameDisagree)),
+    ];
+    for (code, words, system, doubt) in cases {
+        let metric = one(coded(code, words, system, percent()));
+        assert_eq!(metric.parameter.as_deref(), Some("spo2"), "{code}^{words}^{system}");
+        assert_eq!(metric.doubts, doubt.into_iter().collect::<Vec<_>>(), "{code}^{words}");
+        assert_eq!(metric.ucum.as_deref(), Some("%"));
+        assert_eq!(metric.value.as_sent(), "97");
+    }
+}
+
+#[test]
+fn contradicting_codes_are_not_mapped() {
+    let unit = Coding::new("%", "", "UCUM");
+    let metric = one(coded("150456", "MDC_PULS_OXIM_PULS_RATE", "MDC", unit));
+    assert_eq!(metric.parameter, None);
+    assert_eq!(metric.doubts, [Doubt::CodeAndNameDisagree]);
+}
+
+#[test]
+fn unknown_codes_stay_unmapped_and_counted() {
+    let reading = coded("08001", "Take Mode", "99MRC", Coding::new("", "", ""));
+    let mapped = mapper().map(&[Group::of(vec![reading])]);
+    assert_eq!(mapped.observations[0].unmapped(), 1);
+    assert_eq!(mapped.observations[0].metrics[0].codings[0].code, "08001");
+}
+
+#[test]
+fn a_strange_unit_is_a_doubt() {
+    let metric = one(coded("150456", "MDC_PULS_OXIM_SAT_O2", "MDC", Coding::new("kPa", "", "")));
+    assert_eq!(metric.doubts, [Doubt::UnitUnexpected]);
+}
+
+#[test]
+fn readings_at_their_own_time_become_their_own_observation() {
+    let percent = || Coding::new("%", "", "UCUM");
+    let mut late = coded("150456", "MDC_PULS_OXIM_SAT_O2", "MDC", percent());
+    late.time = Some(DeviceTime::read("20260806035556+0000", None));
+    let group = Group::of(vec![coded("150456", "", "MDC", percent()), late]);
+    let mapped = mapper().map(&[group]);
+    assert_eq!(mapped.observations.len(), 2);
+    assert_eq!(mapped.observations[0].device_time, None);
+}
