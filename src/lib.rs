@@ -12,6 +12,7 @@
 
 pub mod association;
 pub mod check;
+pub mod link;
 pub mod mapping;
 pub mod profile;
 pub mod protocol;
