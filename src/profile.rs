@@ -27,8 +27,8 @@ pub mod schema;
 mod verify;
 
 pub use file::{
-    Device, Direction, Evidence, Firmware, Learned, Link, OnUnlisted, ProfileFile, Protocol,
-    Provenance, Serial, Source, Status, Transport, Variant,
+    Device, Direction, Evidence, Firmware, Learned, Link, OnUnlisted, Parity, ProfileFile,
+    Protocol, Provenance, Serial, Source, Status, Transport, Variant,
 };
 pub use position::{Position, Problem};
 

@@ -1,0 +1,489 @@
+//! The committer: one task that owns sequence, repeat windows, attribution, routes and the journal's
+//! write side. It gives sequence and attribution in one step, and tells a device's task the fate of a
+//! message only when the journal says that it is on stable storage.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use serde_json::json;
+use tokio::sync::{Notify, OwnedSemaphorePermit, mpsc, oneshot};
+
+use super::configuration::{DestinationTable, Files};
+use super::memory::{Memory, OpenGap};
+use super::record::{self, FirmwareProof, Held, ProfileStamp, StatementStamp, WireHead};
+use super::status::DeviceStatus;
+use crate::association::Ledger;
+use crate::check::clock::Times;
+use crate::check::repeats::StatementKeys;
+use crate::forward::Stored;
+use crate::journal::{Appender, Door, Kind, NewRecord, Refused as JournalRefused};
+use crate::profile::Status;
+use crate::protocol::{Completeness, Message, MessageId, NotKept, Settled};
+use crate::vocabulary::moment::utc_text;
+use crate::vocabulary::{
+    DeviceName, Digest, Moment, Observation, RecordId, Sequence, StreamId,
+};
+
+/// A message on its way into the journal.
+pub struct Submission {
+    pub device: Arc<DeviceIdentity>,
+    pub message: Message,
+    /// What the message says, each with its times; empty for a device file that keeps raw bytes only.
+    pub observations: Vec<(Observation, Times)>,
+    /// Refusals of driver and mapping.
+    pub refusals: Vec<crate::vocabulary::Refused>,
+    pub firmware: Option<String>,
+    pub proof: FirmwareProof,
+    pub fate: mpsc::UnboundedSender<(MessageId, Settled)>,
+    /// The device's share, given back when the fate is known.
+    pub permit: OwnedSemaphorePermit,
+}
+
+/// What never changes about a device while the house runs.
+pub struct DeviceIdentity {
+    pub name: DeviceName,
+    pub stamp: ProfileStamp,
+    pub profile_status: Status,
+    pub status: Arc<DeviceStatus>,
+}
+
+/// Why data could not be had.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum GapCause {
+    BoxRestarted,
+    LinkDown,
+    BoxBusy,
+}
+
+impl GapCause {
+    /// The cause as it stands in records.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::BoxRestarted => "box-restarted",
+            Self::LinkDown => "link-down",
+            Self::BoxBusy => "box-busy",
+        }
+    }
+}
+
+/// What the committer is asked to do, in the order of each sender.
+pub enum Request {
+    Message(Box<Submission>),
+    /// Data can be had again: all open gaps of the device end.
+    LinkUp { device: Arc<DeviceIdentity>, now: Moment },
+    /// Data cannot be had from `began` on.
+    GapBegan { device: Arc<DeviceIdentity>, cause: GapCause, began: Moment },
+    GapEnded { device: Arc<DeviceIdentity>, cause: GapCause, ended: Moment },
+    /// What a device said of itself.
+    Identity { device: Arc<DeviceIdentity>, identity: crate::protocol::Identity, now: Moment },
+    /// Answers when everything before it has been handed to the journal: for the watchdog.
+    Ping(oneshot::Sender<()>),
+    /// The last request: write the stop record, close the journal, answer.
+    Stop { now: Moment, done: oneshot::Sender<()> },
+}
+
+/// The room in the journal's queue, and whether its door is open.
+#[derive(Default)]
+pub struct Room {
+    pub freed: Notify,
+    pub shut: AtomicBool,
+}
+
+/// The committer's task.
+pub struct Committer {
+    pub appender: Appender,
+    pub stream: StreamId,
+    pub memory: Memory,
+    pub ledger: Ledger,
+    pub destinations: Vec<DestinationTable>,
+    pub room: Arc<Room>,
+}
+
+impl Committer {
+    /// Runs until [`Request::Stop`] or until every sender is gone.
+    pub async fn run(mut self, mut requests: mpsc::UnboundedReceiver<Request>) {
+        while let Some(request) = requests.recv().await {
+            match request {
+                Request::Message(submission) => self.message(*submission).await,
+                Request::LinkUp { device, now } => self.link_up(&device, now).await,
+                Request::GapBegan { device, cause, began } => {
+                    self.gap_began(&device, cause, Some(began.utc_us()), began).await;
+                }
+                Request::GapEnded { device, cause, ended } => {
+                    self.gaps_ended(&device, Some(cause), ended).await;
+                }
+                Request::Identity { device, identity, now } => {
+                    self.identity(&device, &identity, now).await;
+                }
+                Request::Ping(answer) => drop(answer.send(())),
+                Request::Stop { now, done } => {
+                    let payload = json!({ "version": env!("CARGO_PKG_VERSION") }).to_string();
+                    let _ = self.append_one(Kind::Stop, now.utc_us(), payload.into_bytes()).await;
+                    self.appender.close();
+                    drop(done.send(()));
+                    return;
+                }
+            }
+        }
+    }
+
+    /// Gaps of the time in which the box was not running, one per device, and the start record.
+    pub async fn started(&mut self, devices: &[Arc<DeviceIdentity>], digest: Digest, now: Moment) {
+        let version = env!("CARGO_PKG_VERSION");
+        let payload = json!({ "version": version, "configuration": digest }).to_string();
+        let _ = self.append_one(Kind::Start, now.utc_us(), payload.into_bytes()).await;
+        for device in devices {
+            // A device that was never heard has nothing to miss.
+            let last = self.memory.devices.get(device.name.as_str()).and_then(|one| one.last);
+            if let Some((last_us, _)) = last {
+                self.gap_began(device, GapCause::BoxRestarted, Some(last_us), now).await;
+            }
+        }
+    }
+
+    /// Writes a flattened profile once per digest.
+    pub async fn profile(&mut self, stamp: &ProfileStamp, text: &str, now: Moment) {
+        if self.memory.profiles.insert(stamp.digest.clone()) {
+            let payload = json!({
+                "id": stamp.id, "revision": stamp.revision, "digest": stamp.digest, "text": text,
+            });
+            let payload = payload.to_string().into_bytes();
+            let _ = self.append_one(Kind::Profile, now.utc_us(), payload).await;
+        }
+    }
+
+    async fn message(&mut self, submission: Submission) {
+        let name = submission.device.name.as_str().to_owned();
+        let basis = submission.message.repeat_basis.as_deref().map(Digest::of);
+        let window = &self.memory.devices.entry(name.clone()).or_default().window;
+        let earlier = basis.as_ref().and_then(|basis| window.earlier(basis));
+        let wire = self.appender.next();
+        let (records, routed) = match earlier {
+            Some(first) => (vec![self.repeat(&submission, basis, first)], Vec::new()),
+            None => self.first_time(&submission, basis, wire),
+        };
+        let how = if earlier.is_some() { Settled::Repeat } else { Settled::Durable };
+        let status = Arc::clone(&submission.device.status);
+        let counts = Counts::of(&submission, how);
+        let received_us = submission.message.received.utc_us();
+        let Submission { message, fate, permit, .. } = submission;
+        let id = message.id;
+        let not_kept = fate.clone();
+        let done = Box::new(move |kept: Result<(), crate::journal::NotKept>| {
+            let how = match kept {
+                Ok(()) => {
+                    counts.add(&status);
+                    how
+                }
+                Err(_) => Settled::NotKept(NotKept::NoStorage),
+            };
+            // The connection may be gone; then nobody is waiting for the answer.
+            let _ = fate.send((id, how));
+            drop(permit);
+        });
+        match self.append(records, done).await {
+            Ok(_) => {
+                let memory = self.memory.devices.entry(name).or_default();
+                memory.last = Some((received_us, wire.number()));
+                if let Some(basis) = basis.filter(|_| earlier.is_none()) {
+                    memory.window.note(basis, wire);
+                }
+                for (destination, sequence) in routed {
+                    self.memory.last_routed.insert(destination, sequence);
+                }
+            }
+            Err(why) => {
+                let _ = not_kept.send((id, Settled::NotKept(why)));
+            }
+        }
+    }
+
+    fn repeat(&self, submission: &Submission, basis: Option<Digest>, first: Sequence) -> NewRecord {
+        let mut head = self.head(submission, basis);
+        head.repeat_of = Some(first.number());
+        self.wire(submission, &head)
+    }
+
+    fn head(&self, submission: &Submission, basis: Option<Digest>) -> WireHead {
+        let message = &submission.message;
+        WireHead {
+            device: submission.device.name.as_str().to_owned(),
+            profile: submission.device.stamp.clone(),
+            firmware: submission.firmware.clone(),
+            session: message.id.session.0,
+            received_us: message.received.utc_us(),
+            complete: message.completeness == Completeness::Complete,
+            basis: basis.map(|basis| basis.to_string()),
+            repeat_of: None,
+            refusals: submission.refusals.iter().map(record::refusal).collect(),
+            observations: 0,
+            statements: Vec::new(),
+        }
+    }
+
+    fn wire(&self, submission: &Submission, head: &WireHead) -> NewRecord {
+        NewRecord {
+            kind: Kind::Wire,
+            time_us: submission.message.received.utc_us(),
+            payload: head.with_raw(&submission.message.raw),
+        }
+    }
+
+    /// The batch of a message that is new: its wire record and its observations, and where each of
+    /// them goes.
+    fn first_time(
+        &mut self,
+        submission: &Submission,
+        basis: Option<Digest>,
+        wire: Sequence,
+    ) -> (Vec<NewRecord>, Vec<(String, u64)>) {
+        let mut head = self.head(submission, basis);
+        head.observations = submission.observations.len();
+        let raw_digest = Digest::of(&submission.message.raw);
+        let association = self.ledger.of(&submission.device.name);
+        let mut routed: Vec<(String, u64)> = Vec::new();
+        let mut records = Vec::new();
+        for (index, (observation, times)) in submission.observations.iter().enumerate() {
+            let sequence = wire.plus(index as u64 + 1);
+            let id = RecordId::of(self.stream, sequence);
+            let statement = StatementKeys::of(observation);
+            let names = statement.as_ref().and_then(|keys| {
+                let name = submission.device.name.as_str().to_owned();
+                self.memory.devices.entry(name).or_default().window.state(keys, sequence)
+            });
+            head.statements.push(statement.map(|keys| {
+                let (keys, content) = keys.to_texts();
+                StatementStamp { keys, content }
+            }));
+            let held = record::held(observation.mode, submission.proof);
+            let data = record::observation(&record::Parts {
+                id: &id,
+                wire,
+                raw_digest,
+                device: submission.device.name.as_str(),
+                profile: &submission.device.stamp,
+                profile_status: submission.device.profile_status.as_str(),
+                firmware: submission.firmware.as_deref(),
+                observation,
+                times,
+                complete: submission.message.completeness == Completeness::Complete,
+                association: &association,
+                held: &held,
+                names: names.map(|earlier| RecordId::of(self.stream, earlier)),
+            });
+            let stored = Stored {
+                kind: record::kind(observation).to_owned(),
+                time: utc_text(times.chart_utc_us),
+                subject: submission.device.name.as_str().to_owned(),
+                routes: self.routes(&submission.device, &held, sequence, &mut routed),
+                data,
+            };
+            records.push(NewRecord {
+                kind: Kind::Observation,
+                time_us: submission.message.received.utc_us(),
+                payload: serde_json::to_vec(&stored).expect("texts and numbers are JSON"),
+            });
+        }
+        records.insert(0, self.wire(submission, &head));
+        (records, routed)
+    }
+
+    /// Where a record goes, with the sequence of the record before it on that destination.
+    fn routes(
+        &self,
+        device: &DeviceIdentity,
+        held: &[Held],
+        sequence: Sequence,
+        routed: &mut Vec<(String, u64)>,
+    ) -> std::collections::BTreeMap<String, u64> {
+        let takes = |destination: &&DestinationTable| {
+            held.is_empty()
+                && (destination.files == Files::Trial || device.profile_status == Status::Released)
+        };
+        let mut routes = std::collections::BTreeMap::new();
+        for destination in self.destinations.iter().filter(takes) {
+            let staged = routed.iter().rev().find(|(name, _)| *name == destination.name);
+            let previous = staged.map(|(_, sequence)| *sequence);
+            let known = self.memory.last_routed.get(&destination.name).copied();
+            routes.insert(destination.name.clone(), previous.or(known).unwrap_or(0));
+            routed.push((destination.name.clone(), sequence.number()));
+        }
+        routes
+    }
+
+    async fn link_up(&mut self, device: &DeviceIdentity, now: Moment) {
+        self.gaps_ended(device, None, now).await;
+    }
+
+    async fn gap_began(
+        &mut self,
+        device: &DeviceIdentity,
+        cause: GapCause,
+        began_us: Option<i64>,
+        now: Moment,
+    ) {
+        let after = self.memory.devices.get(device.name.as_str()).and_then(|one| one.last);
+        let after = after.map(|(_, sequence)| sequence);
+        let mut data = serde_json::Map::new();
+        data.insert("phase".to_owned(), json!("began"));
+        data.insert("cause".to_owned(), json!(cause.as_str()));
+        data.insert("began".to_owned(), json!(began_us.map(utc_text)));
+        data.insert("began_us".to_owned(), json!(began_us));
+        data.insert("after".to_owned(), json!(after));
+        if let Some(sequence) = self.append_state("gap", Kind::Gap, device, data, now).await {
+            let gap = OpenGap { cause: cause.as_str().to_owned(), began_us, after };
+            let memory = self.memory.devices.entry(device.name.as_str().to_owned()).or_default();
+            memory.open_gaps.insert(sequence.number(), gap);
+        }
+    }
+
+    /// Ends the device's open gaps of one cause, or of every cause.
+    async fn gaps_ended(&mut self, device: &DeviceIdentity, cause: Option<GapCause>, now: Moment) {
+        let name = device.name.as_str();
+        let Some(memory) = self.memory.devices.get(name) else { return };
+        let ends = |gap: &OpenGap| cause.is_none_or(|cause| gap.cause == cause.as_str());
+        let open: Vec<(u64, OpenGap)> = memory
+            .open_gaps
+            .iter()
+            .filter(|(_, gap)| ends(gap))
+            .map(|(number, gap)| (*number, gap.clone()))
+            .collect();
+        for (number, gap) in open {
+            let mut data = serde_json::Map::new();
+            data.insert("phase".to_owned(), json!("ended"));
+            data.insert("gap".to_owned(), json!(number));
+            data.insert("cause".to_owned(), json!(gap.cause));
+            data.insert("began".to_owned(), json!(gap.began_us.map(utc_text)));
+            data.insert("began_us".to_owned(), json!(gap.began_us));
+            data.insert("after".to_owned(), json!(gap.after));
+            data.insert("ended".to_owned(), json!(now.utc_text()));
+            data.insert("ended_us".to_owned(), json!(now.utc_us()));
+            if self.append_state("gap", Kind::Gap, device, data, now).await.is_some()
+                && let Some(memory) = self.memory.devices.get_mut(name)
+            {
+                memory.open_gaps.remove(&number);
+            }
+        }
+    }
+
+    async fn identity(
+        &mut self,
+        device: &DeviceIdentity,
+        identity: &crate::protocol::Identity,
+        now: Moment,
+    ) {
+        let mut data = serde_json::Map::new();
+        data.insert("model".to_owned(), json!(identity.model));
+        data.insert("serial_number".to_owned(), json!(identity.serial_number));
+        data.insert("firmware".to_owned(), json!(identity.firmware));
+        let _ = self.append_state("device-state", Kind::DeviceState, device, data, now).await;
+    }
+
+    /// A record about a device that every destination gets.
+    async fn append_state(
+        &mut self,
+        name: &str,
+        kind: Kind,
+        device: &DeviceIdentity,
+        data: serde_json::Map<String, serde_json::Value>,
+        now: Moment,
+    ) -> Option<Sequence> {
+        let sequence = self.appender.next();
+        let previous = |one: &DestinationTable| {
+            let known = self.memory.last_routed.get(&one.name).copied().unwrap_or(0);
+            (one.name.clone(), known)
+        };
+        let stored = Stored {
+            kind: name.to_owned(),
+            time: now.utc_text(),
+            subject: device.name.as_str().to_owned(),
+            routes: self.destinations.iter().map(previous).collect(),
+            data,
+        };
+        let payload = serde_json::to_vec(&stored).expect("texts and numbers are JSON");
+        self.append_one(kind, now.utc_us(), payload).await?;
+        for destination in &self.destinations {
+            self.memory.last_routed.insert(destination.name.clone(), sequence.number());
+        }
+        let memory = self.memory.devices.entry(device.name.as_str().to_owned()).or_default();
+        memory.last = Some((now.utc_us(), sequence.number()));
+        Some(sequence)
+    }
+
+    async fn append_one(&mut self, kind: Kind, time_us: i64, payload: Vec<u8>) -> Option<Sequence> {
+        let record = NewRecord { kind, time_us, payload };
+        self.append(vec![record], Box::new(|_| ())).await.ok()
+    }
+
+    /// Hands a batch over, waiting for room.
+    async fn append(
+        &mut self,
+        mut records: Vec<NewRecord>,
+        mut done: crate::journal::Done,
+    ) -> Result<Sequence, NotKept> {
+        loop {
+            let freed = Arc::clone(&self.room);
+            let freed = freed.freed.notified();
+            match self.appender.try_append(records, done) {
+                Ok(sequence) => return Ok(sequence),
+                Err(JournalRefused::Full { records: back, done: back_done }) => {
+                    (records, done) = (back, back_done);
+                    freed.await;
+                }
+                Err(JournalRefused::NotOpen { door, .. }) => {
+                    self.door_shut(door);
+                    return Err(NotKept::NoStorage);
+                }
+                Err(JournalRefused::Size { bytes, max }) => {
+                    tracing::warn!(bytes, max, "a message is larger than a record may be");
+                    return Err(NotKept::TooLarge);
+                }
+            }
+        }
+    }
+
+    fn door_shut(&self, door: Door) {
+        if !self.room.shut.swap(true, Ordering::Relaxed) {
+            tracing::error!(?door, "the journal takes nothing: no device is acknowledged any more");
+        }
+    }
+}
+
+/// What a message adds to its device's counters once it is kept.
+struct Counts {
+    readings: u64,
+    refused: u64,
+    unmapped: u64,
+    held: u64,
+    repeats: u64,
+    received_us: i64,
+}
+
+impl Counts {
+    fn of(submission: &Submission, how: Settled) -> Self {
+        let repeat = how == Settled::Repeat;
+        let observations = || submission.observations.iter().map(|(observation, _)| observation);
+        let metrics: usize = observations().map(|one| one.metrics.len()).sum();
+        let unmapped: usize = observations().map(Observation::unmapped).sum();
+        let held = observations().filter(|one| !record::held(one.mode, submission.proof).is_empty());
+        let count = |number: usize| if repeat { 0 } else { number as u64 };
+        Self {
+            readings: count(metrics),
+            refused: count(submission.refusals.len()),
+            unmapped: count(unmapped),
+            held: count(held.count()),
+            repeats: u64::from(repeat),
+            received_us: submission.message.received.utc_us(),
+        }
+    }
+
+    fn add(&self, status: &DeviceStatus) {
+        status.messages.fetch_add(1, Ordering::Relaxed);
+        status.readings.fetch_add(self.readings, Ordering::Relaxed);
+        status.refused.fetch_add(self.refused, Ordering::Relaxed);
+        status.unmapped.fetch_add(self.unmapped, Ordering::Relaxed);
+        status.held.fetch_add(self.held, Ordering::Relaxed);
+        status.repeats.fetch_add(self.repeats, Ordering::Relaxed);
+        status.last_message_us.store(self.received_us, Ordering::Relaxed);
+    }
+}

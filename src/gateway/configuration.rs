@@ -1,0 +1,466 @@
+//! `/etc/wardgate/wardgate.toml`: which device hangs where, with which device file, in which bed, and
+//! where data goes. One loader serves `check` and `run`; everything is parsed before anything happens.
+//!
+//! Secrets never stand here: certificates and keys are named by file.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use jiff::tz::TimeZone;
+use serde::Deserialize;
+
+use crate::forward::MqttConfig;
+use crate::link::{Endpoint, Parity, SerialParameters};
+use crate::profile::position::Step::{Index, Key};
+use crate::profile::position::{Problem, Step};
+use crate::profile::{Drafts, Profile, Status};
+use crate::protocol::Site;
+use crate::vocabulary::{DeviceName, Digest, Place, Vocabulary};
+
+/// The file as written.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ConfigurationFile {
+    pub gateway: GatewayTable,
+    #[serde(default)]
+    pub device: Vec<DeviceTable>,
+    #[serde(default)]
+    pub destination: Vec<DestinationTable>,
+}
+
+/// This box.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct GatewayTable {
+    /// `urn:uuid:...` or `urn:oid:...`: the `source` of every record.
+    pub id: String,
+    pub tenant: String,
+    pub site: String,
+    pub ward: String,
+    /// This box's name, unique on the ward.
+    pub name: String,
+    /// Where the journal and the cursors are.
+    pub data: PathBuf,
+    /// The folder with the device files and the vocabulary.
+    pub device_profiles: PathBuf,
+    /// The Unix socket that `status` asks.
+    pub socket: PathBuf,
+    /// `production` refuses what is only good enough for tests.
+    pub mode: Mode,
+    /// The zone of devices' clocks, unless a device has its own.
+    #[serde(default)]
+    pub time_zone: Option<String>,
+    /// How unsure a corrected time may be and still stand on the chart.
+    #[serde(default = "uncertainty_ms_max")]
+    pub uncertainty_ms_max: u64,
+    /// The size of a journal segment.
+    #[serde(default)]
+    pub segment_bytes: Option<u64>,
+}
+
+fn uncertainty_ms_max() -> u64 {
+    crate::check::clock::UNCERTAINTY_MS_MAX
+}
+
+/// What the box is used for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Mode {
+    Production,
+    /// Draft device files and plain connections are accepted.
+    Bench,
+}
+
+/// One device.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DeviceTable {
+    pub name: String,
+    /// The folder of the device file below `device_profiles`: `maker/model`.
+    pub profile: String,
+    pub place: String,
+    /// The firmware as the device shows it, where the device file says that a person enters it.
+    #[serde(default)]
+    pub firmware: Option<String>,
+    #[serde(default)]
+    pub time_zone: Option<String>,
+    /// The character set of a peer that does not name one.
+    #[serde(default)]
+    pub charset: Option<String>,
+    pub link: LinkTable,
+}
+
+/// Where a device hangs; exactly one.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LinkTable {
+    /// A local port by a path that stays the same: /dev/serial/by-id/... or by-path.
+    pub serial: Option<PathBuf>,
+    /// `host:port` of a serial server that passes raw TCP.
+    pub serial_server: Option<String>,
+    /// `host:port` of a device that listens.
+    pub tcp_client: Option<String>,
+    /// `address:port` on which the box listens for the device.
+    pub tcp_server: Option<SocketAddr>,
+    /// `address:port` on which the box takes the device's datagrams.
+    pub udp: Option<SocketAddr>,
+    /// A capture to be played.
+    pub replay: Option<PathBuf>,
+}
+
+/// One destination.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DestinationTable {
+    pub name: String,
+    /// What it does with the data.
+    pub files: Files,
+    /// Whether the journal keeps a record until this destination has it.
+    pub required: Required,
+    pub mqtt: MqttConfig,
+}
+
+/// What a destination does with the data.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Files {
+    /// It files into patients' records: only released device files feed it.
+    Patients,
+    /// A trial: bench-tested and ward-trial device files feed it too.
+    Trial,
+}
+
+/// Whether a destination holds data back from being freed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Required {
+    Required,
+    BestEffort,
+}
+
+/// Everything that the house needs, checked.
+#[derive(Clone, Debug)]
+pub struct Configuration {
+    pub gateway: GatewayTable,
+    pub vocabulary: Arc<Vocabulary>,
+    pub devices: Vec<DeviceSetup>,
+    pub destinations: Vec<DestinationTable>,
+    /// SHA-256 of the file's text.
+    pub digest: Digest,
+}
+
+/// One device, ready to be opened.
+#[derive(Clone, Debug)]
+pub struct DeviceSetup {
+    pub name: DeviceName,
+    pub place: Place,
+    pub profile: Arc<Profile>,
+    pub firmware: Option<String>,
+    pub endpoint: Endpoint,
+    pub site: Site,
+}
+
+/// Reads and checks a configuration and all device files that it names.
+///
+/// # Errors
+/// One text per problem, each with file, line, column, the line and a caret.
+pub fn load(file: &Path) -> Result<Configuration, Vec<String>> {
+    let name = file.display().to_string();
+    let text = std::fs::read_to_string(file)
+        .map_err(|error| vec![format!("{name}: cannot be read: {error}")])?;
+    let parsed: ConfigurationFile = toml::from_str(&text)
+        .map_err(|error| vec![Problem::of_toml(&text, &error).in_file(&name, &text)])?;
+    let vocabulary = load_vocabulary(&parsed.gateway.device_profiles).map_err(|what| vec![what])?;
+    let mut loader = Loader {
+        name: &name,
+        text: &text,
+        mode: parsed.gateway.mode,
+        profiles: BTreeMap::new(),
+        vocabulary: Arc::new(vocabulary),
+        problems: Vec::new(),
+    };
+    loader.gateway(&parsed.gateway);
+    loader.destinations(&parsed);
+    let devices = loader.devices(&parsed);
+    if !loader.problems.is_empty() {
+        return Err(loader.problems);
+    }
+    Ok(Configuration {
+        gateway: parsed.gateway,
+        vocabulary: loader.vocabulary,
+        devices,
+        destinations: parsed.destination,
+        digest: Digest::of(text.as_bytes()),
+    })
+}
+
+/// Reads the vocabulary below a folder of device files.
+///
+/// # Errors
+/// Which file and what is wrong with it.
+pub fn load_vocabulary(device_profiles: &Path) -> Result<Vocabulary, String> {
+    let folder = device_profiles.join("vocabulary");
+    let read = |name: &str| {
+        let path = folder.join(name);
+        std::fs::read_to_string(&path)
+            .map_err(|error| format!("{}: cannot be read: {error}", path.display()))
+    };
+    let (parameters, units) = (read("parameters.toml")?, read("units.toml")?);
+    Vocabulary::parse(&parameters, &units)
+        .map_err(|error| format!("{}: {error}", folder.display()))
+}
+
+/// Reads one device file.
+///
+/// # Errors
+/// One text per problem, each with file, line and column.
+pub fn load_profile(
+    path: &Path,
+    vocabulary: &Vocabulary,
+    drafts: Drafts,
+) -> Result<Profile, Vec<String>> {
+    let name = path.display().to_string();
+    let text = std::fs::read_to_string(path)
+        .map_err(|error| vec![format!("{name}: cannot be read: {error}")])?;
+    Profile::read(&text, vocabulary, drafts).map_err(|problems| {
+        problems.iter().map(|problem| problem.in_file(&name, &text)).collect()
+    })
+}
+
+struct Loader<'a> {
+    name: &'a str,
+    text: &'a str,
+    mode: Mode,
+    profiles: BTreeMap<String, Option<Arc<Profile>>>,
+    vocabulary: Arc<Vocabulary>,
+    problems: Vec<String>,
+}
+
+impl Loader<'_> {
+    fn add(&mut self, path: &[Step<'_>], what: impl Into<String>) {
+        let problem = Problem::at(self.text, path, what);
+        self.problems.push(problem.in_file(self.name, self.text));
+    }
+
+    fn gateway(&mut self, gateway: &GatewayTable) {
+        if !gateway.id.starts_with("urn:uuid:") && !gateway.id.starts_with("urn:oid:") {
+            let what = "expected urn:uuid:... or urn:oid:..., which names this gateway to the core";
+            self.add(&[Key("gateway"), Key("id")], what);
+        }
+        let names = [
+            ("tenant", &gateway.tenant),
+            ("site", &gateway.site),
+            ("ward", &gateway.ward),
+            ("name", &gateway.name),
+        ];
+        for (key, name) in names {
+            if let Err(error) = DeviceName::parse(name) {
+                self.add(&[Key("gateway"), Key(key)], error.to_string());
+            }
+        }
+        self.zone(&[Key("gateway"), Key("time_zone")], gateway.time_zone.as_deref());
+        let least = crate::journal::SEGMENT_BYTES_MIN;
+        if gateway.segment_bytes.is_some_and(|bytes| bytes < least) {
+            self.add(&[Key("gateway"), Key("segment_bytes")], format!("expected {least} or more"));
+        }
+    }
+
+    fn zone(&mut self, path: &[Step<'_>], name: Option<&str>) -> Option<TimeZone> {
+        let name = name?;
+        match TimeZone::get(name) {
+            Ok(zone) => Some(zone),
+            Err(_) => {
+                self.add(path, "expected a zone of the IANA database, such as \"Europe/Helsinki\"");
+                None
+            }
+        }
+    }
+
+    fn destinations(&mut self, file: &ConfigurationFile) {
+        let mut names = BTreeSet::new();
+        for (index, destination) in file.destination.iter().enumerate() {
+            let path = [Key("destination"), Index(index)];
+            if let Err(error) = DeviceName::parse(&destination.name) {
+                self.add(&[&path[..], &[Key("name")]].concat(), error.to_string());
+            }
+            if !names.insert(&destination.name) {
+                self.add(&[&path[..], &[Key("name")]].concat(), "another destination has this name");
+            }
+            if self.mode == Mode::Production && destination.mqtt.is_plain_beyond_loopback() {
+                let what = "expected TLS (ca, certificate, key): plain MQTT leaves the box only in \
+                            mode \"bench\"";
+                self.add(&[&path[..], &[Key("mqtt")]].concat(), what);
+            }
+        }
+    }
+
+    fn devices(&mut self, file: &ConfigurationFile) -> Vec<DeviceSetup> {
+        let mut names = BTreeSet::new();
+        let mut setups = Vec::new();
+        for (index, device) in file.device.iter().enumerate() {
+            let path = [Key("device"), Index(index)];
+            if !names.insert(&device.name) {
+                self.add(&[&path[..], &[Key("name")]].concat(), "another device has this name");
+            }
+            setups.extend(self.device(&path, device, &file.gateway));
+        }
+        for (first, second) in same_endpoints(&setups) {
+            let path = [Key("device"), Index(second), Key("link")];
+            self.add(&path, format!("device {} hangs there already", setups[first].name));
+        }
+        let patients = file.destination.iter().any(|one| one.files == Files::Patients);
+        for setup in setups.iter().filter(|_| patients && self.mode == Mode::Production) {
+            if setup.profile.file().provenance.status != Status::Released {
+                tracing::warn!(
+                    device = %setup.name,
+                    profile = setup.profile.id(),
+                    "the device file is not released: nothing of it goes to destinations that file to patients"
+                );
+            }
+        }
+        setups
+    }
+
+    fn device(
+        &mut self,
+        path: &[Step<'_>],
+        device: &DeviceTable,
+        gateway: &GatewayTable,
+    ) -> Option<DeviceSetup> {
+        let at = |key| [path, &[Key(key)]].concat();
+        let name = DeviceName::parse(&device.name);
+        if let Err(error) = &name {
+            self.add(&at("name"), error.to_string());
+        }
+        let place = Place::parse(&device.place);
+        if let Err(error) = &place {
+            self.add(&at("place"), error.to_string());
+        }
+        let zone = match &device.time_zone {
+            Some(own) => self.zone(&at("time_zone"), Some(own)),
+            None => gateway.time_zone.as_deref().and_then(|name| TimeZone::get(name).ok()),
+        };
+        let profile = self.profile(&at("profile"), &device.profile, &gateway.device_profiles)?;
+        if profile.file().firmware.learned == crate::profile::Learned::EnteredAtCommissioning
+            && device.firmware.is_none()
+        {
+            let what = "expected `firmware`: this device does not report it, so a person enters it";
+            self.add(path, what);
+        }
+        let endpoint = self.endpoint(&at("link"), &device.link, &profile)?;
+        Some(DeviceSetup {
+            name: name.ok()?,
+            place: place.ok()?,
+            profile,
+            firmware: device.firmware.clone(),
+            endpoint,
+            site: Site { zone, charset: device.charset.clone() },
+        })
+    }
+
+    fn profile(&mut self, path: &[Step<'_>], id: &str, folder: &Path) -> Option<Arc<Profile>> {
+        if let Some(known) = self.profiles.get(id) {
+            return known.clone();
+        }
+        let drafts = match self.mode {
+            Mode::Production => Drafts::Refused,
+            Mode::Bench => Drafts::Accepted,
+        };
+        let file = folder.join(id).join("profile.toml");
+        let escapes = id.split('/').any(|part| part.is_empty() || part.starts_with('.'));
+        let loaded = if escapes || !file.exists() {
+            let known = known_profiles(folder).join(", ");
+            self.add(path, format!("no device file {}; there are: {known}", file.display()));
+            None
+        } else {
+            match load_profile(&file, &self.vocabulary, drafts) {
+                Ok(profile) => Some(Arc::new(profile)),
+                Err(problems) => {
+                    self.problems.extend(problems);
+                    None
+                }
+            }
+        };
+        self.profiles.insert(id.to_owned(), loaded.clone());
+        loaded
+    }
+
+    fn endpoint(
+        &mut self,
+        path: &[Step<'_>],
+        link: &LinkTable,
+        profile: &Profile,
+    ) -> Option<Endpoint> {
+        let serial = profile.file().link.transport.serial.as_ref();
+        let mut found: Vec<Endpoint> = Vec::new();
+        if let Some(port) = &link.serial {
+            match serial {
+                Some(serial) => found.push(Endpoint::Serial {
+                    path: port.clone(),
+                    parameters: SerialParameters {
+                        baud: serial.baud,
+                        data_bits: serial.data_bits,
+                        parity: match serial.parity {
+                            crate::profile::Parity::None => Parity::None,
+                            crate::profile::Parity::Even => Parity::Even,
+                            crate::profile::Parity::Odd => Parity::Odd,
+                        },
+                        stop_bits: serial.stop_bits,
+                    },
+                }),
+                None => {
+                    let what = "the device file states no serial parameters, so a local port cannot \
+                                be opened";
+                    self.add(path, what);
+                    return None;
+                }
+            }
+        }
+        let servers = [&link.serial_server, &link.tcp_client].into_iter().flatten();
+        found.extend(servers.map(|address| Endpoint::TcpClient { address: address.clone() }));
+        found.extend(link.tcp_server.map(|listen| Endpoint::TcpServer { listen }));
+        found.extend(link.udp.map(|listen| Endpoint::Udp { listen }));
+        found.extend(link.replay.iter().map(|file| Endpoint::Replay { file: file.clone() }));
+        if found.len() == 1 {
+            return found.pop();
+        }
+        let what = "expected exactly one of serial, serial_server, tcp_client, tcp_server, udp, replay";
+        self.add(path, what);
+        None
+    }
+}
+
+/// Pairs of devices that would fight over one port.
+fn same_endpoints(setups: &[DeviceSetup]) -> Vec<(usize, usize)> {
+    let mut pairs = Vec::new();
+    for (second, setup) in setups.iter().enumerate() {
+        let same = |one: &DeviceSetup| one.endpoint == setup.endpoint;
+        // Port 0 is a free port of the system's choice, another one each time.
+        let free = matches!(&setup.endpoint,
+            Endpoint::TcpServer { listen } | Endpoint::Udp { listen } if listen.port() == 0);
+        if let Some(first) = setups.get(..second).and_then(|before| before.iter().position(same))
+            && !free
+        {
+            pairs.push((first, second));
+        }
+    }
+    pairs
+}
+
+/// All `maker/model` folders with a device file.
+pub fn known_profiles(folder: &Path) -> Vec<String> {
+    let folders = |path: &Path| -> Vec<PathBuf> {
+        let entries = std::fs::read_dir(path).into_iter().flatten().flatten();
+        entries.map(|entry| entry.path()).filter(|path| path.is_dir()).collect()
+    };
+    let mut known: Vec<String> = folders(folder)
+        .iter()
+        .flat_map(|maker| folders(maker))
+        .filter(|model| model.join("profile.toml").exists())
+        .filter_map(|model| Some(model.strip_prefix(folder).ok()?.display().to_string()))
+        .collect();
+    known.sort();
+    known
+}
