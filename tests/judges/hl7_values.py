@@ -214,7 +214,8 @@ def run_table(corpus: Path, table: Path, vocabulary: Vocabulary) -> int:
             continue
         for key in COUNTED:
             if row.get(key, 0) != numbers[key]:
-                wrong.append(f"{name}: {key} is {row.get(key, 0)} in the table, {numbers[key]} here")
+                stated = row.get(key, 0)
+                wrong.append(f"{name}: {key} is {stated} in the table, {numbers[key]} here")
         total = sum(row.get(key, 0) for key in
                     ("facts", "mapped", "disagree", "event_parts", "unmapped", "refused"))
         if total != row["values"]:
