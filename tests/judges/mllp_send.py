@@ -13,6 +13,7 @@ MSH-16 ask for (facts/semantics.md 1.4, facts/lab.md 3.1):
     AL      AL       CA, then AA                                   CR or CE; or CA, then AR or AE
     ER      NE       nothing                                       CR or CE
     NE      NE       nothing                                       nothing
+An acknowledgement that comes in as a message may stay without answer.
 One of the two empty stands for NE. SU asks only after success, ER only after an error.
 """
 
@@ -44,6 +45,9 @@ def wanted(raw: bytes) -> list[tuple]:
     parts = re.split(re.escape(msh[2][0]), msh[9]) + [""]
     good = tuple(parts[:2]) in TAKEN
     accept, application = msh[15].strip(), msh[16].strip()
+    if parts[0] == "ACK":
+        # Nobody has to answer an acknowledgement; a refusal in the original mode is tolerated.
+        return [(), ("AR",), ("AE",)]
     if not accept and not application:
         return [("AA",)] if good else [("AR",), ("AE",)]
     asks = lambda field, when: field == "AL" or field == when
