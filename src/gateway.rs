@@ -7,6 +7,7 @@
 //! | `committer` | one task that owns sequence, repeats, attribution, routes and the journal's write side |
 //! | `memory` | what the committer remembers, and how it is rebuilt from the journal |
 //! | `record` | what stands in a record |
+//! | `replay` | a device file tried on bytes, with a virtual clock |
 //! | `run` | starting and stopping it all, in order |
 //! | `status` | what the house says of itself over a Unix socket |
 //!
@@ -17,5 +18,6 @@ pub mod configuration;
 pub mod device;
 pub mod memory;
 pub mod record;
+pub mod replay;
 pub mod run;
 pub mod status;

@@ -12,8 +12,13 @@
 
 pub mod association;
 pub mod check;
+pub mod cli;
+pub mod forward;
+pub mod gateway;
+pub mod journal;
 pub mod link;
 pub mod mapping;
+pub mod operate;
 pub mod profile;
 pub mod protocol;
 pub mod vocabulary;

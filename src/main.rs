@@ -1,1 +1,5 @@
-fn main() {}
+//! The command line; see `wardgate --help`.
+
+fn main() -> std::process::ExitCode {
+    wardgate::cli::main()
+}

@@ -15,7 +15,7 @@ use super::status::DeviceStatus;
 use crate::association::Ledger;
 use crate::check::clock::Times;
 use crate::check::repeats::StatementKeys;
-use crate::forward::Stored;
+use crate::forward::stored::{EventKind, Stored};
 use crate::journal::{Appender, Door, Kind, NewRecord, Refused as JournalRefused};
 use crate::profile::Status;
 use crate::protocol::{Completeness, Message, MessageId, NotKept, Settled};
@@ -76,6 +76,8 @@ pub enum Request {
     GapEnded { device: Arc<DeviceIdentity>, cause: GapCause, ended: Moment },
     /// What a device said of itself.
     Identity { device: Arc<DeviceIdentity>, identity: crate::protocol::Identity, now: Moment },
+    /// Every required destination has what lies before.
+    Free { before: Sequence },
     /// Answers when everything before it has been handed to the journal: for the watchdog.
     Ping(oneshot::Sender<()>),
     /// The last request: write the stop record, close the journal, answer.
@@ -114,6 +116,11 @@ impl Committer {
                 }
                 Request::Identity { device, identity, now } => {
                     self.identity(&device, &identity, now).await;
+                }
+                Request::Free { before } => {
+                    if let Err(error) = self.appender.free_before(before) {
+                        tracing::error!(%error, "room in the journal cannot be freed");
+                    }
                 }
                 Request::Ping(answer) => drop(answer.send(())),
                 Request::Stop { now, done } => {
@@ -272,7 +279,7 @@ impl Committer {
                 names: names.map(|earlier| RecordId::of(self.stream, earlier)),
             });
             let stored = Stored {
-                kind: record::kind(observation).to_owned(),
+                kind: record::kind(observation),
                 time: utc_text(times.chart_utc_us),
                 subject: submission.device.name.as_str().to_owned(),
                 routes: self.routes(&submission.device, &held, sequence, &mut routed),
@@ -281,7 +288,7 @@ impl Committer {
             records.push(NewRecord {
                 kind: Kind::Observation,
                 time_us: submission.message.received.utc_us(),
-                payload: serde_json::to_vec(&stored).expect("texts and numbers are JSON"),
+                payload: stored.to_bytes(),
             });
         }
         records.insert(0, self.wire(submission, &head));
@@ -330,7 +337,7 @@ impl Committer {
         data.insert("began".to_owned(), json!(began_us.map(utc_text)));
         data.insert("began_us".to_owned(), json!(began_us));
         data.insert("after".to_owned(), json!(after));
-        if let Some(sequence) = self.append_state("gap", Kind::Gap, device, data, now).await {
+        if let Some(sequence) = self.append_state(EventKind::Gap, Kind::Gap, device, data, now).await {
             let gap = OpenGap { cause: cause.as_str().to_owned(), began_us, after };
             let memory = self.memory.devices.entry(device.name.as_str().to_owned()).or_default();
             memory.open_gaps.insert(sequence.number(), gap);
@@ -358,7 +365,7 @@ impl Committer {
             data.insert("after".to_owned(), json!(gap.after));
             data.insert("ended".to_owned(), json!(now.utc_text()));
             data.insert("ended_us".to_owned(), json!(now.utc_us()));
-            if self.append_state("gap", Kind::Gap, device, data, now).await.is_some()
+            if self.append_state(EventKind::Gap, Kind::Gap, device, data, now).await.is_some()
                 && let Some(memory) = self.memory.devices.get_mut(name)
             {
                 memory.open_gaps.remove(&number);
@@ -376,13 +383,13 @@ impl Committer {
         data.insert("model".to_owned(), json!(identity.model));
         data.insert("serial_number".to_owned(), json!(identity.serial_number));
         data.insert("firmware".to_owned(), json!(identity.firmware));
-        let _ = self.append_state("device-state", Kind::DeviceState, device, data, now).await;
+        let _ = self.append_state(EventKind::DeviceState, Kind::DeviceState, device, data, now).await;
     }
 
     /// A record about a device that every destination gets.
     async fn append_state(
         &mut self,
-        name: &str,
+        event: EventKind,
         kind: Kind,
         device: &DeviceIdentity,
         data: serde_json::Map<String, serde_json::Value>,
@@ -394,14 +401,13 @@ impl Committer {
             (one.name.clone(), known)
         };
         let stored = Stored {
-            kind: name.to_owned(),
+            kind: event,
             time: now.utc_text(),
             subject: device.name.as_str().to_owned(),
             routes: self.destinations.iter().map(previous).collect(),
             data,
         };
-        let payload = serde_json::to_vec(&stored).expect("texts and numbers are JSON");
-        self.append_one(kind, now.utc_us(), payload).await?;
+        self.append_one(kind, now.utc_us(), stored.to_bytes()).await?;
         for destination in &self.destinations {
             self.memory.last_routed.insert(destination.name.clone(), sequence.number());
         }

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::record::WireHead;
 use crate::check::repeats::{StatementKeys, Window};
-use crate::forward::Stored;
+use crate::forward::stored::Stored;
 use crate::journal::{Kind, Reader, Record};
 use crate::vocabulary::{Digest, Sequence};
 
@@ -98,7 +98,7 @@ impl Memory {
                 self.profiles.extend(digest);
             }
             Kind::Observation | Kind::Gap | Kind::DeviceState => {
-                let Ok(stored) = serde_json::from_slice::<Stored>(&record.payload) else { return };
+                let Some(stored) = Stored::from_bytes(&record.payload) else { return };
                 for destination in stored.routes.keys() {
                     self.last_routed.insert(destination.clone(), record.sequence.number());
                 }

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value as Json, json};
 
 use crate::check::clock::Times;
+use crate::forward::stored;
 use crate::profile::Profile;
 use crate::vocabulary::moment::utc_text;
 use crate::vocabulary::reading::EventKind;
@@ -127,11 +128,11 @@ pub struct Parts<'a> {
 }
 
 /// The kind of record that an observation makes.
-pub fn kind(observation: &Observation) -> &'static str {
+pub fn kind(observation: &Observation) -> stored::EventKind {
     match observation.event {
-        None => "observation",
-        Some(EventKind::Alarm) => "alarm",
-        Some(EventKind::PumpEvent) => "pump-event",
+        None => stored::EventKind::Observation,
+        Some(EventKind::Alarm) => stored::EventKind::Alarm,
+        Some(EventKind::PumpEvent) => stored::EventKind::PumpEvent,
     }
 }
 

@@ -1,0 +1,88 @@
+//! What a user types. One file per verb; output for people by default, `--json` for programs; exit
+//! code 0 only for success.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+mod check;
+mod explain;
+mod profile;
+mod run;
+mod status;
+
+/// Keeps every reading of the ward's devices before acknowledging it, says whose it is, and forwards
+/// it to the core.
+#[derive(Parser)]
+#[command(name = "wardgate", version, about)]
+struct Arguments {
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+/// Where the configuration is, for verbs that need it.
+#[derive(clap::Args)]
+struct ConfigurationPath {
+    /// The configuration file.
+    #[arg(long, value_name = "FILE", default_value = "/etc/wardgate/wardgate.toml")]
+    config: PathBuf,
+}
+
+#[derive(Subcommand)]
+enum Verb {
+    /// The daemon: takes data until SIGTERM.
+    Run(ConfigurationPath),
+    /// Reads the configuration and every device file it names; opens no connection.
+    Check(ConfigurationPath),
+    /// Devices, links, backlog and destinations of the running daemon.
+    Status(status::StatusArguments),
+    /// From a record in the core back to the bytes on the wire.
+    Explain(explain::ExplainArguments),
+    /// Device files: check, explain, replay, show.
+    #[command(subcommand)]
+    Profile(profile::ProfileVerb),
+}
+
+/// Runs the verb that the command line names.
+pub fn main() -> ExitCode {
+    let done = match Arguments::parse().verb {
+        Verb::Run(path) => run::run(&path.config),
+        Verb::Check(path) => check::run(&path.config),
+        Verb::Status(arguments) => status::run(&arguments),
+        Verb::Explain(arguments) => explain::run(&arguments),
+        Verb::Profile(verb) => profile::run(&verb),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(Failed(problems)) => {
+            for problem in problems {
+                say_problem(&problem);
+            }
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Why a verb failed, one text per problem.
+struct Failed(Vec<String>);
+
+impl Failed {
+    fn one(what: impl ToString) -> Self {
+        Self(vec![what.to_string()])
+    }
+}
+
+/// A line of output. A closed pipe (`| head`) is the reader's wish to stop.
+fn say(line: &str) {
+    use std::io::Write as _;
+    if writeln!(std::io::stdout(), "{line}").is_err() {
+        std::process::exit(0);
+    }
+}
+
+fn say_problem(line: &str) {
+    use std::io::Write as _;
+    // With standard error gone there is nobody left to tell.
+    let _ = writeln!(std::io::stderr(), "{line}");
+}

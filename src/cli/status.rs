@@ -1,0 +1,87 @@
+//! `wardgate status`
+
+use super::{ConfigurationPath, Failed, say};
+use crate::gateway::configuration::ConfigurationFile;
+use crate::gateway::status::{Snapshot, ask};
+
+#[derive(clap::Args)]
+pub(super) struct StatusArguments {
+    #[command(flatten)]
+    path: ConfigurationPath,
+    /// One JSON object instead of a table.
+    #[arg(long)]
+    json: bool,
+}
+
+pub(super) fn run(arguments: &StatusArguments) -> Result<(), Failed> {
+    let config = &arguments.path.config;
+    let text = std::fs::read_to_string(config)
+        .map_err(|error| Failed::one(format!("{}: cannot be read: {error}", config.display())))?;
+    let file: ConfigurationFile = toml::from_str(&text).map_err(|error| {
+        let problem = crate::profile::Problem::of_toml(&text, &error);
+        Failed::one(problem.in_file(&config.display().to_string(), &text))
+    })?;
+    let socket = file.gateway.socket;
+    let snapshot = ask(&socket).map_err(|error| {
+        Failed::one(format!("no daemon answers on {}: {error}", socket.display()))
+    })?;
+    if arguments.json {
+        let text = serde_json::to_string(&snapshot).map_err(Failed::one)?;
+        say(&text);
+    } else {
+        table(&snapshot);
+    }
+    Ok(())
+}
+
+fn table(snapshot: &Snapshot) {
+    let journal = &snapshot.journal;
+    say(&format!("gateway  {} {} since {}", snapshot.gateway, snapshot.version, snapshot.since));
+    let megabytes = journal.bytes / 1_000_000;
+    say(&format!(
+        "journal  {}, {} records durable, {} segments, {megabytes} MB, stream {}",
+        journal.door, journal.durable, journal.segments, snapshot.stream
+    ));
+    say("");
+    say(&format!(
+        "{:<24} {:<5} {:>9} {:>8} {:>8} {:>8} {:>8}  last message",
+        "device", "link", "readings", "refused", "unmapped", "held", "repeats"
+    ));
+    for device in &snapshot.devices {
+        let link = if device.connections > 0 { "up" } else { "DOWN" };
+        let last = device.last_message.as_deref().unwrap_or("never");
+        say(&format!(
+            "{:<24} {link:<5} {:>9} {:>8} {:>8} {:>8} {:>8}  {last}",
+            device.name,
+            device.readings,
+            device.refused,
+            device.unmapped,
+            device.held,
+            device.repeats
+        ));
+        if device.connections == 0 {
+            let trouble = if device.trouble.is_empty() { "waiting" } else { &device.trouble };
+            say(&format!("    {}: {trouble}", device.link));
+        }
+        if device.busy {
+            say("    the box is busy: bytes may be lost, a gap is open");
+        }
+    }
+    say("");
+    say(&format!(
+        "{:<24} {:<5} {:>9} {:>12} {:>8} {:>8} {:>9}",
+        "destination", "link", "sent", "acknowledged", "backlog", "resent", "set aside"
+    ));
+    for destination in &snapshot.destinations {
+        let link = if destination.connected { "up" } else { "DOWN" };
+        say(&format!(
+            "{:<24} {link:<5} {:>9} {:>12} {:>8} {:>8} {:>9}",
+            destination.name,
+            destination.sent,
+            destination.acknowledged,
+            destination.backlog,
+            destination.resent,
+            destination.set_aside
+        ));
+    }
+}

@@ -1,0 +1,410 @@
+//! Starting and stopping the house, in order.
+//!
+//! Start: journal, memory, gaps of the time before, destinations, devices, status, ready.
+//! Stop: links, committer, settlements, destinations, cursors. No task is aborted.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use tokio::sync::{mpsc, oneshot, watch};
+use tokio::task::JoinHandle;
+
+use super::committer::{Committer, DeviceIdentity, Request, Room};
+use super::configuration::{Configuration, DestinationTable, Required};
+use super::device::Device;
+use super::memory::Memory;
+use super::record::ProfileStamp;
+use super::status::{
+    self, DestinationSnapshot, DeviceStatus, Fixed, JournalSnapshot, Snapshot,
+};
+use crate::association::Ledger;
+use crate::forward::{Counters, cursor, mqtt};
+use crate::journal::{self, Journal, Reader};
+use crate::link::clock;
+use crate::operate;
+use crate::vocabulary::Sequence;
+
+/// How long the devices' tasks may take to stop; then the house stops without them.
+const STOP_DEVICES: Duration = Duration::from_secs(8);
+
+/// How long the destinations may take to stop after the journal is closed.
+const STOP_DESTINATIONS: Duration = Duration::from_secs(5);
+
+/// How often room behind the required destinations is freed.
+const FREE_EVERY: Duration = Duration::from_secs(10);
+
+/// Why the house cannot run.
+#[derive(Debug, thiserror::Error)]
+pub enum RunError {
+    #[error("the data folder {folder}: {error}")]
+    Data { folder: PathBuf, error: std::io::Error },
+    #[error("the journal in {folder}: {error}")]
+    Journal { folder: PathBuf, error: journal::Error },
+    #[error("the status socket {socket}: {error}")]
+    Socket { socket: PathBuf, error: std::io::Error },
+    #[error("destination {name}: {what}")]
+    Destination { name: String, what: String },
+    #[error("signals cannot be taken: {0}")]
+    Signals(std::io::Error),
+    #[error("the journal takes nothing any more")]
+    DoorShut,
+}
+
+/// Runs until SIGTERM or SIGINT.
+///
+/// # Errors
+/// What keeps the house from starting, or that the journal's door is shut at the end.
+pub async fn run(configuration: Configuration) -> Result<(), RunError> {
+    let signals = Signals::take()?;
+    let house = House::start(configuration).await?;
+    operate::tell_ready("taking data");
+    tracing::info!("the house is open");
+    signals.wait(&house.requests).await;
+    operate::tell_stopping();
+    tracing::info!("stopping");
+    house.stop().await
+}
+
+struct Signals {
+    terminate: tokio::signal::unix::Signal,
+    interrupt: tokio::signal::unix::Signal,
+}
+
+impl Signals {
+    fn take() -> Result<Self, RunError> {
+        use tokio::signal::unix::{SignalKind, signal};
+        let terminate = signal(SignalKind::terminate()).map_err(RunError::Signals)?;
+        let interrupt = signal(SignalKind::interrupt()).map_err(RunError::Signals)?;
+        Ok(Self { terminate, interrupt })
+    }
+
+    /// Waits for a signal; meanwhile tells systemd that the daemon lives, as long as the committer
+    /// answers.
+    async fn wait(mut self, requests: &mpsc::UnboundedSender<Request>) {
+        let period = operate::watchdog_period();
+        loop {
+            tokio::select! {
+                _ = self.terminate.recv() => return,
+                _ = self.interrupt.recv() => return,
+                () = tokio::time::sleep(period.unwrap_or(Duration::MAX)), if period.is_some() => {
+                    let (answer, answered) = oneshot::channel();
+                    let asked = requests.send(Request::Ping(answer)).is_ok();
+                    let limit = period.unwrap_or_default();
+                    match tokio::time::timeout(limit, answered).await {
+                        Ok(Ok(())) if asked => operate::tell_alive(),
+                        Ok(_) | Err(_) => tracing::error!("the committer does not answer"),
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// The running house.
+struct House {
+    requests: mpsc::UnboundedSender<Request>,
+    stop_devices: watch::Sender<bool>,
+    stop_destinations: watch::Sender<bool>,
+    devices: Vec<JoinHandle<()>>,
+    destinations: Vec<JoinHandle<()>>,
+    committer: JoinHandle<()>,
+    /// Ends with the process; it holds nothing.
+    status: JoinHandle<()>,
+    room: Arc<Room>,
+    socket: PathBuf,
+}
+
+impl House {
+    async fn start(configuration: Configuration) -> Result<Self, RunError> {
+        let folder = configuration.gateway.data.clone();
+        std::fs::create_dir_all(&folder)
+            .map_err(|error| RunError::Data { folder: folder.clone(), error })?;
+        let since = clock::now();
+        let (durable, durable_seen) = watch::channel(0u64);
+        let room = Arc::new(Room::default());
+        let opened = open_journal(&configuration, durable, &room)?;
+        let mut reader = opened.reader.clone();
+        let memory = Memory::rebuild(&mut reader)
+            .map_err(|error| RunError::Journal { folder: folder.join("journal"), error })?;
+        report(&opened.recovery, &memory);
+
+        let stream = opened.reader.stream();
+        let identities = identities(&configuration);
+        let mut committer = Committer {
+            appender: opened.appender,
+            stream,
+            memory,
+            ledger: ledger(&configuration),
+            destinations: configuration.destinations.clone(),
+            room: Arc::clone(&room),
+        };
+        committer.started(&identities, configuration.digest, since).await;
+        for (setup, identity) in configuration.devices.iter().zip(&identities) {
+            let firmware = setup.firmware.as_deref().unwrap_or_default();
+            let text = setup.profile.flattened_text(firmware);
+            committer.profile(&identity.stamp, &text, since).await;
+        }
+
+        let (stop_destinations, stopping) = watch::channel(false);
+        let forwarding =
+            start_destinations(&configuration, &opened.reader, &durable_seen, &stopping)?;
+        let (low_waters, counters) = (forwarding.low_waters, forwarding.counters);
+        let (requests, received) = mpsc::unbounded_channel();
+        let free = tokio::spawn(free_behind(requests.clone(), low_waters, stopping.clone()));
+        let committer = tokio::spawn(committer.run(received));
+        let (stop_devices, stop_seen) = watch::channel(false);
+        let devices = configuration
+            .devices
+            .iter()
+            .zip(&identities)
+            .map(|(setup, identity)| {
+                let device = Device::new(
+                    setup.clone(),
+                    Arc::clone(identity),
+                    Arc::clone(&configuration.vocabulary),
+                    requests.clone(),
+                    configuration.gateway.uncertainty_ms_max,
+                );
+                tokio::spawn(device.run(stop_seen.clone()))
+            })
+            .collect();
+
+        let snapshot = snapshots(&configuration, identities, opened.reader, counters, since);
+        let socket = configuration.gateway.socket.clone();
+        let status = status::serve(&socket, snapshot)
+            .map_err(|error| RunError::Socket { socket: socket.clone(), error })?;
+        let mut destinations = forwarding.tasks;
+        destinations.push(free);
+        let house = Self {
+            requests,
+            stop_devices,
+            stop_destinations,
+            devices,
+            destinations,
+            committer,
+            status,
+            room,
+            socket,
+        };
+        Ok(house)
+    }
+
+    async fn stop(self) -> Result<(), RunError> {
+        self.stop_devices.send_replace(true);
+        for device in self.devices {
+            if tokio::time::timeout(STOP_DEVICES, device).await.is_err() {
+                tracing::error!("a device's task did not stop in time");
+            }
+        }
+        let (done, stopped) = oneshot::channel();
+        let _ = self.requests.send(Request::Stop { now: clock::now(), done });
+        if stopped.await.is_err() || self.committer.await.is_err() {
+            tracing::error!("the committer ended before its time");
+        }
+        self.stop_destinations.send_replace(true);
+        for destination in self.destinations {
+            if tokio::time::timeout(STOP_DESTINATIONS, destination).await.is_err() {
+                tracing::error!("a destination's task did not stop in time");
+            }
+        }
+        self.status.abort();
+        if let Err(error) = std::fs::remove_file(&self.socket) {
+            tracing::warn!(%error, "the status socket could not be removed");
+        }
+        tracing::info!("stopped");
+        if self.room.shut.load(Ordering::Relaxed) { Err(RunError::DoorShut) } else { Ok(()) }
+    }
+}
+
+fn open_journal(
+    configuration: &Configuration,
+    durable: watch::Sender<u64>,
+    room: &Arc<Room>,
+) -> Result<journal::Opened, RunError> {
+    let folder = configuration.gateway.data.join("journal");
+    let wake = Arc::clone(room);
+    let highest_known = highest_sent(configuration);
+    let options = journal::Options {
+        segment_bytes: configuration.gateway.segment_bytes.unwrap_or(journal::SEGMENT_BYTES),
+        highest_known,
+        on_durable: Arc::new(move |sequence: Option<Sequence>| {
+            durable.send_replace(sequence.map_or(0, Sequence::number));
+            wake.freed.notify_one();
+        }),
+        ..journal::Options::default()
+    };
+    Journal::open(&folder, options).map_err(|error| RunError::Journal { folder, error })
+}
+
+/// The highest sequence that any destination is known to have been sent.
+fn highest_sent(configuration: &Configuration) -> Option<Sequence> {
+    let highest = |destination: &DestinationTable| {
+        let path = cursor::path(&configuration.gateway.data.join("cursors"), &destination.name);
+        match cursor::peek(&path) {
+            Ok(found) => found.highest_sent(),
+            Err(_) => None,
+        }
+    };
+    configuration.destinations.iter().filter_map(highest).max().and_then(Sequence::new)
+}
+
+fn report(recovery: &journal::Recovery, memory: &Memory) {
+    for damage in &recovery.damaged {
+        tracing::error!(?damage, "the journal is damaged below what was durable");
+    }
+    if let Some(folder) = &recovery.set_aside {
+        tracing::warn!(folder, "the journal's end could not be proven: a new stream begins");
+    }
+    if recovery.last.is_some() && !memory.stopped_in_order {
+        let (torn_bytes, copied) = (recovery.torn_bytes, recovery.copied_records);
+        tracing::warn!(torn_bytes, copied, "the last run did not stop in order");
+    }
+}
+
+fn ledger(configuration: &Configuration) -> Ledger {
+    let places = configuration.devices.iter();
+    Ledger::from_configuration(places.map(|one| (one.name.clone(), one.place.clone())).collect())
+}
+
+fn identities(configuration: &Configuration) -> Vec<Arc<DeviceIdentity>> {
+    let identity = |setup: &super::configuration::DeviceSetup| {
+        Arc::new(DeviceIdentity {
+            name: setup.name.clone(),
+            stamp: ProfileStamp::of(&setup.profile),
+            profile_status: setup.profile.file().provenance.status,
+            status: Arc::new(DeviceStatus::default()),
+        })
+    };
+    configuration.devices.iter().map(identity).collect()
+}
+
+struct Forwarding {
+    tasks: Vec<JoinHandle<()>>,
+    counters: Vec<(String, Arc<Counters>)>,
+    /// Of required destinations only.
+    low_waters: Vec<watch::Receiver<u64>>,
+}
+
+fn start_destinations(
+    configuration: &Configuration,
+    reader: &Reader,
+    durable: &watch::Receiver<u64>,
+    stop: &watch::Receiver<bool>,
+) -> Result<Forwarding, RunError> {
+    let mut forwarding = Forwarding { tasks: Vec::new(), counters: Vec::new(), low_waters: Vec::new() };
+    let gateway = &configuration.gateway;
+    for table in &configuration.destinations {
+        let failed = |what: String| RunError::Destination { name: table.name.clone(), what };
+        let counters = Arc::new(Counters::default());
+        let destination = mqtt::Destination {
+            name: table.name.clone(),
+            source: gateway.id.clone(),
+            tenant: gateway.tenant.clone(),
+            site: gateway.site.clone(),
+            ward: gateway.ward.clone(),
+            gateway: gateway.name.clone(),
+            cursors: gateway.data.join("cursors"),
+            mqtt: table.mqtt.clone(),
+        };
+        let (low_water, low_water_seen) = watch::channel(0);
+        let task = mqtt::start(
+            destination,
+            reader.clone(),
+            durable.clone(),
+            Arc::clone(&counters),
+            low_water,
+            stop.clone(),
+        )
+        .map_err(|error| failed(error.to_string()))?;
+        forwarding.tasks.push(task);
+        forwarding.counters.push((table.name.clone(), counters));
+        if table.required == Required::Required {
+            forwarding.low_waters.push(low_water_seen);
+        }
+    }
+    Ok(forwarding)
+}
+
+/// Frees what every required destination has. Without one nothing is freed: the journal is then the
+/// only place where the data are.
+async fn free_behind(
+    requests: mpsc::UnboundedSender<Request>,
+    low_waters: Vec<watch::Receiver<u64>>,
+    mut stop: watch::Receiver<bool>,
+) {
+    while !*stop.borrow() {
+        let lowest = low_waters.iter().map(|one| *one.borrow()).min();
+        if let Some(lowest) = lowest.and_then(Sequence::new) {
+            // The committer is gone only when the house stops.
+            let _ = requests.send(Request::Free { before: lowest });
+        }
+        tokio::select! {
+            () = tokio::time::sleep(FREE_EVERY) => {}
+            _ = stop.changed() => {}
+        }
+    }
+}
+
+fn snapshots(
+    configuration: &Configuration,
+    identities: Vec<Arc<DeviceIdentity>>,
+    reader: Reader,
+    counters: Vec<(String, Arc<Counters>)>,
+    since: crate::vocabulary::Moment,
+) -> Arc<dyn Fn() -> Snapshot + Send + Sync> {
+    let gateway = configuration.gateway.name.clone();
+    let fixed: BTreeMap<String, Fixed> = configuration
+        .devices
+        .iter()
+        .map(|setup| {
+            let fixed = Fixed {
+                place: setup.place.as_str().to_owned(),
+                profile: setup.profile.id(),
+                profile_status: setup.profile.file().provenance.status.as_str().to_owned(),
+                link: setup.endpoint.describe(),
+            };
+            (setup.name.as_str().to_owned(), fixed)
+        })
+        .collect();
+    Arc::new(move || {
+        let segments = reader.segments();
+        let devices = identities.iter().filter_map(|identity| {
+            let name = identity.name.as_str();
+            Some(status::of_device(name, fixed.get(name)?, &identity.status))
+        });
+        Snapshot {
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            gateway: gateway.clone(),
+            stream: reader.stream().to_string(),
+            since: since.utc_text(),
+            journal: JournalSnapshot {
+                durable: reader.durable().map_or(0, Sequence::number),
+                door: match reader.door() {
+                    journal::Door::Open => "open".to_owned(),
+                    journal::Door::Shut(failure) => format!("shut: {failure}"),
+                    journal::Door::Closed => "closed".to_owned(),
+                },
+                segments: segments.len(),
+                bytes: segments.iter().map(|segment| segment.bytes).sum(),
+            },
+            devices: devices.collect(),
+            destinations: counters.iter().map(|(name, one)| destination(name, one)).collect(),
+        }
+    })
+}
+
+fn destination(name: &str, counters: &Counters) -> DestinationSnapshot {
+    DestinationSnapshot {
+        name: name.to_owned(),
+        connected: counters.connected.load(Ordering::Relaxed),
+        sent: counters.sent.load(Ordering::Relaxed),
+        resent: counters.resent.load(Ordering::Relaxed),
+        acknowledged: counters.acknowledged.load(Ordering::Relaxed),
+        backlog: counters.backlog.load(Ordering::Relaxed),
+        set_aside: counters.set_aside.load(Ordering::Relaxed),
+        refused_acknowledgements: counters.refused_acknowledgements.load(Ordering::Relaxed),
+    }
+}
