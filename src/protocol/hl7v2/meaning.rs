@@ -1,0 +1,257 @@
+//! A block's content as groups of readings: segments are walked, no grammar is enforced.
+//!
+//! | segment | effect |
+//! |---|---|
+//! | PID | a new patient; specimen and order are forgotten |
+//! | PV1 | its place; without a PID in front of it the patient before it is forgotten |
+//! | SPM, SAC | OUL^R22: a new specimen or container, the order is forgotten; else part of the order before it |
+//! | OBR | a new group with its own time (OBR-7) |
+//! | OBX | a reading of the group |
+//! | NTE | a remark on the group |
+//! | any other | looked at by control sample rules only |
+//!
+//! A segment that is damaged and may have been one of those (`OB|`, `pid|`) ends patient, specimen
+//! and order: what follows belongs to nobody rather than to the wrong one. Other odd lines end
+//! nothing. Order and repetition of segments vary from device to device: facts/lab.md 3.2.
+
+use super::profile::Hl7v2Profile;
+use super::result::{self, Manner};
+use super::segments::{Line, Odd, Segment};
+use super::subject;
+use super::wire::Wire;
+use crate::vocabulary::{DeviceTime, Group, Reading, Refused, Why};
+
+/// The flag on every reading of a message whose character set nobody named.
+pub const CHARSET_GUESSED: &str = "charset-guessed";
+
+/// What a message says.
+#[derive(Debug, Default)]
+pub struct Said {
+    pub groups: Vec<Group>,
+    pub refusals: Vec<Refused>,
+}
+
+/// Where the specimen of a group may stand relative to its OBR.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SpecimenOrder {
+    /// OUL^R22: SPM, then the orders on it.
+    First,
+    /// ORU^R01, OUL^R24: the order, then its specimen.
+    Last,
+}
+
+/// Walks the lines of a message. `msh` is the first of them.
+pub fn read(
+    wire: &Wire,
+    msh: &Segment,
+    lines: &[Line],
+    manner: &Manner,
+    order: SpecimenOrder,
+) -> Said {
+    let mut walk = Walk {
+        wire,
+        msh,
+        manner,
+        order,
+        patient: Vec::new(),
+        specimen: Vec::new(),
+        pending: Vec::new(),
+        draft: None,
+        said: Said::default(),
+    };
+    for (number, line) in lines.iter().enumerate() {
+        match line {
+            Line::Segment(segment) => walk.segment(segment),
+            Line::Odd { at, odd } => {
+                walk.said.refusals.push(Refused::new(
+                    Why::OddSegment,
+                    at.clone(),
+                    format!("line {}: {}", number + 1, expected(*odd)),
+                ));
+                if *odd == Odd::DamagedContext {
+                    walk.forget();
+                }
+            }
+        }
+    }
+    walk.close();
+    if wire.guessed() {
+        for reading in walk.said.groups.iter_mut().flat_map(|group| &mut group.readings) {
+            reading.flags.push(crate::vocabulary::Flag(CHARSET_GUESSED.to_owned()));
+        }
+    }
+    walk.said
+}
+
+fn expected(odd: Odd) -> &'static str {
+    match odd {
+        Odd::Blank => "expected a segment, got a blank line",
+        Odd::BadId => "expected a segment id of three capitals or digits and a field separator",
+        Odd::DamagedContext => {
+            "expected a segment id, got one that is damaged; what follows belongs to nobody"
+        }
+        Odd::BareUnknownId => "expected a segment, got three letters that are no known segment",
+    }
+}
+
+struct Walk<'a> {
+    wire: &'a Wire<'a>,
+    msh: &'a Segment,
+    manner: &'a Manner<'a>,
+    order: SpecimenOrder,
+    /// PID and what describes the same patient and visit.
+    patient: Vec<&'a Segment>,
+    /// SPM, SAC and what describes the same specimen, ahead of the orders on it.
+    specimen: Vec<&'a Segment>,
+    /// Segments that wait for the next OBR, such as ORC.
+    pending: Vec<&'a Segment>,
+    draft: Option<Draft<'a>>,
+    said: Said,
+}
+
+/// A group in the making, with every segment that says something about it.
+struct Draft<'a> {
+    context: Vec<&'a Segment>,
+    readings: Vec<Reading>,
+    remarks: Vec<String>,
+}
+
+impl<'a> Walk<'a> {
+    fn segment(&mut self, segment: &'a Segment) {
+        match &segment.id {
+            b"MSH" => {}
+            b"PID" => {
+                self.forget();
+                self.patient.push(segment);
+            }
+            b"PV1" => {
+                if self.draft.is_some() || !self.specimen.is_empty() {
+                    self.forget();
+                }
+                self.patient.push(segment);
+            }
+            b"SPM" if self.order == SpecimenOrder::First => {
+                self.close();
+                self.specimen.clear();
+                self.pending.clear();
+                self.specimen.push(segment);
+            }
+            b"SAC" if self.order == SpecimenOrder::First => {
+                self.close();
+                // A container with its own data follows the one before it under the same SPM.
+                self.specimen.retain(|of| of.id == *b"SPM");
+                self.pending.clear();
+                self.specimen.push(segment);
+            }
+            b"OBR" => {
+                self.close();
+                self.open(Some(segment));
+            }
+            b"OBX" => self.observation(segment),
+            b"NTE" => self.remark(segment),
+            _ => self.other(segment),
+        }
+    }
+
+    fn observation(&mut self, obx: &'a Segment) {
+        if self.draft.is_none() {
+            self.open(None);
+        }
+        let read = result::read(self.wire, obx, self.manner);
+        let Some(draft) = &mut self.draft else { return };
+        draft.context.push(obx);
+        match read {
+            Ok(Some(reading)) => draft.readings.push(reading),
+            Ok(None) => {}
+            Err(refused) => self.said.refusals.push(refused),
+        }
+    }
+
+    fn remark(&mut self, nte: &'a Segment) {
+        let text = self.keep(self.wire.field_text(nte, 3));
+        if let (Some(draft), Some(text)) = (&mut self.draft, text)
+            && !text.trim().is_empty()
+            && text != "\"\""
+        {
+            draft.remarks.push(text);
+        }
+    }
+
+    fn other(&mut self, segment: &'a Segment) {
+        let ahead_of_order = segment.id == *b"ORC"
+            && self.draft.as_ref().is_none_or(|draft| !draft.readings.is_empty());
+        match &mut self.draft {
+            Some(draft) if !ahead_of_order => draft.context.push(segment),
+            Some(_) => self.pending.push(segment),
+            None if ahead_of_order => self.pending.push(segment),
+            None if !self.specimen.is_empty() => self.specimen.push(segment),
+            None => self.patient.push(segment),
+        }
+    }
+
+    fn open(&mut self, obr: Option<&'a Segment>) {
+        let mut context = vec![self.msh];
+        context.extend(&self.patient);
+        context.extend(&self.specimen);
+        context.append(&mut self.pending);
+        context.extend(obr);
+        self.draft = Some(Draft { context, readings: Vec::new(), remarks: Vec::new() });
+    }
+
+    /// From here on nothing is known of patient, specimen and order.
+    fn forget(&mut self) {
+        self.close();
+        self.patient.clear();
+        self.specimen.clear();
+        self.pending.clear();
+    }
+
+    fn close(&mut self) {
+        let Some(draft) = self.draft.take() else { return };
+        if draft.readings.is_empty() {
+            return;
+        }
+        let subject = subject::read(
+            self.wire,
+            &draft.context,
+            self.manner,
+            self.order,
+            &mut self.said.refusals,
+        );
+        let mode = subject::mode(self.wire, &draft.context, self.manner.profile);
+        let obr = draft.context.iter().rev().find(|segment| segment.id == *b"OBR");
+        let time = obr.and_then(|obr| self.keep(self.wire.field_text(obr, 7)));
+        let time = time.filter(|text| !text.trim().is_empty() && text != "\"\"");
+        let shared = Group {
+            subject,
+            mode,
+            time: time.map(|text| DeviceTime::read(&text, self.manner.zone)),
+            event: self.manner.event.clone(),
+            readings: Vec::new(),
+            remarks: draft.remarks,
+        };
+        self.said.groups.extend(by_mode(shared, draft.readings));
+    }
+
+    fn keep<T>(&mut self, read: Result<T, Refused>) -> Option<T> {
+        read.map_err(|refused| self.said.refusals.push(refused)).ok()
+    }
+}
+
+/// One group per mode: a demo value never shares a group with a patient's.
+fn by_mode(shared: Group, readings: Vec<Reading>) -> Vec<Group> {
+    let mut groups: Vec<Group> = Vec::new();
+    for reading in readings {
+        let mode = subject::mode_of_reading(shared.mode, &reading);
+        match groups.iter_mut().find(|group| group.mode == mode) {
+            Some(group) => group.readings.push(reading),
+            None => groups.push(Group { mode, readings: vec![reading], ..shared.clone() }),
+        }
+    }
+    groups
+}
+
+/// Whether the device's profile or its messages make it an analyser.
+pub fn is_laboratory(profile: &Hl7v2Profile, order: SpecimenOrder) -> bool {
+    profile.specimen.is_some() || order == SpecimenOrder::First
+}

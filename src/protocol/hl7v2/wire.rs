@@ -1,0 +1,143 @@
+//! Text out of a message: ranges of bytes become characters, escapes are resolved.
+//!
+//! Two forms, never mixed up: the *text* (decoded, escapes resolved) of something that holds no
+//! delimiters, and the *wire* form (decoded, delimiters and escapes as sent) of something that may.
+
+use std::cell::Cell;
+use std::ops::Range;
+
+use super::charset::{Charset, Choice};
+use super::escape::unescape;
+use super::path::Path;
+use super::profile::LocalEscape;
+use super::segments::{Delimiters, Segment, parts, slice};
+use crate::vocabulary::reading::Coding;
+use crate::vocabulary::{Refused, Why};
+
+/// The HL7 null: "delete what you have", so nothing is stated.
+const NULL: &str = "\"\"";
+
+/// One message with everything that is needed to read text from it.
+pub struct Wire<'a> {
+    pub raw: &'a [u8],
+    pub delimiters: Delimiters,
+    pub charset: Charset,
+    local_escape: LocalEscape,
+    guessed: Cell<bool>,
+}
+
+impl<'a> Wire<'a> {
+    /// A message in the character set that was chosen for it.
+    pub fn new(
+        raw: &'a [u8],
+        delimiters: Delimiters,
+        choice: Choice,
+        local_escape: LocalEscape,
+    ) -> Self {
+        let guessed = Cell::new(choice.guessed);
+        Self { raw, delimiters, charset: choice.charset, local_escape, guessed }
+    }
+
+    /// Whether any character so far was read by guessing.
+    pub fn guessed(&self) -> bool {
+        self.guessed.get()
+    }
+
+    /// The bytes at a range.
+    pub fn bytes(&self, at: &Range<usize>) -> &'a [u8] {
+        slice(self.raw, at)
+    }
+
+    /// The wire form.
+    pub fn as_sent(&self, at: &Range<usize>) -> Result<String, Refused> {
+        match self.charset.decode(self.bytes(at)) {
+            Some(text) => Ok(text.into_owned()),
+            None => {
+                let detail = format!("expected text in {}", self.charset.name());
+                Err(Refused::new(Why::Charset, at.clone(), detail))
+            }
+        }
+    }
+
+    /// The text.
+    pub fn text(&self, at: &Range<usize>) -> Result<String, Refused> {
+        let read = unescape(&self.as_sent(at)?, self.delimiters, self.charset, self.local_escape);
+        self.guessed.set(self.guessed.get() || read.guessed);
+        Ok(read.text)
+    }
+
+    /// The text of a whole field; empty if the segment ends before it.
+    pub fn field_text(&self, segment: &Segment, field: usize) -> Result<String, Refused> {
+        segment.field(field).map_or(Ok(String::new()), |at| self.text(&at))
+    }
+
+    /// The wire form of a whole field; empty where it holds nothing but delimiters or the null.
+    pub fn field_stated(&self, segment: &Segment, field: usize) -> Result<String, Refused> {
+        let Some(at) = segment.field(field) else { return Ok(String::new()) };
+        let sent = self.as_sent(&at)?;
+        let delimiter = |c: char| u8::try_from(c).is_ok_and(|byte| self.delimits(byte));
+        let empty = sent.chars().all(|c| delimiter(c) || c == ' ') || sent == NULL;
+        if empty {
+            return Ok(String::new());
+        }
+        if sent.contains(delimiter) { Ok(sent) } else { self.text(&at) }
+    }
+
+    /// The repetitions of a field; none if the segment ends before it.
+    pub fn repetitions(&self, segment: &Segment, field: usize) -> Vec<Range<usize>> {
+        let split = |at| parts(self.raw, at, Some(self.delimiters.repetition));
+        segment.field(field).map(split).unwrap_or_default()
+    }
+
+    /// The components of a repetition.
+    pub fn components(&self, repetition: &Range<usize>) -> Vec<Range<usize>> {
+        parts(self.raw, repetition.clone(), Some(self.delimiters.component))
+    }
+
+    /// The text of a component, or its wire form if it has sub-components; empty for the null.
+    pub fn component(&self, components: &[Range<usize>], number: usize) -> Result<String, Refused> {
+        let Some(at) = number.checked_sub(1).and_then(|index| components.get(index)) else {
+            return Ok(String::new());
+        };
+        let divided =
+            self.delimiters.sub_component.is_some_and(|sub| self.bytes(at).contains(&sub));
+        let text = if divided { self.as_sent(at)? } else { self.text(at)? };
+        Ok(if text == NULL { String::new() } else { text })
+    }
+
+    /// What stands at a path in a segment of its name: the first repetition, and the first of
+    /// whatever the path does not number. Empty if nothing or the null stands there.
+    pub fn at_path(&self, segment: &Segment, path: &Path) -> Result<String, Refused> {
+        let repetitions = self.repetitions(segment, path.field());
+        // MSH-1 and MSH-2 are delimiters themselves.
+        let Some(repetition) = repetitions.first() else { return Ok(String::new()) };
+        let components = self.components(repetition);
+        let Some(component) = components.get(path.component() - 1) else {
+            return Ok(String::new());
+        };
+        let subs = parts(self.raw, component.clone(), self.delimiters.sub_component);
+        let Some(sub) = subs.get(path.sub_component() - 1) else { return Ok(String::new()) };
+        let text = self.text(sub)?;
+        Ok(if text == NULL { String::new() } else { text.trim().to_owned() })
+    }
+
+    /// All codings of a coded field: components 1 to 3, 4 to 6 and, in CWE, 10 to 12.
+    pub fn codings(&self, repetition: &Range<usize>) -> Result<Vec<Coding>, Refused> {
+        let components = self.components(repetition);
+        let mut codings = Vec::new();
+        for first in [1_usize, 4, 10] {
+            let part = |offset: usize| self.component(&components, first + offset);
+            let coding = Coding { code: part(0)?, words: part(1)?, system: part(2)? };
+            if !coding.code.is_empty() || !coding.words.is_empty() {
+                codings.push(coding);
+            }
+        }
+        Ok(codings)
+    }
+
+    /// Whether the byte separates anything inside a field.
+    pub fn delimits(&self, byte: u8) -> bool {
+        let Delimiters { component, repetition, sub_component, .. } = self.delimiters;
+        byte == component || byte == repetition || Some(byte) == sub_component
+    }
+}
