@@ -119,11 +119,7 @@ impl Reader {
             b"R42" => Some(EventKind::PumpEvent),
             _ => None,
         };
-        let order = match (header.code.as_slice(), header.trigger.as_slice()) {
-            (b"OUL", b"R24") => SpecimenOrder::Last,
-            (b"OUL", _) => SpecimenOrder::First,
-            _ => SpecimenOrder::Last,
-        };
+        let order = SpecimenOrder::of(lines);
         let laboratory = header.code == b"OUL" || self.profile.specimen.is_some();
         let zone = self.zone.as_ref();
         let manner = Manner { profile: &self.profile, zone, laboratory, event };

@@ -4,7 +4,7 @@
 //! |---|---|
 //! | PID | a new patient; specimen and order are forgotten |
 //! | PV1 | its place; without a PID in front of it the patient before it is forgotten |
-//! | SPM, SAC | OUL^R22: a new specimen or container, the order is forgotten; else part of the order before it |
+//! | SPM, SAC | if one stands before the first OBR (OUL^R22): a new specimen or container, the order is forgotten; else part of the order before it |
 //! | OBR | a new group with its own time (OBR-7) |
 //! | OBX | a reading of the group |
 //! | NTE | a remark on the group |
@@ -14,7 +14,7 @@
 //! and order: what follows belongs to nobody rather than to the wrong one. Other odd lines end
 //! nothing. Order and repetition of segments vary from device to device: facts/lab.md 3.2.
 
-use super::profile::Hl7v2Profile;
+use super::charset::Charset;
 use super::result::{self, Manner};
 use super::segments::{Line, Odd, Segment};
 use super::subject;
@@ -40,6 +40,20 @@ pub enum SpecimenOrder {
     Last,
 }
 
+impl SpecimenOrder {
+    /// As the message itself has it: whichever of specimen and order comes first.
+    pub fn of(lines: &[Line]) -> Self {
+        let mut ids = lines.iter().filter_map(|line| match line {
+            Line::Segment(segment) => Some(segment.id),
+            Line::Odd { .. } => None,
+        });
+        match ids.find(|id| matches!(id, b"SPM" | b"SAC" | b"OBR")) {
+            Some([b'S', ..]) => Self::First,
+            _ => Self::Last,
+        }
+    }
+}
+
 /// Walks the lines of a message. `msh` is the first of them.
 pub fn read(
     wire: &Wire,
@@ -61,7 +75,8 @@ pub fn read(
     };
     for (number, line) in lines.iter().enumerate() {
         match line {
-            Line::Segment(segment) => walk.segment(segment),
+            Line::Segment(segment) if walk.is_legible(segment) => walk.segment(segment),
+            Line::Segment(segment) => walk.illegible(segment),
             Line::Odd { at, odd } => {
                 walk.said.refusals.push(Refused::new(
                     Why::OddSegment,
@@ -75,12 +90,28 @@ pub fn read(
         }
     }
     walk.close();
+    refuse_unread_text(wire, lines, &mut walk.said.refusals);
     if wire.guessed() {
         for reading in walk.said.groups.iter_mut().flat_map(|group| &mut group.readings) {
             reading.flags.push(crate::vocabulary::Flag(CHARSET_GUESSED.to_owned()));
         }
     }
     walk.said
+}
+
+/// Fields that nobody reads (a name, an address) are no reason to lose a value, but that their bytes
+/// are not what the message claims is said: once per segment.
+fn refuse_unread_text(wire: &Wire, lines: &[Line], refusals: &mut Vec<Refused>) {
+    for line in lines {
+        let Line::Segment(segment) = line else { continue };
+        let Err(refused) = wire.as_sent(&segment.at) else { continue };
+        let known = refusals.iter().any(|of| {
+            of.why == Why::Charset && segment.at.start <= of.at.start && of.at.end <= segment.at.end
+        });
+        if !known {
+            refusals.push(refused);
+        }
+    }
 }
 
 fn expected(odd: Odd) -> &'static str {
@@ -117,6 +148,18 @@ struct Draft<'a> {
 }
 
 impl<'a> Walk<'a> {
+    /// In a character set whose second bytes may look like delimiters, a segment that is not plain
+    /// ASCII cannot even be taken apart.
+    fn is_legible(&self, segment: &Segment) -> bool {
+        self.wire.charset != Charset::AsciiPartOnly || self.wire.as_sent(&segment.at).is_ok()
+    }
+
+    fn illegible(&mut self, segment: &Segment) {
+        if matches!(&segment.id, b"PID" | b"PV1" | b"SPM" | b"SAC" | b"ORC" | b"OBR") {
+            self.forget();
+        }
+    }
+
     fn segment(&mut self, segment: &'a Segment) {
         match &segment.id {
             b"MSH" => {}
@@ -211,13 +254,8 @@ impl<'a> Walk<'a> {
         if draft.readings.is_empty() {
             return;
         }
-        let subject = subject::read(
-            self.wire,
-            &draft.context,
-            self.manner,
-            self.order,
-            &mut self.said.refusals,
-        );
+        let subject =
+            subject::read(self.wire, &draft.context, self.manner, &mut self.said.refusals);
         let mode = subject::mode(self.wire, &draft.context, self.manner.profile);
         let obr = draft.context.iter().rev().find(|segment| segment.id == *b"OBR");
         let time = obr.and_then(|obr| self.keep(self.wire.field_text(obr, 7)));
@@ -249,9 +287,4 @@ fn by_mode(shared: Group, readings: Vec<Reading>) -> Vec<Group> {
         }
     }
     groups
-}
-
-/// Whether the device's profile or its messages make it an analyser.
-pub fn is_laboratory(profile: &Hl7v2Profile, order: SpecimenOrder) -> bool {
-    profile.specimen.is_some() || order == SpecimenOrder::First
 }

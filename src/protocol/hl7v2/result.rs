@@ -172,7 +172,8 @@ fn value(
     if text == "\"\"" {
         return Ok(Value::absent(&text, AbsentReason::NotStated));
     }
-    if wire.bytes(at).contains(&wire.delimiters.repetition) && value_type != "ST" {
+    let is_text = matches!(value_type, "ST" | "TX" | "FT");
+    if wire.bytes(at).contains(&wire.delimiters.repetition) && !is_text {
         // Several values in one field have no single meaning.
         return Ok(Value::text(&wire.as_sent(at)?));
     }

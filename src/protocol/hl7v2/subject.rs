@@ -8,7 +8,6 @@
 //! | specimen type | SPM-4, else OBR-15 | |
 //! | mode | control sample rules, MSH-11, and OBX-8 DEMO and TEST of each reading | facts/semantics.md 1.2 |
 
-use super::meaning::SpecimenOrder;
 use super::path::Path;
 use super::profile::Hl7v2Profile;
 use super::result::Manner;
@@ -25,7 +24,6 @@ pub fn read(
     wire: &Wire,
     context: &[&Segment],
     manner: &Manner,
-    order: SpecimenOrder,
     refusals: &mut Vec<Refused>,
 ) -> Subject {
     let mut keep = |read: Result<String, Refused>| {
@@ -40,7 +38,7 @@ pub fn read(
     let specimen_type = spm
         .filter(|text| !text.is_empty())
         .or_else(|| obr.map(|obr| keep(wire.field_stated(obr, 15))));
-    let specimen = specimen(wire, context, manner.profile, order, &mut keep);
+    let specimen = specimen(wire, context, manner, &mut keep);
     let ordered = obr.and_then(|obr| wire.repetitions(obr, 4).into_iter().next());
     let ordered = ordered.and_then(|at| match wire.codings(&at) {
         Ok(codings) => codings.into_iter().next(),
@@ -112,15 +110,15 @@ fn last<'a>(context: &[&'a Segment], id: [u8; 3]) -> Option<&'a Segment> {
 fn specimen(
     wire: &Wire,
     context: &[&Segment],
-    profile: &Hl7v2Profile,
-    order: SpecimenOrder,
+    manner: &Manner,
     keep: &mut impl FnMut(Result<String, Refused>) -> String,
 ) -> String {
-    let usual: Vec<Path> = match order {
-        SpecimenOrder::First => ["SPM-2.1", "SAC-3"].iter().flat_map(|path| path.parse()).collect(),
-        SpecimenOrder::Last => Vec::new(),
+    let usual: Vec<Path> = if manner.laboratory {
+        ["SPM-2.1", "SAC-3"].iter().flat_map(|path| path.parse()).collect()
+    } else {
+        Vec::new()
     };
-    let paths = profile.specimen.as_ref().unwrap_or(&usual);
+    let paths = manner.profile.specimen.as_ref().unwrap_or(&usual);
     for path in paths {
         let segments = context.iter().rev().filter(|of| of.id == path.segment().as_bytes());
         for segment in segments {
