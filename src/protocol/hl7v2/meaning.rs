@@ -12,14 +12,19 @@
 //!
 //! A segment that is damaged and may have been one of those (`OB|`, `pid|`) ends patient, specimen
 //! and order: what follows belongs to nobody rather than to the wrong one. Other odd lines end
-//! nothing. Order and repetition of segments vary from device to device: facts/lab.md 3.2.
+//! nothing, but words in an OBX that stops at its value, right before an odd line, may be cut in
+//! two (`No growth` CR `in 24 h, then E. coli`): they are refused. Order and repetition of segments
+//! vary from device to device: facts/lab.md 3.2.
+//!
+//! A value without OBX-18 has the equipment of the nearest row above it in the device's structure,
+//! by OBX-4: facts/semantics.md 1.1 (OBX-18), facts/monitors.md 6.
 
 use super::charset::Charset;
 use super::result::{self, Manner};
 use super::segments::{Line, Odd, Segment};
 use super::subject;
 use super::wire::Wire;
-use crate::vocabulary::{DeviceTime, Group, Reading, Refused, Why};
+use crate::vocabulary::{DeviceTime, Group, Meaning, Reading, Refused, Why};
 
 /// The flag on every reading of a message whose character set nobody named.
 pub const CHARSET_GUESSED: &str = "charset-guessed";
@@ -83,9 +88,7 @@ pub fn read(
                     at.clone(),
                     format!("line {}: {}", number + 1, expected(*odd)),
                 ));
-                if *odd == Odd::DamagedContext {
-                    walk.forget();
-                }
+                walk.odd(*odd);
             }
         }
     }
@@ -144,6 +147,9 @@ struct Walk<'a> {
 struct Draft<'a> {
     context: Vec<&'a Segment>,
     readings: Vec<Reading>,
+    structure: Structure,
+    /// The last segment is an OBX with words that end it.
+    may_be_cut: bool,
     remarks: Vec<String>,
 }
 
@@ -160,7 +166,26 @@ impl<'a> Walk<'a> {
         }
     }
 
+    fn odd(&mut self, odd: Odd) {
+        if odd == Odd::Blank {
+            return;
+        }
+        if let Some(draft) = &mut self.draft
+            && std::mem::take(&mut draft.may_be_cut)
+            && let Some(reading) = draft.readings.pop()
+        {
+            let detail = "expected the rest of the OBX; its words may be cut by a line end";
+            self.said.refusals.push(Refused::new(Why::Unreadable, reading.at, detail));
+        }
+        if odd == Odd::DamagedContext {
+            self.forget();
+        }
+    }
+
     fn segment(&mut self, segment: &'a Segment) {
+        if let Some(draft) = &mut self.draft {
+            draft.may_be_cut = false;
+        }
         match &segment.id {
             b"MSH" => {}
             b"PID" => {
@@ -204,8 +229,18 @@ impl<'a> Walk<'a> {
         let Some(draft) = &mut self.draft else { return };
         draft.context.push(obx);
         match read {
-            Ok(Some(reading)) => draft.readings.push(reading),
-            Ok(None) => {}
+            Ok(Some(mut reading)) => {
+                draft.structure.complete(&mut reading);
+                draft.may_be_cut = obx.field_count() == 5 && is_words(&reading);
+                draft.readings.push(reading);
+            }
+            Ok(None) => {
+                let sub_id = self.wire.field_text(obx, 4);
+                let equipment = result::equipment(self.wire, obx);
+                if let (Ok(sub_id), Ok(equipment)) = (sub_id, equipment) {
+                    draft.structure.add(&sub_id, equipment);
+                }
+            }
             Err(refused) => self.said.refusals.push(refused),
         }
     }
@@ -238,7 +273,13 @@ impl<'a> Walk<'a> {
         context.extend(&self.specimen);
         context.append(&mut self.pending);
         context.extend(obr);
-        self.draft = Some(Draft { context, readings: Vec::new(), remarks: Vec::new() });
+        self.draft = Some(Draft {
+            context,
+            readings: Vec::new(),
+            structure: Structure::default(),
+            may_be_cut: false,
+            remarks: Vec::new(),
+        });
     }
 
     /// From here on nothing is known of patient, specimen and order.
@@ -273,6 +314,43 @@ impl<'a> Walk<'a> {
 
     fn keep<T>(&mut self, read: Result<T, Refused>) -> Option<T> {
         read.map_err(|refused| self.said.refusals.push(refused)).ok()
+    }
+}
+
+/// The rows that tell a device's structure: OBX-4 without its trailing zeros, and OBX-18.
+#[derive(Default)]
+struct Structure(Vec<(Vec<String>, Vec<String>)>);
+
+impl Structure {
+    fn add(&mut self, sub_id: &str, equipment: Vec<String>) {
+        let mut parts: Vec<String> = sub_id.split('.').map(str::to_owned).collect();
+        while parts.last().is_some_and(|part| part == "0") {
+            parts.pop();
+        }
+        if !equipment.is_empty() {
+            self.0.push((parts, equipment));
+        }
+    }
+
+    /// Gives a reading without equipment that of the nearest row above it.
+    fn complete(&self, reading: &mut Reading) {
+        if !reading.equipment.is_empty() {
+            return;
+        }
+        let parts: Vec<&str> = reading.sub_id.split('.').collect();
+        let above = self.0.iter().filter(|(row, _)| {
+            row.len() < parts.len() && row.iter().zip(&parts).all(|(a, b)| a == b)
+        });
+        if let Some((_, equipment)) = above.max_by_key(|(row, _)| row.len()) {
+            reading.equipment.clone_from(equipment);
+        }
+    }
+}
+
+fn is_words(reading: &Reading) -> bool {
+    match reading.value.meaning() {
+        Meaning::Text | Meaning::Ordinal | Meaning::Coded { .. } => true,
+        Meaning::Number { .. } | Meaning::Absent(_) => false,
     }
 }
 

@@ -77,17 +77,24 @@ pub fn read(wire: &Wire, obx: &Segment, manner: &Manner) -> Result<Option<Readin
     for repetition in wire.repetitions(obx, 17) {
         reading.method.extend(wire.codings(&repetition)?);
     }
-    for repetition in wire.repetitions(obx, 18) {
-        let equipment = wire.as_sent(&repetition)?;
-        if !equipment.is_empty() {
-            reading.equipment.push(equipment);
-        }
-    }
+    reading.equipment = equipment(wire, obx)?;
     if let Some(repetition) = wire.repetitions(obx, 20).first() {
         reading.body_site = wire.codings(repetition)?.into_iter().next();
     }
     reading.nature = nature(&reading, wire.field_text(obx, 13)?.trim(), manner);
     Ok(Some(reading))
+}
+
+/// OBX-18, each repetition as sent.
+pub fn equipment(wire: &Wire, obx: &Segment) -> Result<Vec<String>, Refused> {
+    let mut all = Vec::new();
+    for repetition in wire.repetitions(obx, 18) {
+        let equipment = wire.as_sent(&repetition)?;
+        if !equipment.is_empty() {
+            all.push(equipment);
+        }
+    }
+    Ok(all)
 }
 
 fn flags(wire: &Wire, obx: &Segment) -> Result<Vec<Flag>, Refused> {

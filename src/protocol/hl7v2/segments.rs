@@ -99,8 +99,8 @@ pub enum Odd {
     Blank,
     /// It does not begin with an id and a field separator.
     BadId,
-    /// As [`Odd::BadId`], and one slip away from a segment that says whose the values behind it
-    /// are (`OB|`, `pid|`): what stood before may no longer hold for what follows.
+    /// No known segment, but one slip away from one that says whose the values behind it are
+    /// (`OB|`, `pid|`, `P1D|`): what stood before may no longer hold for what follows.
     DamagedContext,
     /// Three letters that no standard knows as a segment, and nothing else.
     BareUnknownId,
@@ -192,6 +192,9 @@ fn line(bytes: &[u8], at: Range<usize>, delimiters: Delimiters) -> Line {
     if is_blank(text) {
         return Line::Odd { at, odd: Odd::Blank };
     }
+    if is_damaged_context(text, delimiters.field) {
+        return Line::Odd { at, odd: Odd::DamagedContext };
+    }
     let id = text.first_chunk::<3>().copied().filter(|id| is_segment_id(*id));
     match (id, text.get(3)) {
         (Some(id), next) if next == Some(&delimiters.field) || (next.is_none() && is_known(id)) => {
@@ -199,19 +202,17 @@ fn line(bytes: &[u8], at: Range<usize>, delimiters: Delimiters) -> Line {
             Line::Segment(Segment { id, at, parts })
         }
         (Some(_), None) => Line::Odd { at, odd: Odd::BareUnknownId },
-        _ if is_damaged_context(text, delimiters.field) => {
-            Line::Odd { at, odd: Odd::DamagedContext }
-        }
         _ => Line::Odd { at, odd: Odd::BadId },
     }
 }
 
 /// Segments that a result message may hold; any of them may stand bare.
 fn is_known(id: [u8; 3]) -> bool {
-    const KNOWN: [&[u8; 3]; 26] = [
+    const KNOWN: [&[u8; 3]; 34] = [
         b"MSH", b"SFT", b"UAC", b"ARV", b"PID", b"PD1", b"PRT", b"NTE", b"NK1", b"PV1", b"PV2",
         b"ORC", b"OBR", b"TQ1", b"TQ2", b"CTD", b"OBX", b"FT1", b"CTI", b"SPM", b"SAC", b"INV",
-        b"TCD", b"SID", b"DSC", b"MSA",
+        b"TCD", b"SID", b"DSC", b"MSA", b"DEV", b"OH1", b"OH2", b"OH3", b"OH4", b"GSP", b"GSR",
+        b"GSC",
     ];
     KNOWN.contains(&&id) || id.starts_with(b"Z")
 }
@@ -221,7 +222,11 @@ const CONTEXT: [&[u8; 3]; 6] = [b"PID", b"PV1", b"OBR", b"SPM", b"SAC", b"ORC"];
 
 fn is_damaged_context(line: &[u8], field: u8) -> bool {
     let Some(end) = line.iter().position(|byte| *byte == field) else { return false };
-    let head = line.get(..end).unwrap_or_default().to_ascii_uppercase();
+    let head = line.get(..end).unwrap_or_default();
+    if head.first_chunk::<3>().is_some_and(|id| head.len() == 3 && is_known(*id)) {
+        return false;
+    }
+    let head = head.to_ascii_uppercase();
     CONTEXT.iter().any(|id| one_slip_apart(&head, *id))
 }
 

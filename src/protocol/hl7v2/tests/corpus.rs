@@ -107,6 +107,28 @@ fn every_message_is_read_or_refused_and_answered_as_it_asks() {
     assert!(read >= 60, "only {read} messages in the corpus");
 }
 
+#[test]
+fn all_of_them_on_one_link_do_not_depend_on_the_cuts() {
+    let Some(root) = corpus("hl7v2 corpus cuts") else { return };
+    let mut stream = Vec::new();
+    for file in files(&root) {
+        for message in messages(&std::fs::read(&file).unwrap()) {
+            stream.extend(in_block(&message));
+        }
+    }
+    let run = |size: usize| {
+        let mut driver = driver(Hl7v2Profile::default(), Site::default());
+        for chunk in stream.chunks(size) {
+            driver.receive(chunk, Peer::STREAM, NOW);
+        }
+        drain(&mut driver)
+    };
+    let whole = run(stream.len());
+    for size in [1, 2, 7, 512, 1460] {
+        assert!(run(size) == whole, "chunks of {size}");
+    }
+}
+
 fn code_of(answer: &str) -> &str {
     let msa = answer.split('\r').find(|line| line.starts_with("MSA")).unwrap();
     &msa[4..6]

@@ -132,6 +132,30 @@ fn odd_lines_are_refused_and_what_follows_is_read() {
 }
 
 #[test]
+fn words_that_a_line_end_may_have_cut_are_no_result() {
+    let cut = read(&[
+        MSH,
+        b"OBX|1|NM|A||60",
+        b"OBX|2|TX|CULTURE||No growth",
+        b"in 24 h, then E. coli||||||F",
+        b"OBX|3|NM|B||5",
+        b"12",
+        b"OBX|4|ST|C||Not Detected",
+    ]);
+    let values: Vec<_> = readings(&cut).iter().map(|r| r.value.as_sent()).collect();
+    assert_eq!(values, ["60", "5", "Not Detected"]);
+    let refused: Vec<_> = cut.refusals.iter().map(|r| (r.why, &cut.raw[r.at.clone()])).collect();
+    assert_eq!(
+        refused,
+        [
+            (Why::OddSegment, b"in 24 h, then E. coli||||||F".as_slice()),
+            (Why::Unreadable, b"No growth"),
+            (Why::OddSegment, b"12"),
+        ]
+    );
+}
+
+#[test]
 fn odd_delimiters_carry_the_same_message() {
     let usual = read(&[MSH, b"OBX|1|CWE|1^A^L||x^y&z^L~w|u^v|1-2|H~L|||F"]);
     for delimiters in [b"^~|\\&", b"!:;%$", b"#@'+/"] {

@@ -121,6 +121,21 @@ fn structure_is_neither_value_nor_refusal() {
 }
 
 #[test]
+fn a_value_has_the_equipment_of_the_structure_above_it() {
+    let message = read(&[
+        MSH,
+        b"OBX|1||70053^MDC_DEV_PUMP_INFUS_SYRINGE_MDS^MDC|1.0.0.0|||||||X|||||||P52814",
+        b"OBX|2||70054^MDC_DEV_PUMP_INFUS_SYRINGE_VMD^MDC|1.1.0.0|||||||X|||||||MODULE",
+        b"OBX|3|NM|A|1.1.2.4|1|u|||||R",
+        b"OBX|4|NM|A|1.2.1.1|2|u|||||R",
+        b"OBX|5|NM|A|1.1.2.5|3|u|||||R|||||||OWN",
+        b"OBX|6|NM|A|2.1.2.5|4|u|||||R",
+    ]);
+    let equipment: Vec<_> = readings(&message).iter().map(|r| r.equipment.join("~")).collect();
+    assert_eq!(equipment, ["MODULE", "P52814", "OWN", ""]);
+}
+
+#[test]
 fn a_value_without_a_name_is_refused() {
     let message = one_with(Hl7v2Profile::default(), b"OBX|1|NM|||97|%|||||R");
     assert_eq!((message.groups.len(), message.refusals[0].why), (0, Why::Unreadable));
