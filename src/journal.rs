@@ -1,0 +1,396 @@
+//! The journal: the box's one source of truth on disk. Append, read, free; nothing else.
+//!
+//! It keeps batches of records whole or not at all, gives every record a gap-free [`Sequence`],
+//! and shows a record to readers only after `fdatasync` has said that it is on stable storage.
+//! It must not look into payloads, decide what is freed, or retry a failed sync: the kernel drops
+//! the pages of a failed one, so a second sync proves nothing (`facts/reliability.md` 2.1).
+//!
+//! # Files
+//! A folder with `lock` and segments `<number, 16 hex digits>.segment`, each preallocated. A
+//! segment is made as `.new`, filled, synced and renamed, so one with its proper name is whole.
+//! **A segment counts only up to the first sequence of the next one**: that is how recovery
+//! supersedes a tail that it could not prove, without touching the old file.
+//!
+//! # Segment header, 4096 bytes, little-endian
+//! | at | bytes | field |
+//! |---|---|---|
+//! | 0 | 8 | magic `WARDGATE` |
+//! | 8 | 2 | format version, 1 |
+//! | 10 | 2 | flags, 0 |
+//! | 12 | 4 | header length, 4096 |
+//! | 16 | 16 | stream |
+//! | 32 | 8 | segment number, from 1 |
+//! | 40 | 8 | first sequence |
+//! | 48 | 16 | tag of the record before the first one (zero at the start of a stream) |
+//! | 64 | 32 | salt of the segment's key (zero: not encrypted) |
+//! | 96 | 8 | offset of the checkpoint (zero: none) |
+//! | 104 | 8 | length of the checkpoint (zero: none) |
+//! | 112 | 8 | number of the segment before it (zero: none); empty ones are removed and leave holes |
+//! | 120 | 4 | reserved, zero |
+//! | 124 | 4 | CRC-32 of bytes 0 to 123 |
+//! | 128 | 3968 | zero |
+//!
+//! # Record: header of 96 bytes, payload, zeros to a multiple of 8
+//! | at | bytes | field |
+//! |---|---|---|
+//! | 0 | 4 | magic `WGRC`: a reader finds its feet again at the next one |
+//! | 4 | 1 | header version, 1 |
+//! | 5 | 1 | flags; bit 0: payload encrypted (reserved) |
+//! | 6 | 2 | header length, 96 |
+//! | 8 | 2 | kind |
+//! | 10 | 2 | index in its batch, from 0 |
+//! | 12 | 2 | records in its batch |
+//! | 14 | 2 | reserved, zero |
+//! | 16 | 8 | sequence |
+//! | 24 | 8 | time, microseconds since 1970 UTC |
+//! | 32 | 8 | durable through: every sequence up to this one was synced before this was written |
+//! | 40 | 4 | payload length |
+//! | 44 | 4 | CRC-32 of the payload as stored |
+//! | 48 | 16 | tag of the record before |
+//! | 64 | 24 | nonce (zero: not encrypted) |
+//! | 88 | 4 | reserved, zero |
+//! | 92 | 4 | CRC-32 of the stream's 16 bytes and then bytes 0 to 91 |
+//!
+//! A record's **tag** is the first 16 bytes of SHA-256 over bytes 0 to 91 of its header, which hold
+//! the payload's CRC; it becomes the AEAD tag when payloads are encrypted. A record does not name
+//! its segment, so recovery can copy it byte for byte and the chain of tags still holds.
+//!
+//! # After a failure
+//! The door shuts: every later batch gets [`NotKept`], reading goes on. To open it again, close the
+//! [`Appender`] and open the journal anew: what was not proven durable is copied and synced first.
+
+use std::fs::{File, TryLockError};
+use std::io;
+use std::ops::RangeInclusive;
+use std::path::Path;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use crate::vocabulary::{Sequence, StreamId};
+
+mod appender;
+mod format;
+mod reader;
+mod recovery;
+mod storage;
+mod walk;
+mod writer;
+
+#[cfg(test)]
+mod memory;
+#[cfg(test)]
+mod tests;
+
+pub use appender::{Appender, Refused};
+pub use reader::{Read, Reader, Verification};
+pub use recovery::{Damage, Recovery};
+pub use storage::{Disk, Storage};
+
+/// What a record is. Numbers that this version does not know stay readable.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Kind {
+    /// The raw bytes of one message, as they came.
+    Wire,
+    /// What the message says, in our words.
+    Observation,
+    /// A span of time or sequences in which data could not be had.
+    Gap,
+    /// A device or its link changed state.
+    DeviceState,
+    /// Who was on a device, from when to when.
+    Association,
+    /// A flattened profile, once per digest.
+    Profile,
+    /// A configuration that took effect.
+    Configuration,
+    /// The box's own clock was stepped.
+    ClockStep,
+    /// A record that a destination rejected for good.
+    SetAside,
+    /// The daemon started.
+    Start,
+    /// The daemon stopped in order.
+    Stop,
+    /// A kind of a later version.
+    Other(u16),
+}
+
+impl Kind {
+    /// The number on disk.
+    pub const fn code(self) -> u16 {
+        match self {
+            Kind::Wire => 1,
+            Kind::Observation => 2,
+            Kind::Gap => 3,
+            Kind::DeviceState => 4,
+            Kind::Association => 5,
+            Kind::Profile => 6,
+            Kind::Configuration => 7,
+            Kind::ClockStep => 8,
+            Kind::SetAside => 9,
+            Kind::Start => 10,
+            Kind::Stop => 11,
+            Kind::Other(code) => code,
+        }
+    }
+
+    /// From the number on disk.
+    pub const fn from_code(code: u16) -> Self {
+        match code {
+            1 => Kind::Wire,
+            2 => Kind::Observation,
+            3 => Kind::Gap,
+            4 => Kind::DeviceState,
+            5 => Kind::Association,
+            6 => Kind::Profile,
+            7 => Kind::Configuration,
+            8 => Kind::ClockStep,
+            9 => Kind::SetAside,
+            10 => Kind::Start,
+            11 => Kind::Stop,
+            other => Kind::Other(other),
+        }
+    }
+}
+
+/// A record to be kept; the journal gives it its sequence.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NewRecord {
+    pub kind: Kind,
+    /// Microseconds since 1970 UTC.
+    pub time_us: i64,
+    pub payload: Vec<u8>,
+}
+
+/// A record as it was kept.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Record {
+    pub sequence: Sequence,
+    pub kind: Kind,
+    /// Microseconds since 1970 UTC.
+    pub time_us: i64,
+    /// Index in its batch, from 0.
+    pub batch_index: u16,
+    /// How many records its batch has; they follow each other without a gap.
+    pub batch_records: u16,
+    pub payload: Vec<u8>,
+}
+
+/// Where a failure happened, without any text that could carry data.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{during} failed: {kind:?}")]
+pub struct Failure {
+    /// What was being done, for example "sync segment".
+    pub during: &'static str,
+    /// What the system answered.
+    pub kind: io::ErrorKind,
+}
+
+/// Why the journal could not be opened or read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Error {
+    /// Another process writes to this folder.
+    #[error("the journal is in use by another process")]
+    InUse,
+    /// The disk, or the room on it.
+    #[error(transparent)]
+    Storage(#[from] Failure),
+    /// The record is whole, but its payload is encrypted and this version has no key.
+    #[error("record {0} is encrypted")]
+    NeedsKey(Sequence),
+    /// The system gave no random bytes for a stream id.
+    #[error("no random bytes for a new stream")]
+    NoRandom,
+    /// No segment could be read as one.
+    #[error("no readable segment in this folder")]
+    NothingThere,
+}
+
+/// Why a batch that was handed over is not kept. Its device must not be acknowledged.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum NotKept {
+    /// Writing or syncing failed, here or in an earlier batch: the door is shut.
+    #[error("not kept: {0}")]
+    Failed(Failure),
+    /// The journal was closed before the batch was written.
+    #[error("not kept: the journal is closed")]
+    Closed,
+}
+
+/// Whether batches are taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Door {
+    /// Batches are taken.
+    Open,
+    /// A write or a sync failed; only opening the journal anew opens the door again.
+    Shut(Failure),
+    /// The appender was closed in order.
+    Closed,
+}
+
+/// Called with the fate of a batch, on the journal's own thread: it must be quick.
+pub type Done = Box<dyn FnOnce(Result<(), NotKept>) + Send>;
+
+/// Called after every commit with the last durable sequence (`None`: nothing is durable yet), and
+/// once more when the door shuts. On the journal's own thread: it must be quick.
+pub type OnDurable = Arc<dyn Fn(Option<Sequence>) + Send + Sync>;
+
+/// The size of a segment: large enough that rolling is rare, small enough to free room soon.
+pub const SEGMENT_BYTES: u64 = 8 << 20;
+/// The smallest segment that still holds a useful message in its half.
+pub const SEGMENT_BYTES_MIN: u64 = 16 << 10;
+/// How much may wait for the writer: about a second of a slow card's writing.
+pub const WAITING_BYTES_MAX: usize = 8 << 20;
+
+/// How the journal is opened.
+#[derive(Clone)]
+pub struct Options {
+    /// Size of new segments; at least [`SEGMENT_BYTES_MIN`].
+    pub segment_bytes: u64,
+    /// How many bytes may wait for the writer before [`Appender::try_append`] says full.
+    pub waiting_bytes_max: usize,
+    /// The highest sequence that somebody outside is known to have seen (the cursors' highest
+    /// sent). A journal that ends before it has lost its tail and starts a new stream.
+    pub highest_known: Option<Sequence>,
+    /// Told after each commit.
+    pub on_durable: OnDurable,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            segment_bytes: SEGMENT_BYTES,
+            waiting_bytes_max: WAITING_BYTES_MAX,
+            highest_known: None,
+            on_durable: Arc::new(|_| ()),
+        }
+    }
+}
+
+/// What [`Journal::open`] gives.
+pub struct Opened {
+    /// The only writer.
+    pub appender: Appender,
+    /// A reader; clone it for each that reads.
+    pub reader: Reader,
+    /// What was found on the disk.
+    pub recovery: Recovery,
+}
+
+/// Opens journals.
+///
+/// ```
+/// use wardgate::journal::{Journal, Kind, NewRecord, Options};
+/// use wardgate::vocabulary::Sequence;
+/// let folder = std::env::temp_dir().join(format!("journal-example-{}", std::process::id()));
+/// let mut opened = Journal::open(&folder, Options::default()).unwrap();
+/// let (told, durable) = std::sync::mpsc::channel();
+/// let record = NewRecord { kind: Kind::Wire, time_us: 0, payload: b"SpO2 97".to_vec() };
+/// let first = opened
+///     .appender
+///     .try_append(vec![record], Box::new(move |fate| drop(told.send(fate))))
+///     .unwrap();
+/// durable.recv().unwrap().expect("on stable storage");
+/// let read = opened.reader.read_from(first, 10, 1 << 20).unwrap();
+/// assert_eq!(read.records[0].payload, b"SpO2 97");
+/// assert_eq!(first, Sequence::FIRST);
+/// # opened.appender.close();
+/// # std::fs::remove_dir_all(folder).unwrap();
+/// ```
+pub struct Journal;
+
+impl Journal {
+    /// Opens or makes the journal in `folder` and takes its lock. Reads the headers of all
+    /// segments and the tail of the last; writing continues in a new segment.
+    pub fn open(folder: &Path, options: Options) -> Result<Opened, Error> {
+        let disk = Disk::open(folder).map_err(failure("open folder"))?;
+        let lock = disk.lock_file().map_err(failure("open lock file"))?;
+        match lock.try_lock() {
+            Ok(()) => Self::open_on(Arc::new(disk), options, Some(lock)),
+            Err(TryLockError::WouldBlock) => Err(Error::InUse),
+            Err(TryLockError::Error(error)) => Err(failure("lock folder")(error).into()),
+        }
+    }
+
+    /// Reads a journal without its lock and without changing anything, also while a daemon writes
+    /// to it. Shows every whole batch that stood there at this moment, synced or not.
+    pub fn open_read_only(folder: &Path) -> Result<(Reader, Recovery), Error> {
+        let disk = Disk::open_existing(folder).map_err(failure("open folder"))?;
+        let (shared, recovery) = recovery::look(Arc::new(disk))?;
+        Ok((Reader::new(Arc::new(shared)), recovery))
+    }
+
+    fn open_on(
+        storage: Arc<dyn Storage>,
+        options: Options,
+        lock: Option<File>,
+    ) -> Result<Opened, Error> {
+        let (writer, recovery) = recovery::recover(storage, &options)?;
+        let reader = Reader::new(writer.shared());
+        let appender = Appender::start(writer, &options, lock)?;
+        Ok(Opened { appender, reader, recovery })
+    }
+}
+
+/// One segment as readers see it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Segment {
+    /// Its number, which is its file name.
+    pub number: u64,
+    /// The first sequence that it may hold.
+    pub first: Sequence,
+    /// Where its readable bytes end.
+    end: u64,
+}
+
+impl Segment {
+    /// The file's name in the folder.
+    pub fn file_name(&self) -> String {
+        storage::segment_name(self.number)
+    }
+}
+
+/// What the writer and all readers share.
+pub(crate) struct Shared {
+    storage: Arc<dyn Storage>,
+    stream: StreamId,
+    /// The last durable sequence; 0 for none.
+    durable: Arc<AtomicU64>,
+    /// Ascending by number; `first` never falls. Never empty.
+    segments: Mutex<Vec<Segment>>,
+    door: Mutex<Door>,
+}
+
+impl Shared {
+    fn durable(&self) -> u64 {
+        self.durable.load(Ordering::Acquire)
+    }
+
+    fn segments(&self) -> std::sync::MutexGuard<'_, Vec<Segment>> {
+        // The list is valid after each single change, so a panic elsewhere leaves it usable.
+        self.segments.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn door(&self) -> Door {
+        *self.door.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn set_door(&self, door: Door) {
+        *self.door.lock().unwrap_or_else(PoisonError::into_inner) = door;
+    }
+
+    /// The segment that holds `sequence` and the last sequence that counts in it.
+    fn holding(&self, sequence: u64) -> Option<(Segment, u64)> {
+        let segments = self.segments();
+        let at = segments.iter().rposition(|segment| segment.first.number() <= sequence)?;
+        let next = segments.get(at + 1).map(|next| next.first.number() - 1);
+        Some((segments.get(at)?.clone(), next.unwrap_or(u64::MAX).min(self.durable())))
+    }
+}
+
+pub(crate) fn failure(during: &'static str) -> impl FnOnce(io::Error) -> Failure {
+    move |error| Failure { during, kind: error.kind() }
+}
+
+/// Sequences that are not there any more, first and last.
+pub type Missing = RangeInclusive<u64>;

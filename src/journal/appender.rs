@@ -1,0 +1,239 @@
+//! The door of the journal: a bounded queue in front of one thread.
+//!
+//! There is no timer. The thread takes whatever waits, writes and syncs it as one group, tells all
+//! of it, and takes what came meanwhile: a slow disk makes larger groups by itself.
+
+use std::fs::File;
+use std::sync::atomic::AtomicU64;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread::JoinHandle;
+
+use super::format::SEGMENT_HEADER_BYTES;
+use super::storage::segment_name;
+use super::writer::{Batch, Writer};
+use super::{Done, Door, Error, Failure, NewRecord, NotKept, Options, Shared, failure};
+use crate::vocabulary::Sequence;
+
+/// Why a batch was not taken. It comes back whole, with its `done` uncalled.
+#[derive(thiserror::Error)]
+pub enum Refused {
+    /// Too much waits. A commit follows (`on_durable` is called), then there is room again.
+    #[error("the journal's queue is full")]
+    Full { records: Vec<NewRecord>, done: Done },
+    /// The door is not open, and will not be before the journal is opened anew.
+    #[error("the journal takes no batches: {door:?}")]
+    NotOpen { door: Door, records: Vec<NewRecord>, done: Done },
+    /// A batch must fit in half a segment and have 1 to 65535 records.
+    #[error("a batch of {bytes} bytes is not from 1 record to {max} bytes")]
+    Size { bytes: usize, max: usize },
+}
+
+impl std::fmt::Debug for Refused {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Refused({self})")
+    }
+}
+
+/// The only writer of a journal. Dropping it closes it.
+pub struct Appender {
+    shared: Arc<Shared>,
+    queue: Arc<Queue>,
+    thread: Option<JoinHandle<()>>,
+    next: u64,
+    batch_bytes_max: usize,
+    waiting_bytes_max: usize,
+    /// Held until the thread has ended; unlocked when dropped.
+    lock: Option<File>,
+}
+
+impl Appender {
+    pub(super) fn start(
+        writer: Writer,
+        options: &Options,
+        lock: Option<File>,
+    ) -> Result<Self, Error> {
+        let shared = writer.shared();
+        let next = writer.next();
+        let queue = Arc::new(Queue::default());
+        let for_thread = Arc::clone(&queue);
+        let thread = std::thread::Builder::new()
+            .name("journal".to_owned())
+            .spawn(move || for_thread.serve(writer))
+            .map_err(failure("start journal thread"))?;
+        Ok(Self {
+            shared,
+            queue,
+            thread: Some(thread),
+            next,
+            batch_bytes_max: batch_bytes_max(options.segment_bytes),
+            waiting_bytes_max: options.waiting_bytes_max.max(1),
+            lock,
+        })
+    }
+
+    /// The sequence that the first record of the next batch will get.
+    pub fn next(&self) -> Sequence {
+        Sequence::FIRST.plus(self.next - 1)
+    }
+
+    /// The largest batch, counted by [`Appender::bytes_of`].
+    pub fn batch_bytes_max(&self) -> usize {
+        self.batch_bytes_max
+    }
+
+    /// The room that a batch takes.
+    pub fn bytes_of(records: &[NewRecord]) -> usize {
+        Batch::bytes(records)
+    }
+
+    /// Hands a batch to the writer and returns at once with the sequence of its first record; the
+    /// others follow it. `done` is told the fate on the journal's thread. A batch that is refused
+    /// uses no sequence.
+    pub fn try_append(&mut self, records: Vec<NewRecord>, done: Done) -> Result<Sequence, Refused> {
+        let bytes = Batch::bytes(&records);
+        if records.is_empty()
+            || records.len() > usize::from(u16::MAX)
+            || bytes > self.batch_bytes_max
+        {
+            return Err(Refused::Size { bytes, max: self.batch_bytes_max });
+        }
+        let mut waiting = self.queue.lock();
+        let door = self.shared.door();
+        if door != Door::Open {
+            return Err(Refused::NotOpen { door, records, done });
+        }
+        // One batch is always taken, so that a small limit cannot stop everything.
+        if waiting.bytes > 0 && waiting.bytes + bytes > self.waiting_bytes_max {
+            return Err(Refused::Full { records, done });
+        }
+        let first = self.next();
+        self.next += records.len() as u64;
+        waiting.bytes += bytes;
+        waiting.batches.push(Batch { records, done });
+        drop(waiting);
+        self.queue.changed.notify_one();
+        Ok(first)
+    }
+
+    /// The last durable sequence, 0 for none; it only grows.
+    pub fn durable(&self) -> Arc<AtomicU64> {
+        Arc::clone(&self.shared.durable)
+    }
+
+    /// Whether batches are taken, and if not, why.
+    pub fn door(&self) -> Door {
+        self.shared.door()
+    }
+
+    /// Removes the segments that hold nothing at or after `sequence`, never the active one, and
+    /// says how many. The caller has made every cursor that this leans on durable.
+    pub fn free_before(&self, sequence: Sequence) -> Result<usize, Failure> {
+        let mut freed = 0;
+        loop {
+            let mut segments = self.shared.segments();
+            let free = match segments.get(1) {
+                Some(next) => next.first <= sequence,
+                None => false,
+            };
+            if !free {
+                break;
+            }
+            // Out of the list first: no reader may open what is about to go.
+            let gone = segments.remove(0);
+            drop(segments);
+            let unlinked = self.shared.storage.unlink(&segment_name(gone.number));
+            unlinked.map_err(failure("remove segment"))?;
+            freed += 1;
+        }
+        if freed > 0 {
+            self.shared.storage.sync_folder("").map_err(failure("sync folder"))?;
+        }
+        Ok(freed)
+    }
+
+    /// Writes and syncs what waits, tells every `done`, and ends. The folder can be opened again.
+    pub fn close(mut self) {
+        self.end();
+    }
+
+    fn end(&mut self) {
+        self.queue.lock().closing = true;
+        self.queue.changed.notify_one();
+        if let Some(thread) = self.thread.take() {
+            // A panic in a `done` has been told to the others by the thread's guard.
+            drop(thread.join());
+        }
+        if self.shared.door() == Door::Open {
+            self.shared.set_door(Door::Closed);
+        }
+        drop(self.lock.take());
+    }
+}
+
+impl Drop for Appender {
+    fn drop(&mut self) {
+        self.end();
+    }
+}
+
+/// Half of what a segment holds: two batches always fit, so little room is wasted at its end.
+fn batch_bytes_max(segment_bytes: u64) -> usize {
+    let half = segment_bytes.saturating_sub(SEGMENT_HEADER_BYTES) / 2;
+    usize::try_from(half).unwrap_or(usize::MAX)
+}
+
+#[derive(Default)]
+struct Queue {
+    waiting: Mutex<Waiting>,
+    changed: Condvar,
+}
+
+#[derive(Default)]
+struct Waiting {
+    batches: Vec<Batch>,
+    bytes: usize,
+    closing: bool,
+}
+
+impl Queue {
+    fn lock(&self) -> MutexGuard<'_, Waiting> {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn serve(&self, mut writer: Writer) {
+        let ending = Ending { queue: self, shared: writer.shared() };
+        loop {
+            let mut waiting = self
+                .changed
+                .wait_while(self.lock(), |waiting| waiting.batches.is_empty() && !waiting.closing)
+                .unwrap_or_else(PoisonError::into_inner);
+            let batches = std::mem::take(&mut waiting.batches);
+            waiting.bytes = 0;
+            let closing = waiting.closing;
+            drop(waiting);
+            writer.commit(batches);
+            if closing {
+                break;
+            }
+        }
+        drop(ending);
+    }
+}
+
+/// However the thread ends, the door is not open afterwards and nobody waits for ever.
+struct Ending<'a> {
+    queue: &'a Queue,
+    shared: Arc<Shared>,
+}
+
+impl Drop for Ending<'_> {
+    fn drop(&mut self) {
+        let mut waiting = self.queue.lock();
+        if self.shared.door() == Door::Open {
+            self.shared.set_door(Door::Closed);
+        }
+        let left = std::mem::take(&mut waiting.batches);
+        drop(waiting);
+        left.into_iter().for_each(|batch| (batch.done)(Err(NotKept::Closed)));
+    }
+}

@@ -1,0 +1,282 @@
+//! A disk in memory for tests: it can fail at the n-th operation, and lose its power.
+//!
+//! The model is unkind on purpose: of what was not synced, every 512-byte sector survives or not by
+//! itself, and directory changes survive up to a random point. A failed sync marks everything clean
+//! without writing it, as Linux does.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::sync::{Mutex, MutexGuard};
+
+use super::storage::Storage;
+
+const SECTOR: usize = 512;
+
+/// SplitMix64: small, and the same everywhere.
+#[derive(Clone, Debug)]
+pub struct Chance(pub u64);
+
+impl Chance {
+    pub fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
+        let mut mixed = self.0;
+        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+        mixed ^ (mixed >> 31)
+    }
+
+    pub fn below(&mut self, limit: u64) -> u64 {
+        self.next() % limit
+    }
+}
+
+#[derive(Clone, Default)]
+struct FileState {
+    /// What reading gives.
+    current: Vec<u8>,
+    /// What is on the medium.
+    stable: Vec<u8>,
+    /// Written and not yet synced.
+    dirty: Vec<(usize, Vec<u8>)>,
+}
+
+#[derive(Clone)]
+enum Change {
+    Create(String, usize),
+    Rename(String, String),
+    Unlink(String),
+}
+
+fn apply(names: &mut BTreeMap<String, usize>, change: &Change) {
+    match change {
+        Change::Create(name, file) => drop(names.insert(name.clone(), *file)),
+        Change::Rename(from, to) => {
+            if let Some(file) = names.remove(from) {
+                names.insert(to.clone(), file);
+            }
+        }
+        Change::Unlink(name) => drop(names.remove(name)),
+    }
+}
+
+#[derive(Default)]
+struct State {
+    files: Vec<FileState>,
+    names: BTreeMap<String, usize>,
+    stable_names: BTreeMap<String, usize>,
+    changes: Vec<Change>,
+    operations: u64,
+    /// The operation with this number fails.
+    fail_at: Option<u64>,
+    /// And all after it do, as when the power is gone.
+    dead_from: Option<u64>,
+    /// Operations are not counted and do not fail.
+    quiet: bool,
+}
+
+#[derive(Default)]
+pub struct Memory(Mutex<State>);
+
+impl Memory {
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.0.lock().unwrap()
+    }
+
+    pub fn fail_at(&self, operation: Option<u64>) {
+        self.state().fail_at = operation;
+    }
+
+    pub fn die_at(&self, operation: Option<u64>) {
+        self.state().dead_from = operation;
+    }
+
+    /// While the test itself looks, nothing fails.
+    pub fn quiet(&self, quiet: bool) {
+        self.state().quiet = quiet;
+    }
+
+    pub fn operations(&self) -> u64 {
+        self.state().operations
+    }
+
+    pub fn names(&self) -> Vec<String> {
+        self.state().names.keys().cloned().collect()
+    }
+
+    /// Changes a byte on the medium, as a worn flash cell does.
+    pub fn flip(&self, name: &str, offset: usize, mask: u8) {
+        let mut state = self.state();
+        let file = state.names[name];
+        let file = &mut state.files[file];
+        file.current[offset] ^= mask;
+        file.stable[offset] ^= mask;
+    }
+
+    pub fn remove(&self, name: &str) {
+        let mut state = self.state();
+        state.names.remove(name);
+        state.stable_names.remove(name);
+    }
+
+    pub fn contents(&self, name: &str) -> Vec<u8> {
+        let state = self.state();
+        state.files[state.names[name]].current.clone()
+    }
+
+    /// What stands on the disk after the power came back.
+    pub fn cut_power(&self, chance: &mut Chance) {
+        let mut state = self.state();
+        let survived = chance.below(state.changes.len() as u64 + 1) as usize;
+        let changes: Vec<Change> = state.changes.drain(..).take(survived).collect();
+        changes.iter().for_each(|change| apply(&mut state.stable_names, change));
+        state.names = state.stable_names.clone();
+        for file in &mut state.files {
+            for (offset, bytes) in file.dirty.drain(..) {
+                let mut at = offset;
+                while at < offset + bytes.len() {
+                    let end = ((at / SECTOR + 1) * SECTOR).min(offset + bytes.len());
+                    if chance.below(2) == 0 {
+                        file.stable[at..end].copy_from_slice(&bytes[at - offset..end - offset]);
+                    }
+                    at = end;
+                }
+            }
+            file.current = file.stable.clone();
+        }
+        (state.dead_from, state.fail_at) = (None, None);
+    }
+
+    /// Counts the operation and says whether it fails.
+    fn begin(&self) -> io::Result<MutexGuard<'_, State>> {
+        let mut state = self.state();
+        if state.quiet {
+            return Ok(state);
+        }
+        state.operations += 1;
+        let now = state.operations;
+        if state.fail_at == Some(now) || state.dead_from.is_some_and(|from| now >= from) {
+            return Err(io::Error::other("made to fail"));
+        }
+        Ok(state)
+    }
+}
+
+impl State {
+    fn file(&mut self, name: &str) -> io::Result<&mut FileState> {
+        let missing = || io::Error::from(io::ErrorKind::NotFound);
+        let index = *self.names.get(name).ok_or_else(missing)?;
+        self.files.get_mut(index).ok_or_else(missing)
+    }
+
+    fn change(&mut self, change: Change) {
+        apply(&mut self.names, &change);
+        self.changes.push(change);
+    }
+}
+
+impl Storage for Memory {
+    fn create(&self, name: &str, size: u64) -> io::Result<()> {
+        let mut state = self.begin()?;
+        if state.names.contains_key(name) {
+            return Err(io::ErrorKind::AlreadyExists.into());
+        }
+        let zeros = vec![0; size as usize];
+        state.files.push(FileState { current: zeros.clone(), stable: zeros, dirty: Vec::new() });
+        let index = state.files.len() - 1;
+        state.change(Change::Create(name.to_owned(), index));
+        Ok(())
+    }
+
+    fn write_at(&self, name: &str, offset: u64, bytes: &[u8]) -> io::Result<()> {
+        let offset = offset as usize;
+        match self.begin() {
+            Ok(mut state) => {
+                let file = state.file(name)?;
+                file.current[offset..offset + bytes.len()].copy_from_slice(bytes);
+                file.dirty.push((offset, bytes.to_vec()));
+                Ok(())
+            }
+            Err(error) => {
+                // A write that fails may still have written some of it.
+                let half = &bytes[..bytes.len() / 2];
+                let mut state = self.state();
+                let file = state.file(name)?;
+                file.current[offset..offset + half.len()].copy_from_slice(half);
+                file.dirty.push((offset, half.to_vec()));
+                Err(error)
+            }
+        }
+    }
+
+    fn sync(&self, name: &str) -> io::Result<()> {
+        match self.begin() {
+            Ok(mut state) => {
+                let file = state.file(name)?;
+                for (offset, bytes) in file.dirty.drain(..) {
+                    file.stable[offset..offset + bytes.len()].copy_from_slice(&bytes);
+                }
+                Ok(())
+            }
+            Err(error) => {
+                let mut state = self.state();
+                if state.dead_from.is_none() {
+                    state.file(name)?.dirty.clear();
+                }
+                Err(error)
+            }
+        }
+    }
+
+    fn read_at(&self, name: &str, offset: u64, into: &mut [u8]) -> io::Result<usize> {
+        let mut state = self.begin()?;
+        let file = state.file(name)?;
+        let from = (offset as usize).min(file.current.len());
+        let count = into.len().min(file.current.len() - from);
+        into[..count].copy_from_slice(&file.current[from..from + count]);
+        Ok(count)
+    }
+
+    fn size(&self, name: &str) -> io::Result<u64> {
+        Ok(self.begin()?.file(name)?.current.len() as u64)
+    }
+
+    fn trim(&self, name: &str, size: u64) -> io::Result<()> {
+        let mut state = self.begin()?;
+        let file = state.file(name)?;
+        assert!(file.dirty.iter().all(|(at, bytes)| at + bytes.len() <= size as usize));
+        file.current.truncate(size as usize);
+        file.stable.truncate(size as usize);
+        Ok(())
+    }
+
+    fn rename(&self, from: &str, to: &str) -> io::Result<()> {
+        let mut state = self.begin()?;
+        assert!(!state.names.contains_key(to), "{to} is taken");
+        state.file(from)?;
+        state.change(Change::Rename(from.to_owned(), to.to_owned()));
+        Ok(())
+    }
+
+    fn unlink(&self, name: &str) -> io::Result<()> {
+        let mut state = self.begin()?;
+        state.file(name)?;
+        state.change(Change::Unlink(name.to_owned()));
+        Ok(())
+    }
+
+    fn list(&self) -> io::Result<Vec<String>> {
+        let state = self.begin()?;
+        Ok(state.names.keys().filter(|name| !name.contains('/')).cloned().collect())
+    }
+
+    fn make_folder(&self, _name: &str) -> io::Result<()> {
+        self.begin().map(drop)
+    }
+
+    fn sync_folder(&self, _name: &str) -> io::Result<()> {
+        let mut state = self.begin()?;
+        state.changes.clear();
+        state.stable_names = state.names.clone();
+        Ok(())
+    }
+}

@@ -1,0 +1,381 @@
+//! The journal against a disk that fails and loses its power.
+
+use std::sync::mpsc::channel;
+use std::sync::{Arc, Mutex};
+
+use super::memory::{Chance, Memory};
+use super::recovery::recover;
+use super::writer::{Batch, Writer};
+use super::*;
+
+fn small() -> Options {
+    Options { segment_bytes: SEGMENT_BYTES_MIN, ..Options::default() }
+}
+
+fn record(payload: &[u8]) -> NewRecord {
+    NewRecord { kind: Kind::Wire, time_us: 1_700_000_000_000_000, payload: payload.to_vec() }
+}
+
+fn open(disk: &Arc<Memory>) -> Result<(Writer, Reader, Recovery), Error> {
+    let (writer, recovery) = recover(Arc::clone(disk) as Arc<dyn Storage>, &small())?;
+    let reader = Reader::new(writer.shared());
+    Ok((writer, reader, recovery))
+}
+
+fn everything(reader: &mut Reader) -> (Vec<Record>, Vec<Missing>) {
+    let (mut records, mut missing, mut next) = (Vec::new(), Vec::new(), Sequence::FIRST);
+    loop {
+        let read = reader.read_from(next, 7, 3000).unwrap();
+        if read.records.is_empty() && read.missing.is_empty() {
+            return (records, missing);
+        }
+        records.extend(read.records);
+        missing.extend(read.missing);
+        next = read.next;
+    }
+}
+
+/// What the outside was told: payloads by sequence, and only for acknowledged batches.
+#[derive(Default)]
+struct Told(Arc<Mutex<Vec<(u64, Vec<u8>)>>>);
+
+impl Told {
+    /// Hands `batches` to the writer as one group and notes what it acknowledges.
+    fn commit(&self, writer: &mut Writer, batches: Vec<Vec<NewRecord>>) {
+        let mut first = writer.next();
+        let mut group = Vec::new();
+        for records in batches {
+            let kept: Vec<(u64, Vec<u8>)> =
+                (first..).zip(records.iter().map(|record| record.payload.clone())).collect();
+            first += records.len() as u64;
+            let told = Arc::clone(&self.0);
+            let done: Done = Box::new(move |fate| {
+                if fate.is_ok() {
+                    told.lock().unwrap().extend(kept);
+                }
+            });
+            group.push(Batch { records, done });
+        }
+        writer.commit(group);
+    }
+
+    fn count(&self) -> usize {
+        self.0.lock().unwrap().len()
+    }
+
+    /// Nothing acknowledged is lost or changed, numbers have no gap, batches are whole.
+    fn check(&self, reader: &mut Reader, why: &str) {
+        let (records, missing) = everything(reader);
+        assert_eq!(missing, Vec::<Missing>::new(), "{why}");
+        for (index, record) in records.iter().enumerate() {
+            assert_eq!(record.sequence.number(), index as u64 + 1, "{why}");
+        }
+        for (sequence, payload) in self.0.lock().unwrap().iter() {
+            let found = records.get(*sequence as usize - 1);
+            assert_eq!(found.map(|record| &record.payload), Some(payload), "{why}: {sequence}");
+        }
+        let mut position = 0;
+        for record in &records {
+            assert_eq!(record.batch_index, position, "{why}: batches are whole");
+            position = (position + 1) % record.batch_records;
+        }
+        assert_eq!(position, 0, "{why}: the last batch is whole");
+        assert_eq!(reader.verify().unwrap().chain_breaks, [], "{why}");
+    }
+}
+
+fn workload(chance: &mut Chance, serial: &mut u64) -> Vec<Vec<NewRecord>> {
+    let batches = 1 + chance.below(4);
+    let mut batch = || {
+        let records = 1 + chance.below(4);
+        let one = |_| {
+            *serial += 1;
+            let mut payload = serial.to_le_bytes().to_vec();
+            payload.resize(8 + chance.below(900) as usize, *serial as u8);
+            record(&payload)
+        };
+        (0..records).map(one).collect()
+    };
+    (0..batches).map(|_| batch()).collect()
+}
+
+#[test]
+fn power_cuts_lose_nothing_acknowledged() {
+    for seed in 0..150 {
+        let mut chance = Chance(seed);
+        let disk = Arc::new(Memory::default());
+        let (told, mut serial) = (Told::default(), 0);
+        for life in 0..6 {
+            let why = format!("seed {seed}, life {life}");
+            let cut_after = 1 + chance.below(120);
+            disk.die_at(Some(disk.operations() + cut_after));
+            // The power may go while the journal is being opened, too.
+            if let Ok((mut writer, mut reader, _)) = open(&disk) {
+                while writer.shared().door() == Door::Open {
+                    told.commit(&mut writer, workload(&mut chance, &mut serial));
+                    if chance.below(30) == 0 {
+                        break;
+                    }
+                }
+                disk.die_at(None);
+                told.check(&mut reader, &format!("{why}, before the cut"));
+            }
+            disk.cut_power(&mut chance);
+            let (_, mut reader, recovery) = open(&disk).unwrap();
+            assert_eq!(recovery.damaged, [], "{why}");
+            assert_eq!(recovery.set_aside, None, "{why}");
+            told.check(&mut reader, &why);
+        }
+        assert!(told.count() > 0, "seed {seed} did something");
+    }
+}
+
+#[test]
+fn a_failure_at_any_operation_loses_nothing_acknowledged() {
+    let mut n = 1;
+    loop {
+        let disk = Arc::new(Memory::default());
+        let (told, mut serial, mut chance) = (Told::default(), 0, Chance(7));
+        disk.fail_at(Some(n));
+        let mut reopened = false;
+        for round in 0..6 {
+            let why = format!("operation {n}, round {round}");
+            let opened = open(&disk);
+            let Ok((mut writer, mut reader, _)) = opened else { continue };
+            for _ in 0..3 {
+                told.commit(&mut writer, workload(&mut chance, &mut serial));
+            }
+            if let Door::Shut(_) = writer.shared().door() {
+                let before = told.count();
+                told.commit(&mut writer, vec![vec![record(b"after the failure")]]);
+                assert_eq!(told.count(), before, "{why}: the door stays shut");
+                reopened = true;
+            }
+            disk.quiet(true);
+            told.check(&mut reader, &why);
+            disk.quiet(false);
+        }
+        // What was only in the page cache after a failed sync must not be leaned on.
+        let operations = disk.operations();
+        disk.cut_power(&mut chance);
+        let (_, mut reader, _) = open(&disk).unwrap();
+        told.check(&mut reader, &format!("operation {n}, after the cut"));
+        if operations < n {
+            assert!(n > 100, "the workload has many operations");
+            return;
+        }
+        assert!(reopened || told.count() > 0);
+        n += 1;
+    }
+}
+
+/// A journal of `count` batches of one record, each in a commit of its own.
+fn filled(count: u64) -> Arc<Memory> {
+    let disk = Arc::new(Memory::default());
+    let (mut writer, _, recovery) = open(&disk).unwrap();
+    assert!(recovery.new_stream);
+    let told = Told::default();
+    for number in 1..=count {
+        told.commit(&mut writer, vec![vec![record(format!("payload {number:4}").as_bytes())]]);
+    }
+    disk
+}
+
+/// Each record of [`filled`] takes 96 + 12 bytes, padded to 112.
+const FILLED_RECORD: usize = 112;
+
+#[test]
+fn damage_inside_the_last_segment_costs_only_what_it_hit() {
+    let disk = filled(10);
+    disk.flip(&storage::segment_name(1), 4096 + 3 * FILLED_RECORD + 100, 0x10);
+    let (writer, mut reader, recovery) = open(&disk).unwrap();
+    assert_eq!(recovery.damaged, [Damage::RecordsMissing(4..=4)]);
+    assert_eq!((recovery.last, writer.next()), (Sequence::new(10), 11));
+    assert!(!recovery.new_stream);
+    let (records, missing) = everything(&mut reader);
+    assert_eq!(missing, [4..=4]);
+    let numbers: Vec<u64> = records.iter().map(|record| record.sequence.number()).collect();
+    assert_eq!(numbers, [1, 2, 3, 5, 6, 7, 8, 9, 10]);
+}
+
+#[test]
+fn every_flipped_byte_costs_at_most_its_own_record() {
+    let count = 6;
+    for offset in 4096..4096 + count * FILLED_RECORD {
+        let disk = filled(count as u64);
+        disk.flip(&storage::segment_name(1), offset, 0x01);
+        let (writer, mut reader, recovery) = open(&disk).unwrap();
+        let (records, _) = everything(&mut reader);
+        let hit = ((offset - 4096) / FILLED_RECORD + 1) as u64;
+        for record in &records {
+            let expected = format!("payload {:4}", record.sequence.number());
+            assert_eq!(record.payload, expected.as_bytes(), "byte {offset}");
+        }
+        let padding = (offset - 4096) % FILLED_RECORD >= 96 + 12;
+        let expected = if padding { count } else { count - 1 };
+        assert_eq!(records.len(), expected, "byte {offset}");
+        if hit < count as u64 {
+            assert_eq!(recovery.damaged.is_empty(), padding, "byte {offset}");
+            assert_eq!(writer.next(), count as u64 + 1);
+        }
+    }
+}
+
+#[test]
+fn a_missing_segment_and_damage_in_an_old_one_are_reported_and_the_rest_comes_out() {
+    // 12288 bytes of records are 109 records in a segment of 16 KiB.
+    let disk = filled(400);
+    disk.remove(&storage::segment_name(2));
+    disk.flip(&storage::segment_name(3), 4096 + 4, 0xFF);
+    let (_, mut reader, recovery) = open(&disk).unwrap();
+    assert_eq!(recovery.damaged, [Damage::SegmentMissing { number: 2 }]);
+    let (records, missing) = everything(&mut reader);
+    assert_eq!(missing, [110..=218, 219..=219]);
+    assert_eq!(records.len(), 400 - 110);
+    assert_eq!(reader.verify().unwrap().missing, [110..=218, 219..=219]);
+}
+
+#[test]
+fn an_end_that_is_not_proven_starts_a_new_stream() {
+    let disk = filled(10);
+    let before = open(&disk).unwrap().1.stream();
+    let options = Options { highest_known: Sequence::new(11), ..small() };
+    let (writer, recovery) = recover(Arc::clone(&disk) as Arc<dyn Storage>, &options).unwrap();
+    let known = Sequence::new(11).unwrap();
+    assert_eq!(recovery.damaged, [Damage::EndMissing { known }]);
+    assert_eq!(recovery.set_aside, Some(format!("stream-{before}")));
+    assert!(recovery.new_stream);
+    assert_ne!(writer.shared().stream, before);
+    assert_eq!(writer.next(), 1);
+    assert!(disk.names().contains(&format!("stream-{before}/{}", storage::segment_name(1))));
+}
+
+#[test]
+fn an_unreadable_last_header_starts_a_new_stream_and_an_unreadable_old_one_does_not() {
+    let disk = filled(400);
+    disk.flip(&storage::segment_name(2), 20, 1);
+    let (_, _, recovery) = open(&disk).unwrap();
+    assert_eq!(recovery.damaged, [Damage::SegmentUnreadable { number: 2 }]);
+    assert!(!recovery.new_stream);
+
+    let disk = filled(400);
+    disk.flip(&storage::segment_name(4), 20, 1);
+    let (_, _, recovery) = open(&disk).unwrap();
+    assert_eq!(recovery.damaged, [Damage::SegmentUnreadable { number: 4 }]);
+    assert!(recovery.new_stream);
+}
+
+#[test]
+fn unproven_records_are_copied_byte_for_byte() {
+    let disk = filled(3);
+    let old = disk.contents(&storage::segment_name(1));
+    let (_, mut reader, recovery) = open(&disk).unwrap();
+    // The third record is in no later commit's durable mark.
+    assert_eq!((recovery.copied_records, recovery.torn_bytes), (1, 0));
+    let new = disk.contents(&storage::segment_name(2));
+    let third = 4096 + 2 * FILLED_RECORD;
+    assert_eq!(new[4096..4096 + FILLED_RECORD], old[third..third + FILLED_RECORD]);
+    assert_eq!(everything(&mut reader).0.len(), 3);
+    assert_eq!(reader.verify().unwrap().chain_breaks, []);
+}
+
+#[test]
+fn starting_often_does_not_pile_up_empty_segments() {
+    let disk = Arc::new(Memory::default());
+    for _ in 0..5 {
+        drop(open(&disk).unwrap());
+    }
+    assert_eq!(disk.names().len(), 1);
+}
+
+#[test]
+fn freeing_removes_whole_segments_and_never_the_active_one() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut opened = Journal::open(folder.path(), small()).unwrap();
+    for number in 0..300 {
+        append(&mut opened.appender, format!("payload {number:4}").as_bytes()).unwrap();
+    }
+    let first_of_last = opened.reader.segments().last().unwrap().first;
+    assert_eq!(opened.appender.free_before(Sequence::new(109).unwrap()), Ok(0));
+    assert_eq!(opened.appender.free_before(Sequence::new(110).unwrap()), Ok(1));
+    assert_eq!(opened.reader.first().number(), 110);
+    let read = opened.reader.read_from(Sequence::FIRST, 1, 1).unwrap();
+    assert_eq!(read.records[0].sequence.number(), 110);
+    assert_eq!(opened.reader.read(Sequence::FIRST), Ok(None));
+    assert_eq!(opened.appender.free_before(Sequence::new(1000).unwrap()), Ok(1));
+    assert_eq!(opened.reader.first(), first_of_last);
+    opened.appender.close();
+    let (mut reader, recovery) = Journal::open_read_only(folder.path()).unwrap();
+    assert_eq!(recovery.last, Sequence::new(300));
+    assert_eq!(reader.read(Sequence::new(300).unwrap()).unwrap().unwrap().payload.len(), 12);
+}
+
+fn append(appender: &mut Appender, payload: &[u8]) -> Result<Sequence, NotKept> {
+    let (told, fate) = channel();
+    let done: Done = Box::new(move |how| told.send(how).unwrap());
+    let sequence = appender.try_append(vec![record(payload)], done).unwrap();
+    fate.recv().unwrap().map(|()| sequence)
+}
+
+#[test]
+fn a_folder_has_one_writer_and_a_closed_one_can_be_opened_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let opened = Journal::open(folder.path(), small()).unwrap();
+    let second = Journal::open(folder.path(), small());
+    assert_eq!(second.err(), Some(Error::InUse));
+    let stream = opened.reader.stream();
+    opened.appender.close();
+    assert_eq!(opened.reader.door(), Door::Closed);
+    let again = Journal::open(folder.path(), small()).unwrap();
+    assert_eq!(again.reader.stream(), stream);
+}
+
+#[test]
+fn a_batch_that_can_never_be_kept_uses_no_sequence() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut opened = Journal::open(folder.path(), small()).unwrap();
+    let large = vec![0; SEGMENT_BYTES_MIN as usize / 2];
+    let refused = opened.appender.try_append(vec![record(&large)], Box::new(|_| ()));
+    assert!(matches!(refused, Err(Refused::Size { .. })));
+    let refused = opened.appender.try_append(Vec::new(), Box::new(|_| ()));
+    assert!(matches!(refused, Err(Refused::Size { .. })));
+    assert_eq!(append(&mut opened.appender, b"small"), Ok(Sequence::FIRST));
+}
+
+#[test]
+fn what_waits_is_bounded_and_closing_keeps_what_was_taken() {
+    let folder = tempfile::tempdir().unwrap();
+    let options = Options { waiting_bytes_max: 4096, ..small() };
+    let mut opened = Journal::open(folder.path(), options).unwrap();
+    // The first batch's `done` holds the writer, so the others wait.
+    let (release, held) = channel::<()>();
+    let (taken, began) = channel::<()>();
+    let hold: Done = Box::new(move |_| {
+        taken.send(()).unwrap();
+        held.recv().unwrap();
+    });
+    opened.appender.try_append(vec![record(b"first")], hold).unwrap();
+    began.recv().unwrap();
+    let mut accepted = 1;
+    let full = loop {
+        match opened.appender.try_append(vec![record(&[1; 400])], Box::new(|_| ())) {
+            Ok(_) => accepted += 1,
+            Err(refused) => break refused,
+        }
+    };
+    assert!(matches!(full, Refused::Full { .. }));
+    // 400 bytes of payload take 496 bytes: 8 of them fit in 4096.
+    assert_eq!(accepted, 9);
+    release.send(()).unwrap();
+    opened.appender.close();
+    assert_eq!(everything(&mut opened.reader).0.len(), accepted);
+}
+
+#[test]
+fn kinds_have_fixed_numbers() {
+    for code in 0..=20 {
+        assert_eq!(Kind::from_code(code).code(), code);
+    }
+    assert_eq!(Kind::Stop.code(), 11);
+    assert_eq!(Kind::from_code(12), Kind::Other(12));
+}

@@ -1,0 +1,211 @@
+//! Writes groups of batches: one write and one sync per group, and whole segments at a time.
+//!
+//! It runs on the appender's thread and holds no queue, so that a test can drive it step by step.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use super::format::{
+    FLAG_ENCRYPTED, RECORD_HEADER_BYTES, RecordHeader, SEGMENT_HEADER_BYTES, SegmentHeader, Tag,
+    record_bytes, tag,
+};
+use super::storage::{NEW_SUFFIX, Storage, segment_name};
+use super::{Done, Door, Failure, NewRecord, NotKept, OnDurable, Segment, Shared, failure};
+use crate::vocabulary::Sequence;
+
+/// A batch that waits to be written.
+pub(super) struct Batch {
+    pub records: Vec<NewRecord>,
+    pub done: Done,
+}
+
+impl Batch {
+    /// The room that it takes in a segment.
+    pub fn bytes(records: &[NewRecord]) -> usize {
+        records.iter().map(|record| record_bytes(record.payload.len())).sum()
+    }
+}
+
+pub(super) struct Writer {
+    shared: Arc<Shared>,
+    /// Size of the segments to come.
+    segment_bytes: u64,
+    on_durable: OnDurable,
+    number: u64,
+    /// Where the next record goes in the active segment.
+    offset: u64,
+    /// Size of the active segment.
+    size: u64,
+    /// The sequence of the next record.
+    next: u64,
+    /// The tag of the record before it.
+    tag: Tag,
+}
+
+/// Where writing continues.
+pub(super) struct Place {
+    pub number: u64,
+    pub offset: u64,
+    pub size: u64,
+    pub next: u64,
+    pub tag: Tag,
+}
+
+impl Writer {
+    pub fn new(
+        shared: Arc<Shared>,
+        place: Place,
+        segment_bytes: u64,
+        on_durable: OnDurable,
+    ) -> Self {
+        let Place { number, offset, size, next, tag } = place;
+        Self { shared, segment_bytes, on_durable, number, offset, size, next, tag }
+    }
+
+    pub fn shared(&self) -> Arc<Shared> {
+        Arc::clone(&self.shared)
+    }
+
+    pub fn next(&self) -> u64 {
+        self.next
+    }
+
+    /// Writes and syncs these batches in order and tells each its fate.
+    pub fn commit(&mut self, batches: Vec<Batch>) {
+        let mut group = Group::default();
+        let mut fate = match self.shared.door() {
+            Door::Open => Ok(()),
+            Door::Shut(failure) => Err(NotKept::Failed(failure)),
+            Door::Closed => Err(NotKept::Closed),
+        };
+        for batch in batches {
+            group.done.push(batch.done);
+            if fate.is_ok() {
+                fate = self.stage(&mut group, batch.records).map_err(NotKept::Failed);
+            }
+        }
+        if fate.is_ok() {
+            fate = self.flush(&mut group).map_err(NotKept::Failed);
+        }
+        if let Err(why) = fate {
+            self.shut(why);
+            group.done.drain(..).for_each(|done| done(Err(why)));
+            (self.on_durable)(Sequence::new(self.shared.durable()));
+        }
+    }
+
+    /// Puts the group's newest batch into its bytes; what was staged before is flushed if the
+    /// active segment has no room for both.
+    fn stage(&mut self, group: &mut Group, records: Vec<NewRecord>) -> Result<(), Failure> {
+        let room = self.size - self.offset - group.bytes.len() as u64;
+        if Batch::bytes(&records) as u64 > room {
+            let newest = group.done.pop();
+            let flushed = self.flush(group).and_then(|()| self.roll());
+            group.done.extend(newest);
+            flushed?;
+        }
+        // The appender takes no more than `u16::MAX` records in a batch.
+        let count = records.len() as u16;
+        for (index, record) in (0..count).zip(records) {
+            self.encode(group, &record, (index, count));
+        }
+        Ok(())
+    }
+
+    fn encode(&mut self, group: &mut Group, record: &NewRecord, (index, count): (u16, u16)) {
+        let header = RecordHeader {
+            flags: 0,
+            kind: record.kind,
+            batch_index: index,
+            batch_records: count,
+            sequence: self.next,
+            time_us: record.time_us,
+            durable_through: self.shared.durable(),
+            // A batch is smaller than half a segment, whose size is checked when opening.
+            payload_length: record.payload.len() as u32,
+            payload_crc: crc32fast::hash(&record.payload),
+            previous: self.tag,
+        };
+        debug_assert_eq!(header.flags & FLAG_ENCRYPTED, 0);
+        let raw: [u8; RECORD_HEADER_BYTES] = header.encode(self.shared.stream);
+        group.bytes.extend_from_slice(&raw);
+        group.bytes.extend_from_slice(&record.payload);
+        group.bytes.resize(group.bytes.len().next_multiple_of(8), 0);
+        self.tag = tag(&raw);
+        self.next += 1;
+    }
+
+    fn flush(&mut self, group: &mut Group) -> Result<(), Failure> {
+        if !group.bytes.is_empty() {
+            let storage = &self.shared.storage;
+            let name = segment_name(self.number);
+            storage
+                .write_at(&name, self.offset, &group.bytes)
+                .map_err(failure("write to segment"))?;
+            storage.sync(&name).map_err(failure("sync segment"))?;
+            self.offset += group.bytes.len() as u64;
+            group.bytes.clear();
+            if let Some(active) = self.shared.segments().last_mut() {
+                active.end = self.offset;
+            }
+            self.shared.durable.store(self.next - 1, Ordering::Release);
+        }
+        group.done.drain(..).for_each(|done| done(Ok(())));
+        (self.on_durable)(Sequence::new(self.shared.durable()));
+        Ok(())
+    }
+
+    /// Starts the next segment; everything in the active one is durable.
+    fn roll(&mut self) -> Result<(), Failure> {
+        let header = SegmentHeader {
+            stream: self.shared.stream,
+            number: self.number + 1,
+            first: self.next,
+            previous: self.tag,
+            predecessor: self.number,
+        };
+        make_segment(&*self.shared.storage, &header, self.segment_bytes, &[])?;
+        self.number = header.number;
+        self.offset = SEGMENT_HEADER_BYTES;
+        self.size = self.segment_bytes;
+        self.shared.segments().push(Segment {
+            number: self.number,
+            first: Sequence::FIRST.plus(self.next - 1),
+            end: self.offset,
+        });
+        Ok(())
+    }
+
+    fn shut(&self, why: NotKept) {
+        match why {
+            NotKept::Failed(failure) => self.shared.set_door(Door::Shut(failure)),
+            NotKept::Closed => self.shared.set_door(Door::Closed),
+        }
+    }
+}
+
+/// What one sync will make durable.
+#[derive(Default)]
+struct Group {
+    bytes: Vec<u8>,
+    done: Vec<Done>,
+}
+
+/// Makes a segment that already holds `body`. It gets its proper name only when all of it is on
+/// stable storage, because from then on it supersedes what the segment before holds past its end.
+pub(super) fn make_segment(
+    storage: &dyn Storage,
+    header: &SegmentHeader,
+    size: u64,
+    body: &[u8],
+) -> Result<(), Failure> {
+    let name = segment_name(header.number);
+    let new = format!("{name}{NEW_SUFFIX}");
+    storage.create(&new, size).map_err(failure("make segment"))?;
+    let mut bytes = header.encode();
+    bytes.extend_from_slice(body);
+    storage.write_at(&new, 0, &bytes).map_err(failure("write to new segment"))?;
+    storage.sync(&new).map_err(failure("sync new segment"))?;
+    storage.rename(&new, &name).map_err(failure("name new segment"))?;
+    storage.sync_folder("").map_err(failure("sync folder"))
+}
