@@ -249,9 +249,10 @@ pub struct Options {
     pub segment_bytes: u64,
     /// How many bytes may wait for the writer before [`Appender::try_append`] says full.
     pub waiting_bytes_max: usize,
-    /// The highest sequence that somebody outside is known to have seen (the cursors' highest
-    /// sent). A journal that ends before it has lost its tail and starts a new stream.
-    pub highest_known: Option<Sequence>,
+    /// The highest sequences that somebody outside is known to have seen (the cursors' highest
+    /// sent). A journal that ends before one of its own stream has lost its tail and starts a new
+    /// stream.
+    pub highest_known: Vec<(StreamId, Sequence)>,
     /// Told after each commit.
     pub on_durable: OnDurable,
 }
@@ -261,7 +262,7 @@ impl Default for Options {
         Self {
             segment_bytes: SEGMENT_BYTES,
             waiting_bytes_max: WAITING_BYTES_MAX,
-            highest_known: None,
+            highest_known: Vec::new(),
             on_durable: Arc::new(|_| ()),
         }
     }

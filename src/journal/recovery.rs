@@ -75,7 +75,7 @@ pub(super) fn recover(
 ) -> Result<(Writer, Recovery), Error> {
     sweep(&*storage)?;
     let found = survey(&storage)?;
-    let (damaged, known) = (found.damaged, options.highest_known);
+    let damaged = found.damaged;
     let Some(header) = found.last_header else {
         if found.numbers.is_empty() {
             return start_stream(storage, options, new_stream_id()?, Recovery::default());
@@ -83,6 +83,8 @@ pub(super) fn recover(
         return replace_stream(storage, options, (&found.numbers, found.stream), damaged);
     };
     let tail = Tail::read(&storage, &header)?;
+    let known = options.highest_known.iter().filter(|(stream, _)| *stream == header.stream);
+    let known = known.map(|(_, sequence)| *sequence).max();
     if let Some(known) = known.filter(|known| known.number() > tail.last()) {
         let damaged = damaged.into_iter().chain([Damage::EndMissing { known }]).collect();
         return replace_stream(storage, options, (&found.numbers, Some(header.stream)), damaged);

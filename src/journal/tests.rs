@@ -239,7 +239,9 @@ fn a_missing_segment_and_damage_in_an_old_one_are_reported_and_the_rest_comes_ou
 fn an_end_that_is_not_proven_starts_a_new_stream() {
     let disk = filled(10);
     let before = open(&disk).unwrap().1.stream();
-    let options = Options { highest_known: Sequence::new(11), ..small() };
+    let other = (StreamId::from_bytes([9; 16]), Sequence::new(99).unwrap());
+    let highest_known = vec![(before, Sequence::new(11).unwrap()), other];
+    let options = Options { highest_known, ..small() };
     let (writer, recovery) = recover(Arc::clone(&disk) as Arc<dyn Storage>, &options).unwrap();
     let known = Sequence::new(11).unwrap();
     assert_eq!(recovery.damaged, [Damage::EndMissing { known }]);

@@ -1,0 +1,57 @@
+//! Forwarding: what the journal holds goes to a destination until the destination says that it has
+//! stored it, and a durable cursor remembers how far that is.
+//!
+//! This room reads the journal and the cursor files, renders records, and judges acknowledgements.
+//! It must not free anything (the gateway does, behind every required cursor), change a record, or
+//! take a transport's receipt (an MQTT PUBACK) for an acknowledgement.
+//!
+//! | part | does |
+//! |---|---|
+//! | [`stored`] | what a forwardable record's payload is, and its CloudEvents form |
+//! | [`acknowledgement`] | what a receiver answers |
+//! | [`window`] | which records are in flight, and what an acknowledgement retires. Pure |
+//! | [`cursor`] | how far a destination is, on disk |
+//! | [`mqtt`] | the MQTT 5 binding |
+
+pub mod acknowledgement;
+pub mod cursor;
+pub mod mqtt;
+pub mod stored;
+pub mod window;
+
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
+
+/// What a destination counts, for `status` and the metrics. Totals since the start of the daemon.
+#[derive(Debug, Default)]
+pub struct Counters {
+    /// Records sent for the first time.
+    pub sent: AtomicU64,
+    /// Records sent again after silence or a new connection.
+    pub resent: AtomicU64,
+    /// Records that the receiver says it has stored.
+    pub acknowledged: AtomicU64,
+    /// Rejections, for good or not.
+    pub rejected: AtomicU64,
+    /// Records set aside: rejected for good, or rejected up to the limit.
+    pub set_aside: AtomicU64,
+    /// Acknowledgements or ranges of them that were not believed.
+    pub refused_acknowledgements: AtomicU64,
+    /// Records of the journal that could not be read or rendered.
+    pub unreadable: AtomicU64,
+    /// Cursor writes that failed; nothing new is sent before one succeeds.
+    pub cursor_failures: AtomicU64,
+    /// Connections made.
+    pub connections: AtomicU64,
+    /// Whether there is a connection.
+    pub connected: AtomicBool,
+    /// Sequences between the cursor and the journal's end.
+    pub backlog: AtomicU64,
+    /// The time of the oldest record in flight, microseconds since 1970 UTC; 0 for none.
+    pub oldest_unacknowledged_us: AtomicI64,
+}
+
+impl Counters {
+    fn add(counter: &AtomicU64, count: usize) {
+        counter.fetch_add(count as u64, Ordering::Relaxed);
+    }
+}

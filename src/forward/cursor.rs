@@ -1,0 +1,300 @@
+//! How far a destination is: a small file per destination, written in place.
+//!
+//! Two slots are written in turn, so a torn write leaves the state before it, which is never
+//! further than the truth. The room of both is written when the file is made, so the cursor can be
+//! written when the disk is full. It must never move forward by itself.
+//!
+//! # One slot, 128 KiB; the second follows the first. Little-endian
+//! | at | bytes | field |
+//! |---|---|---|
+//! | 0 | 8 | magic `WGCURSOR` |
+//! | 8 | 4 | format version, 1 |
+//! | 12 | 4 | length of the body |
+//! | 16 | 8 | generation: the higher one of two good slots counts |
+//! | 24 | 4 | CRC-32 of the body |
+//! | 28 | 4 | CRC-32 of bytes 0 to 27 |
+//! | 32 | n | body: [`State`] in JSON |
+
+use std::fs::{File, OpenOptions};
+use std::io;
+use std::os::unix::fs::FileExt;
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use crate::vocabulary::StreamId;
+
+/// Room for every list of [`State`] at its limit, with numbers of 16 digits.
+const SLOT_BYTES: usize = 128 << 10;
+const HEADER_BYTES: usize = 32;
+const MAGIC: [u8; 8] = *b"WGCURSOR";
+const VERSION: u32 = 1;
+
+/// More accepted ranges than this are not remembered across a restart; they are sent again.
+pub const ACCEPTED_RANGES_MAX: usize = 1024;
+/// The newest records set aside that are named here; all are counted.
+pub const SET_ASIDE_MAX: usize = 256;
+
+/// What a destination has and has not.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct State {
+    pub stream: StreamId,
+    /// Every record up to this sequence is accepted, set aside or not routed here.
+    pub low_water: u64,
+    /// Accepted above it, first and last, ascending.
+    pub accepted: Vec<(u64, u64)>,
+    /// No record above this one has ever been sent. Durable before the record is sent.
+    pub highest_sent: u64,
+    /// The generation of the last `have` that was followed.
+    pub have_generation: u64,
+    /// The newest records set aside.
+    pub set_aside: Vec<SetAside>,
+    /// How many were ever set aside.
+    pub set_aside_total: u64,
+}
+
+/// A record that this destination will not take.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SetAside {
+    pub sequence: u64,
+    /// The receiver's code, or ours.
+    pub code: String,
+}
+
+impl State {
+    /// Nothing sent, nothing accepted.
+    pub fn start(stream: StreamId) -> Self {
+        Self {
+            stream,
+            low_water: 0,
+            accepted: Vec::new(),
+            highest_sent: 0,
+            have_generation: 0,
+            set_aside: Vec::new(),
+            set_aside_total: 0,
+        }
+    }
+}
+
+/// Why a cursor cannot be opened or written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum CursorError {
+    #[error("cursor file: {0:?}")]
+    Disk(io::ErrorKind),
+    #[error("the cursor's state does not fit in its slot")]
+    TooLarge,
+}
+
+impl From<io::Error> for CursorError {
+    fn from(error: io::Error) -> Self {
+        CursorError::Disk(error.kind())
+    }
+}
+
+/// What was found in the file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Found {
+    /// There was no file.
+    New,
+    /// The newest good slot.
+    State(State),
+    /// A file without a good slot: everything is sent again.
+    Lost,
+}
+
+/// An open cursor file.
+pub struct CursorFile {
+    file: File,
+    /// The generation that the next write gets; it goes into slot `generation % 2`.
+    generation: u64,
+}
+
+/// Where a destination's cursor is.
+pub fn path(folder: &Path, destination: &str) -> PathBuf {
+    folder.join(format!("{destination}.cursor"))
+}
+
+/// What the cursor file says, without changing it: before the journal is opened, which wants to
+/// know the highest sequences that left the box.
+pub fn peek(path: &Path) -> Result<Found, CursorError> {
+    match File::open(path) {
+        Ok(file) => Ok(newest(&file)?.0),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Found::New),
+        Err(error) => Err(error.into()),
+    }
+}
+
+impl CursorFile {
+    /// Opens or makes the file.
+    pub fn open(path: &Path) -> Result<(Self, Found), CursorError> {
+        let fresh = !path.exists();
+        let mut options = OpenOptions::new();
+        let file = options.read(true).write(true).create(true).truncate(false).open(path)?;
+        let (found, generation) = if fresh { (Found::New, 0) } else { newest(&file)? };
+        if file.metadata()?.len() < (2 * SLOT_BYTES) as u64 {
+            reserve(&file)?;
+            if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
+                File::open(folder)?.sync_all()?;
+            }
+        }
+        Ok((Self { file, generation: generation + 1 }, found))
+    }
+
+    /// Writes and syncs. After a failure the next write goes to the same slot again, with its
+    /// bytes written anew; the other slot stays what it is.
+    pub fn write(&mut self, state: &State) -> Result<(), CursorError> {
+        let mut bounded = state.clone();
+        bounded.accepted.truncate(ACCEPTED_RANGES_MAX);
+        let surplus = bounded.set_aside.len().saturating_sub(SET_ASIDE_MAX);
+        bounded.set_aside.drain(..surplus);
+        let body = serde_json::to_vec(&bounded).map_err(|_| CursorError::TooLarge)?;
+        if HEADER_BYTES + body.len() > SLOT_BYTES {
+            return Err(CursorError::TooLarge);
+        }
+        let mut bytes = Vec::with_capacity(HEADER_BYTES + body.len());
+        bytes.extend(MAGIC);
+        bytes.extend(VERSION.to_le_bytes());
+        bytes.extend((body.len() as u32).to_le_bytes());
+        bytes.extend(self.generation.to_le_bytes());
+        bytes.extend(crc32fast::hash(&body).to_le_bytes());
+        bytes.extend(crc32fast::hash(&bytes).to_le_bytes());
+        bytes.extend(body);
+        self.file.write_all_at(&bytes, slot_offset(self.generation))?;
+        self.file.sync_data()?;
+        self.generation += 1;
+        Ok(())
+    }
+}
+
+fn slot_offset(generation: u64) -> u64 {
+    (generation % 2) * SLOT_BYTES as u64
+}
+
+/// Zeros are written, not only reserved: later writes in place then need no new room.
+fn reserve(file: &File) -> io::Result<()> {
+    let from = file.metadata()?.len();
+    let zeros = vec![0; (2 * SLOT_BYTES).saturating_sub(from as usize)];
+    file.write_all_at(&zeros, from)?;
+    file.sync_all()
+}
+
+/// The newest good slot and its generation.
+fn newest(file: &File) -> io::Result<(Found, u64)> {
+    let mut slots = Vec::new();
+    for index in 0..2_u64 {
+        let mut bytes = vec![0; SLOT_BYTES];
+        let mut filled = 0;
+        while let Some(rest) = bytes.get_mut(filled..).filter(|rest| !rest.is_empty()) {
+            match file.read_at(rest, slot_offset(index) + filled as u64) {
+                Ok(0) => break,
+                Ok(count) => filled += count,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+        slots.extend(decode(&bytes).filter(|(generation, _)| generation % 2 == index));
+    }
+    let newest = slots.into_iter().max_by_key(|(generation, _)| *generation);
+    Ok(match newest {
+        Some((generation, state)) => (Found::State(state), generation),
+        None => (Found::Lost, 0),
+    })
+}
+
+fn decode(slot: &[u8]) -> Option<(u64, State)> {
+    let (header, rest) = slot.split_first_chunk::<HEADER_BYTES>()?;
+    let word = |at: usize| Some(u32::from_le_bytes(*header.get(at..)?.first_chunk()?));
+    let good = header.starts_with(&MAGIC)
+        && word(8)? == VERSION
+        && word(28)? == crc32fast::hash(&header[..28]);
+    let body = rest.get(..word(12)? as usize)?;
+    if !good || word(24)? != crc32fast::hash(body) {
+        return None;
+    }
+    let generation = u64::from_le_bytes(*header.get(16..)?.first_chunk()?);
+    Some((generation, serde_json::from_slice(body).ok()?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn state(low_water: u64) -> State {
+        let stream = StreamId::from_bytes([1; 16]);
+        State { low_water, highest_sent: low_water + 2, ..State::start(stream) }
+    }
+
+    fn two_writes() -> (tempfile::TempDir, PathBuf, Vec<u8>) {
+        let folder = tempfile::tempdir().unwrap();
+        let path = path(folder.path(), "core");
+        let (mut cursor, found) = CursorFile::open(&path).unwrap();
+        assert_eq!(found, Found::New);
+        cursor.write(&state(5)).unwrap();
+        cursor.write(&state(9)).unwrap();
+        let bytes = std::fs::read(&path).unwrap();
+        (folder, path, bytes)
+    }
+
+    #[test]
+    fn the_newest_state_comes_back_and_the_file_does_not_grow() {
+        let (_folder, path, bytes) = two_writes();
+        assert_eq!(bytes.len(), 2 * SLOT_BYTES);
+        let (mut cursor, found) = CursorFile::open(&path).unwrap();
+        assert_eq!(found, Found::State(state(9)));
+        cursor.write(&state(10)).unwrap();
+        assert_eq!(peek(&path), Ok(Found::State(state(10))));
+        assert_eq!(std::fs::metadata(&path).unwrap().len(), 2 * SLOT_BYTES as u64);
+    }
+
+    #[test]
+    fn a_write_torn_at_any_byte_leaves_the_state_before_it_or_the_new_one() {
+        let (_folder, path, before) = two_writes();
+        let (mut cursor, _) = CursorFile::open(&path).unwrap();
+        cursor.write(&state(12)).unwrap();
+        let after = std::fs::read(&path).unwrap();
+        // The third write goes to the second slot, where the first one was.
+        let slot = SLOT_BYTES;
+        let length = after[slot..].iter().rposition(|byte| *byte != 0).unwrap() + 1;
+        for torn in 0..length {
+            let mut bytes = before.clone();
+            bytes[slot..slot + torn].copy_from_slice(&after[slot..slot + torn]);
+            std::fs::write(&path, &bytes).unwrap();
+            assert_eq!(peek(&path), Ok(Found::State(state(9))), "torn after {torn} bytes");
+        }
+        std::fs::write(&path, &after).unwrap();
+        assert_eq!(peek(&path), Ok(Found::State(state(12))));
+    }
+
+    #[test]
+    fn a_damaged_file_starts_lower_and_never_higher() {
+        let (_folder, path, bytes) = two_writes();
+        // The newer state (generation 2) is in the first slot.
+        for offset in 0..HEADER_BYTES + 20 {
+            let mut bad = bytes.clone();
+            bad[offset] ^= 0x40;
+            std::fs::write(&path, &bad).unwrap();
+            assert_eq!(peek(&path), Ok(Found::State(state(5))), "byte {offset}");
+        }
+        std::fs::write(&path, vec![0xFF; 2 * SLOT_BYTES]).unwrap();
+        assert_eq!(peek(&path), Ok(Found::Lost));
+        std::fs::write(&path, b"").unwrap();
+        let (mut cursor, found) = CursorFile::open(&path).unwrap();
+        assert_eq!(found, Found::Lost);
+        cursor.write(&state(1)).unwrap();
+        assert_eq!(peek(&path), Ok(Found::State(state(1))));
+    }
+
+    #[test]
+    fn the_largest_state_fits() {
+        let folder = tempfile::tempdir().unwrap();
+        let (mut cursor, _) = CursorFile::open(&path(folder.path(), "core")).unwrap();
+        let large = (1 << 53) - 1;
+        let code = "\u{10FFFF}".repeat(40);
+        let state = State {
+            accepted: vec![(large, large); 5000],
+            set_aside: vec![SetAside { sequence: large, code }; 5000],
+            ..state(large - 5)
+        };
+        assert_eq!(cursor.write(&state), Ok(()));
+    }
+}

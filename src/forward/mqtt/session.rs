@@ -1,0 +1,407 @@
+//! One connection, from CONNECT to its end.
+
+use std::time::Duration;
+
+use rumqttc::{
+    AsyncClient, ClientError, ConnectionError, Event, EventLoop, Packet, PublishNoticeError,
+    PublishOptions, PublishProperties, QoS, SubscribeFilter,
+};
+use tokio::sync::{mpsc, watch};
+use tokio::task::JoinSet;
+
+use std::sync::atomic::Ordering;
+
+use super::{Counters, Error, Forwarder, Outgoing, chance, state_text};
+use crate::forward::acknowledgement::{Acknowledgement, Have};
+use crate::forward::stored::{Stored, render};
+use crate::forward::window::IN_FLIGHT_RECORDS_MAX;
+use crate::journal::{Kind, Record};
+use crate::vocabulary::DeviceName;
+
+/// How a session ended.
+pub(super) enum Ended {
+    Stopped,
+    /// With a word for the log that holds no data.
+    Lost(String),
+}
+
+/// Every record in flight may be queued once, and a few subscriptions and states.
+const REQUESTS_MAX: usize = IN_FLIGHT_RECORDS_MAX + 16;
+/// Events that wait for us; the poller waits when they are full.
+const EVENTS_MAX: usize = 64;
+/// A poll reads many packets; at most this many events are handled before records are sent.
+const EVENTS_AT_ONCE: usize = 64;
+/// How long the cursor may lag behind acknowledgements when nothing else wants it saved.
+const SAVE_AFTER: Duration = Duration::from_millis(200);
+/// The last state and the DISCONNECT must be out by then.
+const GOODBYE: Duration = Duration::from_secs(2);
+/// A broker that does not answer a CONNECT in this time is not there.
+const CONNECT_WITHIN: Duration = Duration::from_secs(15);
+/// The longest sleep between two looks at what is due.
+const LOOK_AFTER: Duration = Duration::from_secs(1);
+/// What a topic and the properties of a record add to its payload at most.
+const PROPERTIES_BYTES: usize = 2048;
+/// The largest record that any broker may be asked to take, if it names no limit itself.
+const PACKET_BYTES_MAX: usize = 8 << 20;
+
+/// What the connection tells us.
+enum News {
+    Connected { packet_bytes_max: Option<u32> },
+    Arrived { topic: String, payload: Vec<u8> },
+    Subscribed { all: bool },
+    Ended(String),
+}
+
+struct Session {
+    client: AsyncClient,
+    notices: JoinSet<Result<(), PublishNoticeError>>,
+    packet_bytes_max: usize,
+    connected: bool,
+}
+
+impl Forwarder {
+    pub(super) async fn session(
+        &mut self,
+        durable: &mut watch::Receiver<u64>,
+        stop: &mut watch::Receiver<bool>,
+    ) -> Result<Ended, Error> {
+        let options = self.options()?;
+        let (client, event_loop) = AsyncClient::builder(options).capacity(REQUESTS_MAX).build();
+        let (tell, mut news) = mpsc::channel(EVENTS_MAX);
+        let poller = tokio::spawn(poll(event_loop, tell));
+        let mut session = Session {
+            client,
+            notices: JoinSet::new(),
+            packet_bytes_max: PACKET_BYTES_MAX,
+            connected: false,
+        };
+        let ended = self.converse(&mut session, &mut news, durable, stop).await?;
+        // Answers that came meanwhile are not waited for: what they name is sent again.
+        if session.connected && matches!(ended, Ended::Stopped) {
+            self.publish_state(&session.client, "stopped");
+            let _ = session.client.try_disconnect();
+        }
+        drop(session);
+        // Reads until the poller has ended, so that it never waits for us.
+        let ending = async {
+            while news.recv().await.is_some() {}
+            poller.await
+        };
+        if tokio::time::timeout(GOODBYE, ending).await.is_err() {
+            tracing::warn!(destination = self.destination.name, "connection did not end in time");
+        }
+        Ok(ended)
+    }
+
+    async fn converse(
+        &mut self,
+        session: &mut Session,
+        news: &mut mpsc::Receiver<News>,
+        durable: &mut watch::Receiver<u64>,
+        stop: &mut watch::Receiver<bool>,
+    ) -> Result<Ended, Error> {
+        let deadline = tokio::time::Instant::now() + CONNECT_WITHIN;
+        let mut save_at: Option<tokio::time::Instant> = None;
+        loop {
+            let wake = self.wake_at(session, save_at, deadline);
+            let mut came = Vec::new();
+            tokio::select! {
+                biased;
+                _ = stop.wait_for(|stop| *stop) => return Ok(Ended::Stopped),
+                count = news.recv_many(&mut came, EVENTS_AT_ONCE) => if count == 0 {
+                    return Ok(Ended::Lost("the connection's task ended".to_owned()));
+                },
+                Some(notice) = session.notices.join_next() => self.notice(notice),
+                changed = durable.changed() => if changed.is_err() {
+                    return Ok(Ended::Stopped);
+                },
+                () = tokio::time::sleep_until(wake) => {}
+            }
+            for news in came {
+                if let Some(ended) = self.hear(session, news) {
+                    return Ok(ended);
+                }
+            }
+            let now = tokio::time::Instant::now();
+            if !session.connected && now >= deadline {
+                return Ok(Ended::Lost("no answer to CONNECT".to_owned()));
+            }
+            if session.connected {
+                self.take_from_journal(session)?;
+                if self.window.highest_sent() > self.saved.highest_sent {
+                    // The highest number that leaves the box is durable before it leaves.
+                    if !self.save().await {
+                        return Ok(Ended::Lost("the cursor cannot be saved".to_owned()));
+                    }
+                }
+                self.send(session);
+            }
+            self.count(*durable.borrow());
+            if self.window.low_water() == self.saved.low_water {
+                save_at = None;
+            } else if *save_at.get_or_insert(now + SAVE_AFTER) <= now {
+                self.save().await;
+                save_at = None;
+            }
+        }
+    }
+
+    fn wake_at(
+        &self,
+        session: &Session,
+        save_at: Option<tokio::time::Instant>,
+        deadline: tokio::time::Instant,
+    ) -> tokio::time::Instant {
+        let now = tokio::time::Instant::now();
+        if !session.connected {
+            return deadline;
+        }
+        let due = self.window.next_due_ms().map(|due| due.saturating_sub(self.now_ms()).max(1));
+        let due = due.map_or(LOOK_AFTER, Duration::from_millis).min(LOOK_AFTER);
+        save_at.map_or(now + due, |save| save.min(now + due))
+    }
+
+    fn hear(&mut self, session: &mut Session, news: News) -> Option<Ended> {
+        match news {
+            News::Connected { packet_bytes_max } => {
+                self.connected(session, packet_bytes_max).map(Ended::Lost)
+            }
+            News::Arrived { topic, payload } => {
+                self.arrived(&topic, &payload);
+                None
+            }
+            News::Subscribed { all: true } => None,
+            News::Subscribed { all: false } => {
+                Some(Ended::Lost("the broker refuses our subscriptions".to_owned()))
+            }
+            News::Ended(why) => Some(Ended::Lost(why)),
+        }
+    }
+
+    fn connected(&mut self, session: &mut Session, limit: Option<u32>) -> Option<String> {
+        session.connected = true;
+        if let Some(limit) = limit {
+            session.packet_bytes_max = (limit as usize).min(PACKET_BYTES_MAX);
+        }
+        Counters::add(&self.counters.connections, 1);
+        self.counters.connected.store(true, Ordering::Relaxed);
+        tracing::info!(destination = self.destination.name, "connected");
+        let filters = [self.topic_in("acknowledgement"), self.topic_in("have")];
+        let filters = filters.map(|topic| SubscribeFilter::new(topic, QoS::AtLeastOnce));
+        if session.client.try_subscribe_many(filters).is_err() {
+            return Some("cannot subscribe".to_owned());
+        }
+        self.publish_state(&session.client, "online");
+        self.window.reconnected();
+        None
+    }
+
+    fn topic_in(&self, what: &str) -> String {
+        self.destination.address.topic(&format!("{what}/{}", self.destination.name))
+    }
+
+    /// The state is a courtesy: whoever watches it also has the will.
+    fn publish_state(&self, client: &AsyncClient, state: &str) {
+        let topic = self.destination.address.topic("state");
+        let text = state_text(state, &self.destination.name);
+        let options = PublishOptions::at_least_once().retained();
+        if client.try_publish(topic, text.into_bytes(), options).is_err() {
+            tracing::debug!(destination = self.destination.name, "state not published");
+        }
+    }
+
+    fn arrived(&mut self, topic: &str, payload: &[u8]) {
+        let disbelieved = if topic == self.topic_in("acknowledgement") {
+            match Acknowledgement::parse(payload) {
+                Ok(answer) => self.acknowledged(&answer),
+                Err(error) => vec![error.to_string()],
+            }
+        } else if topic == self.topic_in("have") {
+            match Have::parse(payload) {
+                Ok(have) => self.window.have(&have).err().map(|why| format!("{why:?}")),
+                Err(error) => Some(error.to_string()),
+            }
+            .into_iter()
+            .collect()
+        } else {
+            return;
+        };
+        Counters::add(&self.counters.refused_acknowledgements, disbelieved.len());
+        for why in disbelieved {
+            tracing::warn!(destination = self.destination.name, why, "answer not believed");
+        }
+    }
+
+    fn acknowledged(&mut self, answer: &Acknowledgement) -> Vec<String> {
+        let now_ms = self.now_ms();
+        let effect = self.window.acknowledge(answer, now_ms, chance);
+        Counters::add(&self.counters.acknowledged, effect.retired);
+        Counters::add(&self.counters.rejected, effect.rejected);
+        Counters::add(&self.counters.set_aside, effect.set_aside);
+        effect.disbelieved.iter().map(|why| format!("{why:?}")).collect()
+    }
+
+    /// A refused PUBACK: the record is sent again when its silence is over.
+    fn notice(&self, notice: Result<Result<(), PublishNoticeError>, tokio::task::JoinError>) {
+        if let Ok(Err(PublishNoticeError::V5PubAck(reason))) = notice {
+            tracing::warn!(destination = self.destination.name, ?reason, "broker refuses a record");
+        }
+    }
+
+    /// Puts durable records in flight while there is room.
+    fn take_from_journal(&mut self, session: &Session) -> Result<(), Error> {
+        while let Some((records, bytes)) = self.window.room() {
+            let from = crate::vocabulary::Sequence::FIRST.plus(self.window.next() - 1);
+            let read = self.reader.read_from(from, records, bytes)?;
+            if read.next == from {
+                break;
+            }
+            let missing: u64 =
+                read.missing.iter().map(|range| range.end() - range.start() + 1).sum();
+            Counters::add(&self.counters.unreadable, usize::try_from(missing).unwrap_or(0));
+            for record in read.records {
+                self.take(session, record);
+            }
+            self.window.pass(read.next.number() - 1);
+        }
+        Ok(())
+    }
+
+    fn take(&mut self, session: &Session, record: Record) {
+        let sequence = record.sequence.number();
+        if !is_forwardable(record.kind) || self.window.is_accepted(sequence) {
+            return self.window.pass(sequence);
+        }
+        let stored = Stored::from_bytes(&record.payload)
+            .filter(|stored| DeviceName::parse(&stored.subject).is_ok());
+        let Some(stored) = stored else {
+            Counters::add(&self.counters.unreadable, 1);
+            return self.window.pass(sequence);
+        };
+        let (source, name) = (&self.destination.source, &self.destination.name);
+        let stream = self.reader.stream();
+        let Some(rendered) = render(&stored, stream, record.sequence, source, name) else {
+            return self.window.pass(sequence);
+        };
+        let bytes = rendered.payload.len() + PROPERTIES_BYTES;
+        if bytes > session.packet_bytes_max {
+            Counters::add(&self.counters.set_aside, 1);
+            return self.window.put_aside(sequence, "larger-than-the-broker-takes");
+        }
+        let rest = format!("{}/{}", stored.kind.name(), stored.subject);
+        let topic = self.destination.address.topic(&rest);
+        self.window.put(sequence, Outgoing { topic, rendered }, bytes, record.time_us);
+    }
+
+    fn send(&mut self, session: &mut Session) {
+        let response = self.topic_in("acknowledgement");
+        let now_ms = self.now_ms();
+        let publish = |outgoing: &Outgoing| {
+            let notice = publish(&session.client, outgoing, &response);
+            let Ok(notice) = notice else { return false };
+            session.notices.spawn(async move { notice.wait_async().await.map(drop) });
+            true
+        };
+        let (first, again) = self.window.send_due(now_ms, chance, publish);
+        Counters::add(&self.counters.sent, first);
+        Counters::add(&self.counters.resent, again);
+    }
+
+    fn count(&self, durable: u64) {
+        let backlog = durable.saturating_sub(self.window.low_water());
+        self.counters.backlog.store(backlog, Ordering::Relaxed);
+        let oldest = self.window.oldest_time_us().unwrap_or(0);
+        self.counters.oldest_unacknowledged_us.store(oldest, Ordering::Relaxed);
+    }
+}
+
+/// Raw bytes and the house's own book-keeping stay in the box. Kinds of a later version may be
+/// forwardable: their payload says so.
+const fn is_forwardable(kind: Kind) -> bool {
+    match kind {
+        Kind::Observation | Kind::Gap | Kind::DeviceState | Kind::Association | Kind::Other(_) => {
+            true
+        }
+        Kind::Wire
+        | Kind::Profile
+        | Kind::Configuration
+        | Kind::ClockStep
+        | Kind::SetAside
+        | Kind::Start
+        | Kind::Stop => false,
+    }
+}
+
+fn publish(
+    client: &AsyncClient,
+    outgoing: &Outgoing,
+    response: &str,
+) -> Result<rumqttc::PublishNotice, ClientError> {
+    let rendered = &outgoing.rendered;
+    let user = |(key, value): &(&str, String)| ((*key).to_owned(), value.clone());
+    let properties = PublishProperties {
+        response_topic: Some(response.to_owned()),
+        correlation_data: Some(rendered.record.as_str().as_bytes().to_vec().into()),
+        content_type: Some("application/json".to_owned()),
+        user_properties: rendered.attributes.iter().map(user).collect(),
+        ..PublishProperties::default()
+    };
+    let options = PublishOptions::at_least_once().properties(properties);
+    client.try_publish_tracked(outgoing.topic.as_str(), rendered.payload.clone(), options)
+}
+
+/// Polls the connection to its end. Ends when nobody listens.
+async fn poll(mut event_loop: EventLoop, tell: mpsc::Sender<News>) {
+    loop {
+        let news = match event_loop.poll().await {
+            Ok(Event::Incoming(packet)) => news_of(packet),
+            Ok(Event::Outgoing(_) | Event::Auth(_)) => None,
+            Err(error) => Some(News::Ended(name_of(&error))),
+        };
+        let Some(news) = news else { continue };
+        let last = matches!(news, News::Ended(_));
+        if tell.send(news).await.is_err() || last {
+            return;
+        }
+    }
+}
+
+fn news_of(packet: Packet) -> Option<News> {
+    if let Packet::ConnAck(answer) = packet {
+        let limit = answer.properties.and_then(|properties| properties.max_packet_size);
+        return Some(News::Connected { packet_bytes_max: limit });
+    }
+    if let Packet::SubAck(answer) = packet {
+        let good = |code: &rumqttc::SubscribeReasonCode| {
+            matches!(code, rumqttc::SubscribeReasonCode::Success(_))
+        };
+        return Some(News::Subscribed { all: answer.return_codes.iter().all(good) });
+    }
+    if let Packet::Publish(publish) = packet {
+        let topic = String::from_utf8(publish.topic.to_vec()).ok()?;
+        return Some(News::Arrived { topic, payload: publish.payload.to_vec() });
+    }
+    None
+}
+
+/// The sort of the error: the client's own text may quote what a peer sent.
+fn name_of(error: &ConnectionError) -> String {
+    let text = match error {
+        ConnectionError::Io(error) => return format!("network: {:?}", error.kind()),
+        ConnectionError::ConnectionRefused(code) => return format!("refused: {code:?}"),
+        ConnectionError::Timeout(_) => "no answer in time",
+        ConnectionError::Tls(_) => "TLS",
+        ConnectionError::RequestsDone => "ended",
+        ConnectionError::MqttState(_)
+        | ConnectionError::NotConnAck(_)
+        | ConnectionError::SessionStateMismatch { .. } => "the broker breaks the protocol",
+        ConnectionError::DisconnectTimeout
+        | ConnectionError::SessionStore(_)
+        | ConnectionError::SessionRestore(_)
+        | ConnectionError::BrokerTransportMismatch
+        | ConnectionError::AuthProcessingError => "client",
+        // The client's enum is open: its later words have no name here.
+        _ => "other",
+    };
+    text.to_owned()
+}
