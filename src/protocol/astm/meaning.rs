@@ -1,0 +1,553 @@
+//! LIS02 records to groups and readings (facts/lab.md 2.2 to 2.4).
+//!
+//! | record | becomes |
+//! |---|---|
+//! | H | delimiters, identity, mode |
+//! | P, O | the subject of the groups that follow; a new P forgets the O, a new H both |
+//! | R | one reading |
+//! | C | a remark of its group; a short instrument code is a flag of its reading as well |
+//! | Q | a refusal: host queries are not answered |
+//! | M, S, L | nothing; they stay in the raw message |
+//!
+//! A patient is never carried over from an earlier P, header or message.
+
+use std::ops::Range;
+
+use super::assembly::Joined;
+use super::charset::Charset;
+use super::path::{RecordLetter, RecordPath};
+use super::profile::AstmProfile;
+use super::records::{self, Delimiters, Found, NotInCharset, Record};
+use crate::protocol::{Identity, Site};
+use crate::vocabulary::reading::{Coding, StatedPatientId};
+use crate::vocabulary::{
+    AbsentReason, DeviceCode, DeviceTime, DeviceTimeEvidence, DeviceUnit, Flag, Group, Mode,
+    Reading, Refused, ResultStatus, Subject, Value, Why,
+};
+
+/// The longest instrument code in a comment that is taken as a flag; longer numbers are text.
+const COMMENT_CODE_DIGITS_MAX: usize = 6;
+
+/// What one message says.
+#[derive(Default)]
+pub(super) struct Read {
+    pub groups: Vec<Group>,
+    pub refusals: Vec<Refused>,
+    pub identity: Option<Identity>,
+    pub firmware: Option<String>,
+    pub repeat_basis: Option<Vec<u8>>,
+}
+
+/// Reads the records of one message.
+pub(super) fn read(
+    profile: &AstmProfile,
+    site: &Site,
+    charset: &Charset,
+    joined: &Joined<'_>,
+) -> Read {
+    let mut reader = Reader {
+        profile,
+        site,
+        charset,
+        joined,
+        read: Read::default(),
+        delimiters: None,
+        header: None,
+        patient: None,
+        order: None,
+        group: None,
+        result_is_open: false,
+        remarks: Vec::new(),
+        is_timed: false,
+        basis: Vec::new(),
+    };
+    for range in records::split(joined.text) {
+        reader.record(range);
+    }
+    let Reader { mut read, is_timed, basis, .. } = reader;
+    let has_readings = read.groups.iter().any(|group| !group.readings.is_empty());
+    read.repeat_basis = (is_timed && has_readings).then_some(basis);
+    read
+}
+
+/// The records that say whose results follow: the last header, and the patient and order behind it.
+/// For devices whose frames are handed over one by one.
+pub(super) fn context(text: &[u8]) -> Vec<u8> {
+    let mut kept: [Option<Range<usize>>; 3] = [None, None, None];
+    for range in records::split(text) {
+        match text.get(range.start) {
+            Some(b'H') => kept = [Some(range), None, None],
+            Some(b'P') => {
+                let [header, ..] = kept;
+                kept = [header, Some(range), None];
+            }
+            Some(b'O') => {
+                let [header, patient, _] = kept;
+                kept = [header, patient, Some(range)];
+            }
+            Some(b'L') => kept = [None, None, None],
+            Some(_) | None => {}
+        }
+    }
+    let mut context = Vec::new();
+    for range in kept.into_iter().flatten() {
+        context.extend_from_slice(text.get(range).unwrap_or_default());
+        context.push(super::link::CR);
+    }
+    context
+}
+
+struct Reader<'a> {
+    profile: &'a AstmProfile,
+    site: &'a Site,
+    charset: &'a Charset,
+    joined: &'a Joined<'a>,
+    read: Read,
+    delimiters: Option<Delimiters>,
+    header: Option<Record<'a>>,
+    patient: Option<Record<'a>>,
+    order: Option<Record<'a>>,
+    /// The open group's place in `read.groups`.
+    group: Option<usize>,
+    /// Whether the last record but comments was a result that gave a reading.
+    result_is_open: bool,
+    /// Comments on a patient or order that has no group yet.
+    remarks: Vec<String>,
+    /// Whether the device's own time or number for a result stands in the message.
+    is_timed: bool,
+    basis: Vec<u8>,
+}
+
+impl<'a> Reader<'a> {
+    fn record(&mut self, range: Range<usize>) {
+        let joined = self.joined;
+        let Some(bytes) = joined.text.get(range.clone()) else { return };
+        if range.end == joined.text.len() && !joined.tail_is_whole {
+            let detail = "the transmission stopped inside this record";
+            self.refuse(Why::Incomplete, range, detail);
+            return;
+        }
+        let is_news = range.start >= joined.context;
+        let kind = bytes.first().copied().unwrap_or_default();
+        if kind == b'H' {
+            self.header(bytes, range, is_news);
+            return;
+        }
+        let Some(delimiters) = self.delimiters else {
+            self.refuse(Why::Unparseable, range, "a record without a readable H record before it");
+            return;
+        };
+        let record = Record { bytes, at: range.start, delimiters };
+        if bytes.get(1).is_some_and(|byte| *byte != delimiters.field) {
+            self.refuse(Why::OddSegment, range, "expected a record letter and a field delimiter");
+            return;
+        }
+        self.basis_record(bytes);
+        self.result_is_open &= kind == b'C';
+        match kind {
+            b'P' => {
+                (self.patient, self.order, self.group) = (Some(record), None, None);
+                self.remarks.clear();
+            }
+            b'O' => {
+                (self.order, self.group) = (Some(record), None);
+                self.remarks.clear();
+            }
+            b'L' => {
+                (self.delimiters, self.header, self.patient) = (None, None, None);
+                (self.order, self.group) = (None, None);
+            }
+            b'R' if is_news => self.result(record),
+            b'C' if is_news => self.comment(record),
+            b'Q' if is_news => {
+                let detail = "query: host queries are acknowledged and not answered";
+                self.refuse(Why::UnsupportedMessage, range, detail);
+            }
+            b'R' | b'C' | b'Q' | b'M' | b'S' => {}
+            _ => self.refuse(Why::OddSegment, range, "expected one of H, P, O, R, C, Q, M, S, L"),
+        }
+    }
+
+    fn header(&mut self, bytes: &'a [u8], range: Range<usize>, is_news: bool) {
+        (self.header, self.patient, self.order, self.group) = (None, None, None, None);
+        self.remarks.clear();
+        self.delimiters = Delimiters::of_header(bytes);
+        let Some(delimiters) = self.delimiters else {
+            self.refuse(Why::Unparseable, range, "H record: expected delimiters such as |\\^&");
+            return;
+        };
+        let record = Record { bytes, at: range.start, delimiters };
+        self.header = Some(record);
+        self.basis_header(&record);
+        let said = |path: &RecordPath| self.optional(record.find(path)).unwrap_or_default();
+        let identity = Identity {
+            model: said(&self.profile.model),
+            serial_number: said(&self.profile.serial_number),
+            firmware: said(&self.profile.firmware),
+        };
+        if !identity.firmware.is_empty() {
+            self.read.firmware = Some(identity.firmware.clone());
+        }
+        if is_news && identity != Identity::default() {
+            self.read.identity = Some(identity);
+        }
+    }
+
+    fn result(&mut self, record: Record<'a>) {
+        match self
+            .selected(&record)
+            .and_then(|selected| if selected { self.reading(&record).map(Some) } else { Ok(None) })
+        {
+            Ok(Some(reading)) => {
+                let mode = self.mode(&record);
+                self.open_group(mode).readings.push(reading);
+                self.result_is_open = true;
+            }
+            Ok(None) => {}
+            Err(NotInCharset { at }) => {
+                let detail = "R record: text that is not in the device's character set";
+                self.refuse(Why::Charset, at, detail);
+            }
+        }
+    }
+
+    fn selected(&self, record: &Record<'a>) -> Result<bool, NotInCharset> {
+        for rule in &self.profile.select {
+            let text = match self.find(&rule.path, Some(record)) {
+                Some(found) if !found.says_nothing() => found.text(self.charset)?,
+                Some(_) | None => String::new(),
+            };
+            let holds = if rule.not_empty {
+                !text.is_empty()
+            } else {
+                rule.one_of.iter().any(|one| one == text.trim())
+            };
+            if !holds {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    fn reading(&mut self, record: &Record<'a>) -> Result<Reading, NotInCharset> {
+        let text = |number: usize| match record.field(number) {
+            Some(found) if !found.says_nothing() => found.text(self.charset),
+            Some(_) | None => Ok(String::new()),
+        };
+        let (status, mut flags, absent) = self.status(text(field::STATUS)?.trim());
+        let value_at = record.find(&self.profile.value);
+        let value = self.value(value_at, absent)?;
+        // A value that is not there still has a place: its record.
+        let at = value_at.map_or(record.at..record.at + record.bytes.len(), |found| found.range());
+        let code = DeviceCode::Codings(vec![self.coding(record)?]);
+        let mut reading = Reading::new(code, value, self.joined.raw_range(at));
+        reading.unit = self.unit(&text(field::UNIT)?);
+        reading.limits = text(field::LIMITS)?;
+        reading.equipment.extend(Some(text(field::EQUIPMENT)?).filter(|sent| !sent.is_empty()));
+        let mut marks = Vec::new();
+        for repeat in record.field(field::FLAGS).iter().flat_map(Found::each_repeat) {
+            if !repeat.says_nothing() {
+                marks.push(Flag(repeat.text(self.charset)?.trim().to_owned()));
+            }
+        }
+        marks.append(&mut flags);
+        let nature = text(field::NATURE)?;
+        if !nature.is_empty() {
+            marks.push(Flag(format!("nature:{}", nature.trim())));
+        }
+        (reading.status, reading.flags) = (status, marks);
+        reading.time = self.time(record)?;
+        self.note_own_time(record);
+        Ok(reading)
+    }
+
+    fn value(
+        &self,
+        found: Option<Found<'a>>,
+        absent: Option<AbsentReason>,
+    ) -> Result<Value, NotInCharset> {
+        let Some(found) = found else {
+            return Ok(Value::absent("", absent.unwrap_or(AbsentReason::NotStated)));
+        };
+        let text = found.text(self.charset)?;
+        let listed = self.profile.absent.get(&text).copied();
+        let nothing = found.says_nothing().then_some(AbsentReason::NotStated);
+        Ok(match absent.or(listed).or(nothing) {
+            Some(reason) => Value::absent(&text, reason),
+            None => Value::read(&text),
+        })
+    }
+
+    /// R.9 by facts/lab.md 2.3: what it means, the flag that keeps an unusual letter, and the
+    /// reason why there is no value.
+    fn status(&self, sent: &str) -> (ResultStatus, Vec<Flag>, Option<AbsentReason>) {
+        let kept = || vec![Flag(format!("status:{sent}"))];
+        match sent {
+            "" => (self.profile.default_status.status(), Vec::new(), None),
+            "F" => (ResultStatus::Final, Vec::new(), None),
+            "P" => (ResultStatus::Preliminary, Vec::new(), None),
+            "C" => (ResultStatus::Corrected, Vec::new(), None),
+            "R" => (ResultStatus::SentBefore, Vec::new(), None),
+            "X" => (ResultStatus::NoResult, Vec::new(), Some(AbsentReason::NotPerformed)),
+            "I" => (ResultStatus::Other, kept(), Some(AbsentReason::Pending)),
+            _ => (ResultStatus::Other, kept(), None),
+        }
+    }
+
+    /// The test's code, and beside it the rest of R.3 as sent.
+    fn coding(&self, record: &Record<'a>) -> Result<Coding, NotInCharset> {
+        let found = self.find(&self.profile.test_code, Some(record));
+        let code = match found {
+            Some(found) => found.text(self.charset)?.trim().to_owned(),
+            None => String::new(),
+        };
+        let Some(whole) = record.field(field::TEST) else {
+            return Ok(Coding::new(&code, "", ""));
+        };
+        let mut rest = Vec::new();
+        for part in whole.components() {
+            let is_code = found.is_some_and(|found| found.range() == part.range());
+            rest.push(if is_code { &b""[..] } else { part.bytes });
+        }
+        if found.is_some_and(|found| found.range() == whole.range()) {
+            rest.clear();
+        }
+        let component = record.delimiters.component;
+        let rest = rest.join(&component);
+        let words = match self.charset.decode(&rest) {
+            Some(text) => text.trim_matches([char::from(component), ' ']).to_owned(),
+            None => return Err(NotInCharset { at: whole.range() }),
+        };
+        Ok(Coding::new(&code, &words, ""))
+    }
+
+    /// The unit as sent; a listed code becomes the unit that it stands for, with the code beside it.
+    fn unit(&self, sent: &str) -> Option<DeviceUnit> {
+        let trimmed = sent.trim();
+        if trimmed.is_empty() {
+            return None;
+        }
+        Some(match self.profile.unit_codes.get(trimmed) {
+            Some(known) => DeviceUnit { codings: vec![Coding::new(&known.unit, trimmed, "")] },
+            None => DeviceUnit::text(sent),
+        })
+    }
+
+    fn time(&self, record: &Record<'a>) -> Result<Option<DeviceTime>, NotInCharset> {
+        for path in std::iter::once(&self.profile.time).chain(&self.profile.time_also) {
+            match self.find(path, Some(record)) {
+                Some(found) if !found.says_nothing() => {
+                    let text = found.text(self.charset)?;
+                    return Ok(Some(DeviceTime::read(text.trim(), self.site.zone.as_ref())));
+                }
+                Some(_) | None => {}
+            }
+        }
+        Ok(None)
+    }
+
+    /// Whether this result carries the device's own time (R.12, R.13, O.23) or, with a specimen, the
+    /// device's own number for it (O.4). R.2 restarts in every message and proves nothing.
+    fn note_own_time(&mut self, record: &Record<'a>) {
+        let is_time = |found: Option<Found<'_>>| {
+            let text = self.optional(found).unwrap_or_default();
+            let time = DeviceTime::read(&text, None);
+            match time.evidence {
+                DeviceTimeEvidence::OffsetSent
+                | DeviceTimeEvidence::ZoneConfigured
+                | DeviceTimeEvidence::ZoneUnknown
+                | DeviceTimeEvidence::InFold
+                | DeviceTimeEvidence::InMissingHour => true,
+                DeviceTimeEvidence::DateOnly | DeviceTimeEvidence::Unreadable => false,
+            }
+        };
+        let ordered = |number: usize| self.order.and_then(|order| order.field(number));
+        let numbered = |number: usize| ordered(number).is_some_and(|found| !found.says_nothing());
+        self.is_timed |= is_time(record.field(field::STARTED))
+            || is_time(record.field(field::COMPLETED))
+            || is_time(ordered(field::REPORTED))
+            || numbered(field::SPECIMEN) && numbered(field::INSTRUMENT_SPECIMEN);
+    }
+
+    fn comment(&mut self, record: Record<'a>) {
+        let Some(found) = record.field(field::COMMENT).filter(|found| !found.says_nothing()) else {
+            return;
+        };
+        let text = match found.text(self.charset) {
+            Ok(text) => text,
+            Err(NotInCharset { at }) => {
+                let detail = "C record: text that is not in the device's character set";
+                self.refuse(Why::Charset, at, detail);
+                return;
+            }
+        };
+        let from_instrument =
+            record.field(field::COMMENT_TYPE).map(|found| found.bytes) == Some(&b"I"[..]);
+        let code = found.components().first().map(|part| part.bytes).unwrap_or_default();
+        let is_code = (1..=COMMENT_CODE_DIGITS_MAX).contains(&code.len())
+            && code.iter().all(u8::is_ascii_digit)
+            && code.iter().any(|digit| *digit != b'0');
+        let is_mark = from_instrument && is_code && self.result_is_open;
+        match self.group.and_then(|at| self.read.groups.get_mut(at)) {
+            Some(group) => {
+                // Roche and Radiometer send data flags this way (facts/lab.md 2.4, 2.5); 0 is none.
+                if is_mark && let Some(reading) = group.readings.last_mut() {
+                    let code = String::from_utf8_lossy(code);
+                    reading.flags.push(Flag(format!("comment:{code}")));
+                }
+                group.remarks.push(text);
+            }
+            None => self.remarks.push(text),
+        }
+    }
+
+    /// The group of the current patient and order in that mode.
+    fn open_group(&mut self, mode: Mode) -> &mut Group {
+        let fits = |at: &usize| self.read.groups.get(*at).is_some_and(|group| group.mode == mode);
+        let at = match self.group.filter(fits) {
+            Some(at) => at,
+            None => {
+                let subject = self.subject();
+                let remarks = std::mem::take(&mut self.remarks);
+                let group = Group { subject, mode, remarks, ..Group::of(Vec::new()) };
+                self.read.groups.push(group);
+                self.read.groups.len() - 1
+            }
+        };
+        self.group = Some(at);
+        self.read.groups.get_mut(at).expect("pushed above or found by fits")
+    }
+
+    fn subject(&mut self) -> Subject {
+        let profile = self.profile;
+        let mut subject = Subject::default();
+        for path in &profile.patient_ids {
+            let id = self.stated(path, "patient id");
+            if !id.is_empty() {
+                let (authority, id_type) = (String::new(), path.to_string());
+                subject.patient_ids.push(StatedPatientId { id, authority, id_type });
+            }
+        }
+        for path in std::iter::once(&profile.specimen_id).chain(&profile.specimen_id_also) {
+            subject.specimen = self.stated(path, "specimen id");
+            if !subject.specimen.is_empty() {
+                break;
+            }
+        }
+        let order = |number| RecordPath::of(RecordLetter::O, number);
+        subject.specimen_type = self.stated(&order(field::SPECIMEN_TYPE), "specimen type");
+        subject.place = self.stated(&RecordPath::of(RecordLetter::P, field::LOCATION), "location");
+        let ordered = self.stated(&order(field::ORDERED), "order");
+        subject.ordered = (!ordered.is_empty()).then(|| Coding::new(&ordered, "", ""));
+        subject
+    }
+
+    /// A field's text without the blanks around it; a field that cannot be read is empty and refused.
+    fn stated(&mut self, path: &RecordPath, what: &str) -> String {
+        let Some(found) = self.find(path, None).filter(|found| !found.says_nothing()) else {
+            return String::new();
+        };
+        match found.text(self.charset) {
+            Ok(text) => text.trim().to_owned(),
+            Err(NotInCharset { at }) => {
+                let detail = format!("{what} ({path}): text that is not in the character set");
+                self.refuse(Why::Charset, at, detail);
+                String::new()
+            }
+        }
+    }
+
+    /// H.12, and the profile's marks of control samples.
+    fn mode(&self, record: &Record<'a>) -> Mode {
+        let text =
+            |path: &RecordPath| self.optional(self.find(path, Some(record))).unwrap_or_default();
+        let marked = self.profile.control_sample.iter().any(|rule| {
+            let sent = text(&rule.path);
+            rule.equals.as_ref().is_some_and(|whole| *whole == sent)
+                || rule.starts_with.as_ref().is_some_and(|start| sent.starts_with(start.as_str()))
+        });
+        if marked {
+            return Mode::ControlSample;
+        }
+        match text(&RecordPath::of(RecordLetter::H, field::PROCESSING)).as_str() {
+            "Q" => Mode::ControlSample,
+            "T" => Mode::Training,
+            "D" => Mode::Debugging,
+            // The standard's "treat as control" (facts/lab.md 2.3). Where the profile says nothing
+            // of control samples, such a result is neither taken for a patient's nor for a control.
+            "" | "P" => {
+                let action = text(&RecordPath::of(RecordLetter::O, field::ACTION));
+                let unexplained = action == "Q" && self.profile.control_sample.is_empty();
+                if unexplained { Mode::Unclassified } else { Mode::Production }
+            }
+            _ => Mode::Unclassified,
+        }
+    }
+
+    fn find(&self, path: &RecordPath, result: Option<&Record<'a>>) -> Option<Found<'a>> {
+        let record = match path.record {
+            RecordLetter::H => self.header.as_ref(),
+            RecordLetter::P => self.patient.as_ref(),
+            RecordLetter::O => self.order.as_ref(),
+            RecordLetter::R => result,
+        };
+        record.and_then(|record| record.find(path))
+    }
+
+    /// Trimmed text, if it is there and readable.
+    fn optional(&self, found: Option<Found<'_>>) -> Option<String> {
+        let found = found.filter(|found| !found.says_nothing())?;
+        found.text(self.charset).ok().map(|text| text.trim().to_owned())
+    }
+
+    fn refuse(&mut self, why: Why, text: Range<usize>, detail: impl Into<String>) {
+        let at = self.joined.raw_range(text);
+        self.read.refusals.push(Refused::new(why, at, detail));
+    }
+
+    /// The header without its control id and time: they differ when the same message is sent again.
+    fn basis_header(&mut self, record: &Record<'_>) {
+        let field = record.delimiters.field;
+        for (index, part) in record.bytes.split(|byte| *byte == field).enumerate() {
+            if !matches!(index + 1, field::CONTROL_ID | field::HEADER_TIME) {
+                self.basis.extend_from_slice(part);
+            }
+            self.basis.push(field);
+        }
+        self.basis.push(super::link::CR);
+    }
+
+    fn basis_record(&mut self, bytes: &[u8]) {
+        self.basis.extend_from_slice(bytes);
+        self.basis.push(super::link::CR);
+    }
+}
+
+/// Field numbers of LIS02 (facts/lab.md 2.2).
+mod field {
+    pub(super) const CONTROL_ID: usize = 3;
+    pub(super) const PROCESSING: usize = 12;
+    pub(super) const HEADER_TIME: usize = 14;
+
+    pub(super) const LOCATION: usize = 26;
+
+    pub(super) const SPECIMEN: usize = 3;
+    pub(super) const INSTRUMENT_SPECIMEN: usize = 4;
+    pub(super) const ORDERED: usize = 5;
+    pub(super) const ACTION: usize = 12;
+    pub(super) const SPECIMEN_TYPE: usize = 16;
+    pub(super) const REPORTED: usize = 23;
+
+    pub(super) const TEST: usize = 3;
+    pub(super) const UNIT: usize = 5;
+    pub(super) const LIMITS: usize = 6;
+    pub(super) const FLAGS: usize = 7;
+    pub(super) const NATURE: usize = 8;
+    pub(super) const STATUS: usize = 9;
+    pub(super) const STARTED: usize = 12;
+    pub(super) const COMPLETED: usize = 13;
+    pub(super) const EQUIPMENT: usize = 14;
+
+    pub(super) const COMMENT: usize = 4;
+    pub(super) const COMMENT_TYPE: usize = 5;
+}
