@@ -32,14 +32,7 @@ struct Piece {
     raw_at: Option<usize>,
 }
 
-impl<'a> Joined<'a> {
-    /// Bare text without frames: text and raw are the same bytes.
-    #[cfg(test)]
-    pub(super) fn plain(text: &'a [u8]) -> Self {
-        const WHOLE: &[Piece] = &[Piece { text_at: 0, raw_at: Some(0) }];
-        Self { text, context: 0, tail_is_whole: true, pieces: WHOLE }
-    }
-
+impl Joined<'_> {
     /// Where a range of the text stands in the raw bytes.
     pub(super) fn raw_range(&self, text: Range<usize>) -> Range<usize> {
         let start = self.raw_at(text.start);

@@ -19,7 +19,7 @@ const STRAY_GATHER_MS: u64 = 5_000;
 pub(super) struct Bare {
     assembly: Assembly,
     state: State,
-    /// The next byte begins a record.
+    /// Whether the byte before was part of a record.
     inside_record: bool,
     line_error: bool,
     /// When the last byte came, while anything is unfinished.
@@ -51,6 +51,7 @@ impl Bare {
     pub(super) fn wake(&mut self, now: Moment, desk: &mut Desk) {
         if self.next_wake().is_some_and(|due| due.monotonic_us() <= now.monotonic_us()) {
             self.finish(Why::TimedOut, "nothing came for longer than the timer", now, desk);
+            self.inside_record = false;
         }
     }
 

@@ -275,7 +275,7 @@ mod tests {
         assert_eq!(find("O.3[2]").unwrap().bytes, b"S2");
         assert_eq!(find("O.3[1].2").unwrap().bytes, b"7");
         assert_eq!(find("O.5[2].4").unwrap().bytes, b"20");
-        assert_eq!(find("O.5[2].4").unwrap().range(), 122..124);
+        assert_eq!(find("O.5[2].4").unwrap().range(), 124..126);
         // Two specimens in one field: none is chosen.
         assert_eq!(find("O.3.1").unwrap().bytes, br"SID^7\S2");
         assert!(find("O.4").unwrap().bytes.is_empty());

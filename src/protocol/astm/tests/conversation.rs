@@ -4,6 +4,7 @@ use super::*;
 use crate::protocol::Completeness;
 use crate::vocabulary::Why;
 
+const SILENCE: [u8; 0] = [];
 const H: &str = r"H|\^&|||LAB^1.0^S1|||||||P|1|20260101000000";
 const P: &str = "P|1||PAT7";
 const O: &str = "O|1|SP9";
@@ -37,11 +38,11 @@ fn a_message_is_acknowledged_only_when_it_is_durable() {
     for (how, answer) in [(Settled::Durable, ACK), (Settled::Repeat, ACK), (NOT_KEPT, NAK)] {
         let mut bench = begun(&[H, P, O, R]);
         bench.store = None;
-        assert_eq!(bench.feed(&record(5, L)), []);
+        assert_eq!(bench.feed(&record(5, L)), SILENCE);
         assert_eq!(bench.messages.len(), 1);
-        assert_eq!(bench.pass(10_000), []);
+        assert_eq!(bench.pass(10_000), SILENCE);
         assert_eq!(bench.settle(1, how), [answer]);
-        assert_eq!(bench.settle(1, how), [], "one answer only");
+        assert_eq!(bench.settle(1, how), SILENCE, "one answer only");
     }
 }
 
@@ -55,7 +56,7 @@ fn a_message_that_was_not_kept_is_taken_again() {
     assert_eq!(bench.messages.len(), 2);
     let [first, second] = bench.messages.as_slice() else { panic!() };
     assert_eq!((&first.raw, &first.groups), (&second.raw, &second.groups));
-    assert_eq!(bench.feed(&[4]), []);
+    assert_eq!(bench.feed(&[4]), SILENCE);
     assert_eq!(bench.messages.len(), 2);
 }
 
@@ -76,17 +77,17 @@ fn a_late_settlement_gets_no_stray_acknowledgement() {
     let mut bench = begun(&[H, P, O, R]);
     bench.store = None;
     bench.feed(&record(5, L));
-    assert_eq!(bench.pass(16_000), []);
-    assert_eq!(bench.settle(1, Settled::Durable), []);
-    assert_eq!(bench.feed(&[4]), []);
+    assert_eq!(bench.pass(16_000), SILENCE);
+    assert_eq!(bench.settle(1, Settled::Durable), SILENCE);
+    assert_eq!(bench.feed(&[4]), SILENCE);
     assert_eq!(bench.feed(&[5]), [ACK]);
 
     // The sender gave up earlier and said so.
     let mut bench = begun(&[H, P, O, R]);
     bench.store = None;
     bench.feed(&record(5, L));
-    assert_eq!(bench.feed(&[4]), []);
-    assert_eq!(bench.settle(1, Settled::Durable), []);
+    assert_eq!(bench.feed(&[4]), SILENCE);
+    assert_eq!(bench.settle(1, Settled::Durable), SILENCE);
     assert_eq!(bench.feed(&[5]), [ACK]);
     assert_eq!(bench.feed(&record(1, H)), [ACK]);
 
@@ -94,7 +95,7 @@ fn a_late_settlement_gets_no_stray_acknowledgement() {
     let mut bench = begun(&[H, P, O, R]);
     bench.store = None;
     bench.feed(&record(5, L));
-    assert_eq!(bench.feed(&[5]), []);
+    assert_eq!(bench.feed(&[5]), SILENCE);
     assert_eq!(bench.settle(1, Settled::Durable), [ACK]);
     assert_eq!(bench.feed(&record(1, H)), [ACK]);
 
@@ -102,7 +103,7 @@ fn a_late_settlement_gets_no_stray_acknowledgement() {
     let mut bench = begun(&[H, P, O, R]);
     bench.store = None;
     bench.feed(&record(5, L));
-    assert_eq!(bench.feed(&[5]), []);
+    assert_eq!(bench.feed(&[5]), SILENCE);
     assert_eq!(bench.settle(1, NOT_KEPT), [NAK]);
     assert_eq!(bench.feed(&[5]), [ACK]);
 }
@@ -112,7 +113,7 @@ fn settlements_of_another_session_or_message_change_nothing() {
     let mut bench = begun(&[H, P, O, R]);
     bench.store = None;
     bench.feed(&record(5, L));
-    assert_eq!(bench.settle(2, Settled::Durable), []);
+    assert_eq!(bench.settle(2, Settled::Durable), SILENCE);
     let old = MessageId { session: Session(6), number: 1 };
     bench.driver.settled(old, Settled::Durable, at(0));
     assert_eq!(bench.driver.poll(), None);
@@ -177,7 +178,7 @@ fn a_missing_trailer_is_refused_unless_the_profile_allows_it() {
     let mut bare = record(4, R);
     bare.truncate(bare.len() - 2);
     let mut bench = begun(&[H, P, O]);
-    assert_eq!(bench.feed(&bare), []);
+    assert_eq!(bench.feed(&bare), SILENCE);
     assert_eq!(bench.feed(&record(4, R)), [NAK, ACK]);
     for tail in [&b""[..], b"\r", b"\n", b"\r\n"] {
         let mut bench = Bench::new(&format!("{PLAIN}trailer = 'optional'\n"));
@@ -231,15 +232,15 @@ fn a_flipped_bit_never_makes_an_enq_that_is_acknowledged() {
 #[test]
 fn a_sender_that_stops_inside_a_frame_is_believed_after_a_silence() {
     let mut bench = begun(&[H, P, O, R]);
-    assert_eq!(bench.feed(&record(5, R)[..9]), []);
-    assert_eq!(bench.feed(&[4]), []);
-    assert_eq!(bench.pass(1_000), []);
+    assert_eq!(bench.feed(&record(5, R)[..9]), SILENCE);
+    assert_eq!(bench.feed(&[4]), SILENCE);
+    assert_eq!(bench.pass(1_000), SILENCE);
     assert_eq!(bench.messages[0].completeness, Completeness::Incomplete);
     assert_eq!(values(&bench), ["5.60"]);
 
     let mut bench = begun(&[H, P, O, R]);
     bench.feed(&record(5, R)[..9]);
-    assert_eq!(bench.feed(&[5]), []);
+    assert_eq!(bench.feed(&[5]), SILENCE);
     assert_eq!(bench.pass(1_000), [ACK]);
     assert_eq!(bench.feed(&record(1, H)), [ACK]);
 
@@ -253,22 +254,22 @@ fn a_sender_that_stops_inside_a_frame_is_believed_after_a_silence() {
 fn silence_of_thirty_seconds_ends_the_transmission_without_a_word() {
     let mut bench = begun(&[H, P, O, R]);
     bench.feed(&record(5, R)[..9]);
-    assert_eq!(bench.pass(29_999), []);
+    assert_eq!(bench.pass(29_999), SILENCE);
     assert!(bench.messages.is_empty());
-    assert_eq!(bench.pass(1), []);
+    assert_eq!(bench.pass(1), SILENCE);
     assert_eq!(bench.messages.len(), 1);
     assert_eq!(bench.messages[0].completeness, Completeness::Incomplete);
     assert_eq!(refusals(&bench.messages[0]), [Why::TimedOut, Why::TimedOut]);
     assert_eq!(values(&bench), ["5.60"]);
     // Neutral: the rest of the frame means nothing.
-    assert_eq!(bench.feed(&record(5, R)[9..]), []);
+    assert_eq!(bench.feed(&record(5, R)[9..]), SILENCE);
     assert_eq!(values(&bench), ["5.60"]);
 }
 
 #[test]
 fn the_end_without_an_l_record_is_incomplete_and_kept() {
     let mut bench = begun(&[H, P, O, R]);
-    assert_eq!(bench.feed(&[4]), []);
+    assert_eq!(bench.feed(&[4]), SILENCE);
     let message = &bench.messages[0];
     assert_eq!(message.completeness, Completeness::Incomplete);
     assert_eq!(refusals(message), [Why::Incomplete]);
@@ -302,7 +303,7 @@ fn keep_alives_and_line_ends_say_nothing() {
     let mut bench = Bench::new(PLAIN);
     for _ in 0..3 {
         assert_eq!(bench.feed(&[5, 4]), [ACK]);
-        assert_eq!(bench.feed(b"\r\n\x04"), []);
+        assert_eq!(bench.feed(b"\r\n\x04"), SILENCE);
         bench.pass(60_000);
     }
     assert!(bench.messages.is_empty());
@@ -411,7 +412,7 @@ fn without_l_records_every_frame_is_settled_before_its_acknowledgement() {
     bench.store = None;
     let mut number = 0;
     for (index, text) in [H, P, O, R].into_iter().enumerate() {
-        assert_eq!(bench.feed(&record(index + 1, text)), []);
+        assert_eq!(bench.feed(&record(index + 1, text)), SILENCE);
         number += 1;
         assert_eq!(bench.settle(number, Settled::Durable), [ACK]);
     }
@@ -454,8 +455,8 @@ fn records_without_lis01_are_cut_from_h_to_l() {
     let bare = format!("{PLAIN}framing = 'none'\n");
     let mut bench = Bench::new(&bare);
     let text = [H, P, O, R, L].join("\r") + "\r";
-    assert_eq!(bench.feed(text.as_bytes()), []);
-    assert_eq!(bench.feed(text.replace('\r', "\r\n").as_bytes()), []);
+    assert_eq!(bench.feed(text.as_bytes()), SILENCE);
+    assert_eq!(bench.feed(text.replace('\r', "\r\n").as_bytes()), SILENCE);
     assert_eq!(values(&bench), ["5.60", "5.60"]);
     // An L record without its CR counts after a second of silence; other stops do not.
     bench.feed(text.trim_end().as_bytes());
