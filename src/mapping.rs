@@ -46,7 +46,7 @@ impl Mapper {
         let coded: Vec<(String, Row)> = match profile.protocol_for(firmware) {
             Protocol::Line(_) | Protocol::Frame(_) => Vec::new(),
             Protocol::Astm(astm) => astm
-                .result
+                .results
                 .into_iter()
                 .map(|row| {
                     let (system, units) = (String::new(), vec![row.unit]);
@@ -57,8 +57,9 @@ impl Mapper {
                 .result
                 .into_iter()
                 .map(|row| {
-                    let (system, parameter, units) = (row.system, row.parameter, row.units);
-                    (row.code, Row { system, parameter, units })
+                    let system = row.system.unwrap_or_default();
+                    let units = row.units.unwrap_or_default();
+                    (row.code, Row { system, parameter: row.parameter, units })
                 })
                 .collect(),
         };

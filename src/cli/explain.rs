@@ -95,7 +95,11 @@ fn observation(reader: &mut Reader, id: &RecordId, record: &Record) -> Result<()
         text("/times/device/utc"),
         text("/times/device/evidence")
     ));
-    say(&format!("received    {} (clock {})", text("/times/received/utc"), text("/times/received/clock")));
+    say(&format!(
+        "received    {} (clock {})",
+        text("/times/received/utc"),
+        text("/times/received/clock")
+    ));
     say(&format!("corrected   {}", text("/times/corrected")));
     say(&format!("chart time  {} by rule {}", text("/times/chart/utc"), text("/times/chart/rule")));
     say(&format!(
@@ -134,7 +138,12 @@ fn wire(record: &Record, marks: &[(usize, usize)]) {
         return;
     };
     say("");
-    say(&format!("wire        record {}, {} bytes, session {}", record.sequence, raw.len(), head.session));
+    say(&format!(
+        "wire        record {}, {} bytes, session {}",
+        record.sequence,
+        raw.len(),
+        head.session
+    ));
     for refused in &head.refusals {
         say(&format!("refused     {refused}"));
     }

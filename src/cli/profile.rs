@@ -81,7 +81,8 @@ pub(super) fn run(verb: &ProfileVerb) -> Result<(), Failed> {
             Ok(())
         }
         ProfileVerb::Schema => {
-            let text = serde_json::to_string_pretty(&schema::device_profile()).map_err(Failed::one)?;
+            let text =
+                serde_json::to_string_pretty(&schema::device_profile()).map_err(Failed::one)?;
             say(&text);
             Ok(())
         }

@@ -20,9 +20,7 @@ use crate::journal::{Appender, Door, Kind, NewRecord, Refused as JournalRefused}
 use crate::profile::Status;
 use crate::protocol::{Completeness, Message, MessageId, NotKept, Settled};
 use crate::vocabulary::moment::utc_text;
-use crate::vocabulary::{
-    DeviceName, Digest, Moment, Observation, RecordId, Sequence, StreamId,
-};
+use crate::vocabulary::{DeviceName, Digest, Moment, Observation, RecordId, Sequence, StreamId};
 
 /// A message on its way into the journal.
 pub struct Submission {
@@ -70,18 +68,38 @@ impl GapCause {
 pub enum Request {
     Message(Box<Submission>),
     /// Data can be had again: all open gaps of the device end.
-    LinkUp { device: Arc<DeviceIdentity>, now: Moment },
+    LinkUp {
+        device: Arc<DeviceIdentity>,
+        now: Moment,
+    },
     /// Data cannot be had from `began` on.
-    GapBegan { device: Arc<DeviceIdentity>, cause: GapCause, began: Moment },
-    GapEnded { device: Arc<DeviceIdentity>, cause: GapCause, ended: Moment },
+    GapBegan {
+        device: Arc<DeviceIdentity>,
+        cause: GapCause,
+        began: Moment,
+    },
+    GapEnded {
+        device: Arc<DeviceIdentity>,
+        cause: GapCause,
+        ended: Moment,
+    },
     /// What a device said of itself.
-    Identity { device: Arc<DeviceIdentity>, identity: crate::protocol::Identity, now: Moment },
+    Identity {
+        device: Arc<DeviceIdentity>,
+        identity: crate::protocol::Identity,
+        now: Moment,
+    },
     /// Every required destination has what lies before.
-    Free { before: Sequence },
+    Free {
+        before: Sequence,
+    },
     /// Answers when everything before it has been handed to the journal: for the watchdog.
     Ping(oneshot::Sender<()>),
     /// The last request: write the stop record, close the journal, answer.
-    Stop { now: Moment, done: oneshot::Sender<()> },
+    Stop {
+        now: Moment,
+        done: oneshot::Sender<()>,
+    },
 }
 
 /// The room in the journal's queue, and whether its door is open.
@@ -122,12 +140,14 @@ impl Committer {
                         tracing::error!(%error, "room in the journal cannot be freed");
                     }
                 }
-                Request::Ping(answer) => drop(answer.send(())),
+                Request::Ping(answer) => {
+                    let _ = answer.send(());
+                }
                 Request::Stop { now, done } => {
                     let payload = json!({ "version": env!("CARGO_PKG_VERSION") }).to_string();
                     let _ = self.append_one(Kind::Stop, now.utc_us(), payload.into_bytes()).await;
                     self.appender.close();
-                    drop(done.send(()));
+                    let _ = done.send(());
                     return;
                 }
             }
@@ -337,7 +357,9 @@ impl Committer {
         data.insert("began".to_owned(), json!(began_us.map(utc_text)));
         data.insert("began_us".to_owned(), json!(began_us));
         data.insert("after".to_owned(), json!(after));
-        if let Some(sequence) = self.append_state(EventKind::Gap, Kind::Gap, device, data, now).await {
+        if let Some(sequence) =
+            self.append_state(EventKind::Gap, Kind::Gap, device, data, now).await
+        {
             let gap = OpenGap { cause: cause.as_str().to_owned(), began_us, after };
             let memory = self.memory.devices.entry(device.name.as_str().to_owned()).or_default();
             memory.open_gaps.insert(sequence.number(), gap);
@@ -383,7 +405,8 @@ impl Committer {
         data.insert("model".to_owned(), json!(identity.model));
         data.insert("serial_number".to_owned(), json!(identity.serial_number));
         data.insert("firmware".to_owned(), json!(identity.firmware));
-        let _ = self.append_state(EventKind::DeviceState, Kind::DeviceState, device, data, now).await;
+        let _ =
+            self.append_state(EventKind::DeviceState, Kind::DeviceState, device, data, now).await;
     }
 
     /// A record about a device that every destination gets.
@@ -471,7 +494,8 @@ impl Counts {
         let observations = || submission.observations.iter().map(|(observation, _)| observation);
         let metrics: usize = observations().map(|one| one.metrics.len()).sum();
         let unmapped: usize = observations().map(Observation::unmapped).sum();
-        let held = observations().filter(|one| !record::held(one.mode, submission.proof).is_empty());
+        let held =
+            observations().filter(|one| !record::held(one.mode, submission.proof).is_empty());
         let count = |number: usize| if repeat { 0 } else { number as u64 };
         Self {
             readings: count(metrics),

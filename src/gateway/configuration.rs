@@ -11,7 +11,7 @@ use std::sync::Arc;
 use jiff::tz::TimeZone;
 use serde::Deserialize;
 
-use crate::forward::MqttConfig;
+use crate::forward::mqtt::MqttConfig;
 use crate::link::{Endpoint, Parity, SerialParameters};
 use crate::profile::position::Step::{Index, Key};
 use crate::profile::position::{Problem, Step};
@@ -208,8 +208,7 @@ pub fn load_vocabulary(device_profiles: &Path) -> Result<Vocabulary, String> {
             .map_err(|error| format!("{}: cannot be read: {error}", path.display()))
     };
     let (parameters, units) = (read("parameters.toml")?, read("units.toml")?);
-    Vocabulary::parse(&parameters, &units)
-        .map_err(|error| format!("{}: {error}", folder.display()))
+    Vocabulary::parse(&parameters, &units).map_err(|error| format!("{}: {error}", folder.display()))
 }
 
 /// Reads one device file.
@@ -224,9 +223,8 @@ pub fn load_profile(
     let name = path.display().to_string();
     let text = std::fs::read_to_string(path)
         .map_err(|error| vec![format!("{name}: cannot be read: {error}")])?;
-    Profile::read(&text, vocabulary, drafts).map_err(|problems| {
-        problems.iter().map(|problem| problem.in_file(&name, &text)).collect()
-    })
+    Profile::read(&text, vocabulary, drafts)
+        .map_err(|problems| problems.iter().map(|problem| problem.in_file(&name, &text)).collect())
 }
 
 struct Loader<'a> {
@@ -286,9 +284,12 @@ impl Loader<'_> {
                 self.add(&[&path[..], &[Key("name")]].concat(), error.to_string());
             }
             if !names.insert(&destination.name) {
-                self.add(&[&path[..], &[Key("name")]].concat(), "another destination has this name");
+                self.add(
+                    &[&path[..], &[Key("name")]].concat(),
+                    "another destination has this name",
+                );
             }
-            if self.mode == Mode::Production && destination.mqtt.is_plain_beyond_loopback() {
+            if self.mode == Mode::Production && is_plain_beyond_loopback(&destination.mqtt) {
                 let what = "expected TLS (ca, certificate, key): plain MQTT leaves the box only in \
                             mode \"bench\"";
                 self.add(&[&path[..], &[Key("mqtt")]].concat(), what);
@@ -426,10 +427,18 @@ impl Loader<'_> {
         if found.len() == 1 {
             return found.pop();
         }
-        let what = "expected exactly one of serial, serial_server, tcp_client, tcp_server, udp, replay";
+        let what =
+            "expected exactly one of serial, serial_server, tcp_client, tcp_server, udp, replay";
         self.add(path, what);
         None
     }
+}
+
+/// Plain MQTT is for a broker on this box.
+fn is_plain_beyond_loopback(mqtt: &MqttConfig) -> bool {
+    let address: Option<std::net::IpAddr> = mqtt.host.parse().ok();
+    let here = mqtt.host == "localhost" || address.is_some_and(|address| address.is_loopback());
+    mqtt.ca.is_none() && !here
 }
 
 /// Pairs of devices that would fight over one port.

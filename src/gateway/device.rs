@@ -384,11 +384,8 @@ impl Device {
         let Ok(mut meaning) = self.meaning.lock() else { return (Vec::new(), Vec::new()) };
         let mapped = meaning.mapper.map(&message.groups);
         let refusals = message.refusals.iter().cloned().chain(mapped.refusals).collect();
-        let newest = mapped
-            .observations
-            .iter()
-            .filter_map(|one| one.device_time.as_ref()?.utc_us)
-            .max();
+        let newest =
+            mapped.observations.iter().filter_map(|one| one.device_time.as_ref()?.utc_us).max();
         if let Some(newest) = newest {
             meaning.clock.observe(newest, message.received);
         }
@@ -443,7 +440,8 @@ impl Device {
         };
         if changed {
             let device = Arc::clone(&self.identity);
-            let request = Request::Identity { device, identity: identity.clone(), now: clock::now() };
+            let request =
+                Request::Identity { device, identity: identity.clone(), now: clock::now() };
             let _ = self.requests.send(request);
         }
         self.firmware_changed(Some(&identity.firmware))

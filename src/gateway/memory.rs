@@ -94,7 +94,8 @@ impl Memory {
             }
             Kind::Profile => {
                 let text: Result<serde_json::Value, _> = serde_json::from_slice(&record.payload);
-                let digest = text.ok().and_then(|one| one.get("digest")?.as_str().map(str::to_owned));
+                let digest =
+                    text.ok().and_then(|one| one.get("digest")?.as_str().map(str::to_owned));
                 self.profiles.extend(digest);
             }
             Kind::Observation | Kind::Gap | Kind::DeviceState => {

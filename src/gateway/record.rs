@@ -223,7 +223,9 @@ pub fn metric_core(metric: &Metric) -> Map<String, Json> {
     if let Some(code) = metric.mdc_code {
         put("mdc_code", json!(code));
     }
-    for (key, text) in [("mdc", &metric.mdc), ("loinc", &metric.loinc), ("finnish", &metric.finnish)] {
+    for (key, text) in
+        [("mdc", &metric.mdc), ("loinc", &metric.loinc), ("finnish", &metric.finnish)]
+    {
         if !text.is_empty() {
             put(key, json!(text));
         }

@@ -188,8 +188,7 @@ impl Bench {
         for mut observation in mapped.observations {
             self.checker.mark(&mut observation, message.received, &self.vocabulary);
             let device_time = observation.device_time.as_ref();
-            let times =
-                self.clock.times(device_time, true, message.received, UNCERTAINTY_MS_MAX);
+            let times = self.clock.times(device_time, true, message.received, UNCERTAINTY_MS_MAX);
             let unmapped = observation.unmapped();
             self.outcome.unmapped += unmapped;
             self.outcome.mapped +=
@@ -257,4 +256,3 @@ pub fn for_people(line: &Json) -> String {
     let time = text("device_time");
     format!("{name:<34} {value:>12} {unit:<10} {time}{flags}{doubts}")
 }
-

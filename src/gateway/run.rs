@@ -17,15 +17,13 @@ use super::configuration::{Configuration, DestinationTable, Required};
 use super::device::Device;
 use super::memory::Memory;
 use super::record::ProfileStamp;
-use super::status::{
-    self, DestinationSnapshot, DeviceStatus, Fixed, JournalSnapshot, Snapshot,
-};
+use super::status::{self, DestinationSnapshot, DeviceStatus, Fixed, JournalSnapshot, Snapshot};
 use crate::association::Ledger;
 use crate::forward::{Counters, cursor, mqtt};
 use crate::journal::{self, Journal, Reader};
 use crate::link::clock;
 use crate::operate;
-use crate::vocabulary::Sequence;
+use crate::vocabulary::{Sequence, StreamId};
 
 /// How long the devices' tasks may take to stop; then the house stops without them.
 const STOP_DEVICES: Duration = Duration::from_secs(8);
@@ -120,7 +118,7 @@ struct House {
 impl House {
     async fn start(configuration: Configuration) -> Result<Self, RunError> {
         let folder = configuration.gateway.data.clone();
-        std::fs::create_dir_all(&folder)
+        std::fs::create_dir_all(folder.join("cursors"))
             .map_err(|error| RunError::Data { folder: folder.clone(), error })?;
         let since = clock::now();
         let (durable, durable_seen) = watch::channel(0u64);
@@ -228,7 +226,7 @@ fn open_journal(
     let wake = Arc::clone(room);
     let highest_known = highest_sent(configuration);
     let options = journal::Options {
-        segment_bytes: configuration.gateway.segment_bytes.unwrap_or(journal::SEGMENT_BYTES),
+        segment_bytes: segment_bytes(configuration),
         highest_known,
         on_durable: Arc::new(move |sequence: Option<Sequence>| {
             durable.send_replace(sequence.map_or(0, Sequence::number));
@@ -239,16 +237,23 @@ fn open_journal(
     Journal::open(&folder, options).map_err(|error| RunError::Journal { folder, error })
 }
 
-/// The highest sequence that any destination is known to have been sent.
-fn highest_sent(configuration: &Configuration) -> Option<Sequence> {
+fn segment_bytes(configuration: &Configuration) -> u64 {
+    configuration.gateway.segment_bytes.unwrap_or(journal::SEGMENT_BYTES)
+}
+
+/// The highest sequences that destinations are known to have been sent.
+fn highest_sent(configuration: &Configuration) -> Vec<(StreamId, Sequence)> {
     let highest = |destination: &DestinationTable| {
         let path = cursor::path(&configuration.gateway.data.join("cursors"), &destination.name);
         match cursor::peek(&path) {
-            Ok(found) => found.highest_sent(),
-            Err(_) => None,
+            Ok(cursor::Found::State(state)) => {
+                Sequence::new(state.highest_sent).map(|highest| (state.stream, highest))
+            }
+            // A cursor that cannot be read is reported when its destination is opened.
+            Ok(cursor::Found::New | cursor::Found::Lost) | Err(_) => None,
         }
     };
-    configuration.destinations.iter().filter_map(highest).max().and_then(Sequence::new)
+    configuration.destinations.iter().filter_map(highest).collect()
 }
 
 fn report(recovery: &journal::Recovery, memory: &Memory) {
@@ -294,35 +299,36 @@ fn start_destinations(
     durable: &watch::Receiver<u64>,
     stop: &watch::Receiver<bool>,
 ) -> Result<Forwarding, RunError> {
-    let mut forwarding = Forwarding { tasks: Vec::new(), counters: Vec::new(), low_waters: Vec::new() };
+    let mut forwarding =
+        Forwarding { tasks: Vec::new(), counters: Vec::new(), low_waters: Vec::new() };
     let gateway = &configuration.gateway;
     for table in &configuration.destinations {
         let failed = |what: String| RunError::Destination { name: table.name.clone(), what };
         let counters = Arc::new(Counters::default());
         let destination = mqtt::Destination {
             name: table.name.clone(),
+            address: mqtt::Address {
+                tenant: gateway.tenant.clone(),
+                site: gateway.site.clone(),
+                ward: gateway.ward.clone(),
+                gateway: gateway.name.clone(),
+            },
             source: gateway.id.clone(),
-            tenant: gateway.tenant.clone(),
-            site: gateway.site.clone(),
-            ward: gateway.ward.clone(),
-            gateway: gateway.name.clone(),
             cursors: gateway.data.join("cursors"),
             mqtt: table.mqtt.clone(),
         };
-        let (low_water, low_water_seen) = watch::channel(0);
-        let task = mqtt::start(
-            destination,
-            reader.clone(),
-            durable.clone(),
-            Arc::clone(&counters),
-            low_water,
-            stop.clone(),
-        )
-        .map_err(|error| failed(error.to_string()))?;
-        forwarding.tasks.push(task);
+        let forwarder = mqtt::Forwarder::open(destination, reader.clone(), Arc::clone(&counters))
+            .map_err(|error| failed(error.to_string()))?;
+        let low_water = forwarder.low_water();
+        let (name, durable, stop) = (table.name.clone(), durable.clone(), stop.clone());
+        forwarding.tasks.push(tokio::spawn(async move {
+            if let Err(error) = forwarder.run(durable, stop).await {
+                tracing::error!(destination = name, %error, "the destination has ended");
+            }
+        }));
         forwarding.counters.push((table.name.clone(), counters));
         if table.required == Required::Required {
-            forwarding.low_waters.push(low_water_seen);
+            forwarding.low_waters.push(low_water);
         }
     }
     Ok(forwarding)
@@ -356,6 +362,7 @@ fn snapshots(
     since: crate::vocabulary::Moment,
 ) -> Arc<dyn Fn() -> Snapshot + Send + Sync> {
     let gateway = configuration.gateway.name.clone();
+    let segment_bytes = segment_bytes(configuration);
     let fixed: BTreeMap<String, Fixed> = configuration
         .devices
         .iter()
@@ -388,7 +395,8 @@ fn snapshots(
                     journal::Door::Closed => "closed".to_owned(),
                 },
                 segments: segments.len(),
-                bytes: segments.iter().map(|segment| segment.bytes).sum(),
+                // Segments are preallocated, so each takes its whole size.
+                bytes: segments.len() as u64 * segment_bytes,
             },
             devices: devices.collect(),
             destinations: counters.iter().map(|(name, one)| destination(name, one)).collect(),

@@ -32,7 +32,7 @@ pub fn explain(profile: &Profile, firmware: &str, vocabulary: &Vocabulary) -> St
         Protocol::Frame(frame) => explain_frame(&mut text, &frame, vocabulary),
         Protocol::Astm(astm) => {
             let _ = writeln!(text, "\nastm: results by test code");
-            for row in &astm.result {
+            for row in &astm.results {
                 let unit = if row.unit.is_empty() { "no unit" } else { &row.unit };
                 let what = meaning(&row.parameter, unit, vocabulary);
                 let _ = writeln!(text, "  {:<14} {what}  [{}]", row.code, row.source);
@@ -42,7 +42,11 @@ pub fn explain(profile: &Profile, firmware: &str, vocabulary: &Vocabulary) -> St
         Protocol::Hl7v2(hl7v2) => {
             let _ = writeln!(text, "\nhl7v2: MDC codes of the vocabulary map by themselves");
             for row in &hl7v2.result {
-                let what = meaning(&row.parameter, &row.units.join(", "), vocabulary);
+                let what = meaning(
+                    &row.parameter,
+                    &row.units.clone().unwrap_or_default().join(", "),
+                    vocabulary,
+                );
                 let _ = writeln!(text, "  {:<14} {what}  [{}]", row.code, row.source);
             }
             let _ = writeln!(text, "  any other code is kept as unmapped and counted");

@@ -43,7 +43,7 @@ pub(crate) struct Row {
 }
 
 fn astm_rows(astm: &crate::protocol::astm::AstmProfile) -> Vec<Row> {
-    let rows = astm.result.iter();
+    let rows = astm.results.iter();
     rows.map(|row| Row {
         parameter: row.parameter.clone(),
         units: vec![row.unit.clone()],
@@ -56,7 +56,7 @@ fn hl7v2_rows(hl7v2: &crate::protocol::hl7v2::Hl7v2Profile) -> Vec<Row> {
     let rows = hl7v2.result.iter();
     rows.map(|row| Row {
         parameter: row.parameter.clone(),
-        units: row.units.clone(),
+        units: row.units.clone().unwrap_or_default(),
         source: row.source.clone(),
     })
     .collect()
