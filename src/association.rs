@@ -1,6 +1,6 @@
-//! The ledger: whose value it is. So far one source, the site's configuration: this device stands in
-//! this place, and the patient is unknown. It guesses nothing: a bed label or an id that a device
-//! sends is a statement of the device, carried along and never taken as an association.
+//! The ledger: whose value it is. So far one source, the site's configuration: this device stands
+//! in this place, and the patient is unknown. It guesses nothing: a bed label or an id that a
+//! device sends is a statement of the device, carried along and never taken as an association.
 
 use std::collections::BTreeMap;
 

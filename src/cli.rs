@@ -12,8 +12,8 @@ mod profile;
 mod run;
 mod status;
 
-/// Keeps every reading of the ward's devices before acknowledging it, says whose it is, and forwards
-/// it to the core.
+/// Keeps every reading of the ward's devices before acknowledging it, says whose it is, and
+/// forwards it to the core.
 #[derive(Parser)]
 #[command(name = "wardgate", version, about)]
 struct Arguments {

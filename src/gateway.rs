@@ -3,8 +3,10 @@
 //! | file | what |
 //! |---|---|
 //! | `configuration` | the file of the site, checked as a whole |
-//! | `device` | one task per device: port, driver, mapping, checks |
+//! | `device` | what a device's connections share: mapping, checks, its share of the committer |
+//! | `connection` | one task per connection: port and driver |
 //! | `committer` | one task that owns sequence, repeats, attribution, routes and the journal's write side |
+//! | `gaps` | records of spans in which data could not be had |
 //! | `memory` | what the committer remembers, and how it is rebuilt from the journal |
 //! | `record` | what stands in a record |
 //! | `replay` | a device file tried on bytes, with a virtual clock |
@@ -15,7 +17,9 @@
 
 pub mod committer;
 pub mod configuration;
+pub mod connection;
 pub mod device;
+pub mod gaps;
 pub mod memory;
 pub mod record;
 pub mod replay;

@@ -1,8 +1,8 @@
 //! The world's end of a wire: bytes with receive moments, nothing more.
 //!
-//! A [`Port`] is an open serial line, TCP connection or replay. Opening, reopening with back-off and
-//! telling an unplugged port apart live here; what the bytes mean does not. A local serial port and a
-//! serial server's raw TCP look the same from above, but only the first one sees line errors.
+//! A [`Port`] is an open serial line, TCP connection or replay. Opening, reopening with back-off
+//! and telling an unplugged port apart live here; what the bytes mean does not. A local serial port
+//! and a serial server's raw TCP look the same from above, but only the first one sees line errors.
 //!
 //! | file | what |
 //! |---|---|
@@ -25,8 +25,8 @@ pub mod clock;
 /// How long a TCP connection may take to open.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// How long a device may take to accept a reply. A reply is a few bytes; a device that does not read
-/// for this long is gone.
+/// How long a device may take to accept a reply. A reply is a few bytes; a device that does not
+/// read for this long is gone.
 const WRITE_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// The parameters of a serial line.

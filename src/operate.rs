@@ -37,7 +37,8 @@ pub fn tell_alive() {
     tell(&[sd_notify::NotifyState::Watchdog]);
 }
 
-/// How often systemd wants to hear that the daemon lives, halved so that one late message is no death.
+/// How often systemd wants to hear that the daemon lives, halved so that one late message is no
+/// death.
 pub fn watchdog_period() -> Option<Duration> {
     sd_notify::watchdog_enabled().map(|limit| limit / 2)
 }

@@ -1,8 +1,8 @@
 //! The device file: what a biomedical engineer writes to teach the box a device.
 //!
 //! Text in, checked [`Profile`] out. No expressions, templates or scripts: if a device needs
-//! arithmetic or state, that is a protocol family with tests. Errors name line and column and say what
-//! would be accepted. Reads no file itself; whoever has the text calls [`Profile::read`].
+//! arithmetic or state, that is a protocol family with tests. Errors name line and column and say
+//! what would be accepted. Reads no file itself; whoever has the text calls [`Profile::read`].
 //!
 //! | file | what |
 //! |---|---|
@@ -50,7 +50,8 @@ pub struct Profile {
 }
 
 impl Profile {
-    /// Reads and checks a device file. All problems of one stage come together, each with its place.
+    /// Reads and checks a device file. All problems of one stage come together, each with its
+    /// place.
     pub fn read(text: &str, vocabulary: &Vocabulary, drafts: Drafts) -> Result<Self, Vec<Problem>> {
         let file: ProfileFile =
             toml::from_str(text).map_err(|error| vec![Problem::of_toml(text, &error)])?;

@@ -1,11 +1,11 @@
 //! Floor 1: bytes to readings. Pure state machines, one folder per protocol family.
 //!
-//! A [`Driver`] turns the bytes of one link into [`Message`]s and says what to send back. It holds no
-//! socket and asks no clock. It knows nothing of patients, beds, destinations or disks.
+//! A [`Driver`] turns the bytes of one link into [`Message`]s and says what to send back. It holds
+//! no socket and asks no clock. It knows nothing of patients, beds, destinations or disks.
 //!
 //! | family | folder | what it reads |
 //! |---|---|---|
-//! | `line` | [`line`] | ASCII lines, described by the profile |
+//! | `line` | [`mod@line`] | ASCII lines, described by the profile |
 //! | `frame` | [`frame`] | binary frames, described by the profile |
 //! | `astm` | [`astm`] | LIS01 link, LIS02 records |
 //! | `hl7v2` | [`hl7v2`] | HL7 v2 over MLLP |
@@ -22,8 +22,8 @@ pub mod line;
 
 /// Turns the bytes of one link into messages, and says what to send back.
 ///
-/// Call [`Driver::poll`] until it gives `None` after every other call. A stream family gives the same
-/// events whether its input comes whole, byte by byte, or cut anywhere.
+/// Call [`Driver::poll`] until it gives `None` after every other call. A stream family gives the
+/// same events whether its input comes whole, byte by byte, or cut anywhere.
 pub trait Driver: Send {
     /// The link came up, went down or saw an error on the line.
     fn link(&mut self, change: LinkChange, now: Moment);

@@ -1,12 +1,14 @@
 //! The four times of an observation: as the device wrote it, received, corrected, and by what
-//! evidence; and which of them the chart time is. A receive time is never passed off as a device time.
+//! evidence; and which of them the chart time is. A receive time is never passed off as a device
+//! time.
 
 use std::collections::VecDeque;
 
 use crate::vocabulary::{DeviceTime, Moment};
 
-/// How many of the newest comparisons make the estimate. At one message a second this is a minute, in
-/// which a quartz clock drifts less than 10 ms; drift therefore lies inside the stated uncertainty.
+/// How many of the newest comparisons make the estimate. At one message a second this is a minute,
+/// in which a quartz clock drifts less than 10 ms; drift therefore lies inside the stated
+/// uncertainty.
 const SAMPLES_MAX: usize = 64;
 
 /// Fewer comparisons than this prove nothing.
@@ -67,8 +69,8 @@ pub struct DeviceClock {
 }
 
 impl DeviceClock {
-    /// Notes the newest time in a message that has just come. The delay on the wire makes a lag longer,
-    /// never shorter, so the shortest one is nearest to the clock's true offset.
+    /// Notes the newest time in a message that has just come. The delay on the wire makes a lag
+    /// longer, never shorter, so the shortest one is nearest to the clock's true offset.
     pub fn observe(&mut self, newest_device_utc_us: i64, received: Moment) {
         if self.lags_us.len() == SAMPLES_MAX {
             self.lags_us.pop_front();
@@ -86,8 +88,8 @@ impl DeviceClock {
         Some((least, most.abs_diff(least)))
     }
 
-    /// The times of an observation. `live`: it is from a stream that shows the present, not a stored
-    /// result.
+    /// The times of an observation. `live`: it is from a stream that shows the present, not a
+    /// stored result.
     ///
     /// ```
     /// use wardgate::check::clock::{DeviceClock, Rule, UNCERTAINTY_MS_MAX};

@@ -2,15 +2,15 @@
 //! something changed is tied to the record that first stated it.
 //!
 //! A repeat equals, without transport fields, a whole earlier message and carries the device's own
-//! time, sequence or result number: the driver says so by giving a basis. Nothing else is ever taken
-//! for a repeat: SpO2 97, 97, 97 from a clockless oximeter are three readings.
+//! time, sequence or result number: the driver says so by giving a basis. Nothing else is ever
+//! taken for a repeat: SpO2 97, 97, 97 from a clockless oximeter are three readings.
 
 use std::collections::{BTreeMap, VecDeque};
 
 use crate::vocabulary::{Digest, Observation, Sequence};
 
-/// How many messages one device's window holds: an analyser that sends its whole store again after a
-/// power cut (a few thousand results) is still recognised.
+/// How many messages one device's window holds: an analyser that sends its whole store again after
+/// a power cut (a few thousand results) is still recognised.
 pub const WINDOW_MESSAGES: usize = 4096;
 
 /// What one device has said lately.
@@ -72,8 +72,9 @@ impl Window {
     }
 }
 
-/// What makes two observations statements about the same measurement: the device's own time and codes
-/// together with either the specimen or the patient. One of the two may be corrected, not both.
+/// What makes two observations statements about the same measurement: the device's own time and
+/// codes together with either the specimen or the patient. One of the two may be corrected, not
+/// both.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StatementKeys {
     keys: Vec<Digest>,

@@ -1,5 +1,5 @@
-//! `wardgate explain RECORD-ID`: from a value in the core back to the bytes on the wire, through the
-//! device file, the unit, the clock evidence and the association.
+//! `wardgate explain RECORD-ID`: from a value in the core back to the bytes on the wire, through
+//! the device file, the unit, the clock evidence and the association.
 
 use serde_json::Value as Json;
 

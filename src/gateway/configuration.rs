@@ -1,5 +1,6 @@
-//! `/etc/wardgate/wardgate.toml`: which device hangs where, with which device file, in which bed, and
-//! where data goes. One loader serves `check` and `run`; everything is parsed before anything happens.
+//! `/etc/wardgate/wardgate.toml`: which device hangs where, with which device file, in which bed,
+//! and where data goes. One loader serves `check` and `run`; everything is parsed before anything
+//! happens.
 //!
 //! Secrets never stand here: certificates and keys are named by file.
 
@@ -317,7 +318,7 @@ impl Loader<'_> {
                 tracing::warn!(
                     device = %setup.name,
                     profile = setup.profile.id(),
-                    "the device file is not released: nothing of it goes to destinations that file to patients"
+                    "not released: nothing goes to destinations that file to patients"
                 );
             }
         }
@@ -412,8 +413,7 @@ impl Loader<'_> {
                     },
                 }),
                 None => {
-                    let what = "the device file states no serial parameters, so a local port cannot \
-                                be opened";
+                    let what = "the device file states no serial parameters for a local port";
                     self.add(path, what);
                     return None;
                 }

@@ -35,8 +35,8 @@ pub struct WireHead {
     pub refusals: Vec<Json>,
     /// How many observations follow in the same batch.
     pub observations: usize,
-    /// What makes each of those observations a statement about one measurement; `None` where nothing
-    /// does.
+    /// What makes each of those observations a statement about one measurement; `None` where
+    /// nothing does.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub statements: Vec<Option<StatementStamp>>,
 }

@@ -1,5 +1,6 @@
-//! A device file tried on bytes: the same driver, mapping and checks as on the ward, a virtual clock,
-//! and a journal that keeps everything at once. For `profile replay`, `profile check` and tests.
+//! A device file tried on bytes: the same driver, mapping and checks as on the ward, a virtual
+//! clock, and a journal that keeps everything at once. For `profile replay`, `profile check` and
+//! tests.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -206,7 +207,8 @@ impl Bench {
     }
 }
 
-/// What a metric shares with its observation. No receive time: a replay has none that means anything.
+/// What a metric shares with its observation. No receive time: a replay has none that means
+/// anything.
 fn about(
     line: &mut Map<String, Json>,
     observation: &crate::vocabulary::Observation,

@@ -13,7 +13,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 
 use super::committer::{Committer, DeviceIdentity, Request, Room};
-use super::configuration::{Configuration, DestinationTable, Required};
+use super::configuration::{Configuration, DestinationTable, DeviceSetup, Required};
 use super::device::Device;
 use super::memory::Memory;
 use super::record::ProfileStamp;
@@ -154,21 +154,7 @@ impl House {
         let free = tokio::spawn(free_behind(requests.clone(), low_waters, stopping.clone()));
         let committer = tokio::spawn(committer.run(received));
         let (stop_devices, stop_seen) = watch::channel(false);
-        let devices = configuration
-            .devices
-            .iter()
-            .zip(&identities)
-            .map(|(setup, identity)| {
-                let device = Device::new(
-                    setup.clone(),
-                    Arc::clone(identity),
-                    Arc::clone(&configuration.vocabulary),
-                    requests.clone(),
-                    configuration.gateway.uncertainty_ms_max,
-                );
-                tokio::spawn(device.run(stop_seen.clone()))
-            })
-            .collect();
+        let devices = start_devices(&configuration, &identities, &requests, &stop_seen);
 
         let snapshot = snapshots(&configuration, identities, opened.reader, counters, since);
         let socket = configuration.gateway.socket.clone();
@@ -215,6 +201,26 @@ impl House {
         tracing::info!("stopped");
         if self.room.shut.load(Ordering::Relaxed) { Err(RunError::DoorShut) } else { Ok(()) }
     }
+}
+
+fn start_devices(
+    configuration: &Configuration,
+    identities: &[Arc<DeviceIdentity>],
+    requests: &mpsc::UnboundedSender<Request>,
+    stop: &watch::Receiver<bool>,
+) -> Vec<JoinHandle<()>> {
+    let start = |setup: &DeviceSetup, identity: &Arc<DeviceIdentity>| {
+        let device = Device::new(
+            setup.clone(),
+            Arc::clone(identity),
+            Arc::clone(&configuration.vocabulary),
+            requests.clone(),
+            configuration.gateway.uncertainty_ms_max,
+        );
+        tokio::spawn(device.run(stop.clone()))
+    };
+    let setups = configuration.devices.iter().zip(identities);
+    setups.map(|(setup, identity)| start(setup, identity)).collect()
 }
 
 fn open_journal(
@@ -275,7 +281,7 @@ fn ledger(configuration: &Configuration) -> Ledger {
 }
 
 fn identities(configuration: &Configuration) -> Vec<Arc<DeviceIdentity>> {
-    let identity = |setup: &super::configuration::DeviceSetup| {
+    let identity = |setup: &DeviceSetup| {
         Arc::new(DeviceIdentity {
             name: setup.name.clone(),
             stamp: ProfileStamp::of(&setup.profile),

@@ -1,4 +1,5 @@
-//! What the house says of itself: counters that tasks keep, one snapshot, and the Unix socket on which
+//! What the house says of itself: counters that tasks keep, one snapshot, and the Unix socket on
+//! which
 //! `wardgate status` asks for it. No patient data ever stands in it.
 
 use std::io;
@@ -145,8 +146,8 @@ pub fn serve(
     socket: &Path,
     snapshot: Arc<dyn Fn() -> Snapshot + Send + Sync>,
 ) -> io::Result<tokio::task::JoinHandle<()>> {
-    // The journal's lock has shown that no other daemon runs on these data: a socket that is left is
-    // of a daemon that died.
+    // The journal's lock has shown that no other daemon runs on these data: a socket that is left
+    // is of a daemon that died.
     match std::fs::remove_file(socket) {
         Ok(()) => {}
         Err(error) if error.kind() == io::ErrorKind::NotFound => {}

@@ -1,5 +1,5 @@
-//! The JSON Schema of the device file, from the loader's own types. `tests/schema.rs` compares it with
-//! the committed one, so that it cannot rot.
+//! The JSON Schema of the device file, from the loader's own types. `tests/schema.rs` compares it
+//! with the committed one, so that it cannot rot.
 
 use schemars::generate::SchemaSettings;
 use schemars::transform::{RecursiveTransform, Transform};

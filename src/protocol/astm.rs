@@ -1,6 +1,6 @@
 //! Family `astm`: laboratory and point-of-care analysers over LIS01-A2 (ASTM E1381) with LIS02-A2
-//! (ASTM E1394) records. We only receive: frames are answered with ACK or NAK, nothing else is sent,
-//! and a host query is acknowledged but never answered.
+//! (ASTM E1394) records. We only receive: frames are answered with ACK or NAK, nothing else is
+//! sent, and a host query is acknowledged but never answered.
 //!
 //! | file | what it knows | what it must not know |
 //! |---|---|---|
@@ -16,8 +16,8 @@
 //!
 //! # What is acknowledged when
 //! Frames inside a message are acknowledged at once. The frame that completes a message (the one
-//! with the end of the L record) is acknowledged only after [`Driver::settled`]; refused storage is a
-//! NAK. Analysers rarely resend a message whose frames were all acknowledged (facts/lab.md 1.4).
+//! with the end of the L record) is acknowledged only after [`Driver::settled`]; refused storage is
+//! a NAK. Analysers rarely resend a message whose frames were all acknowledged (facts/lab.md 1.4).
 //! A device that sends no L record has every frame handed over and settled before its ACK.
 //!
 //! # A transmission that stops

@@ -6,8 +6,8 @@
 //! ```
 //!
 //! One frame is one message. It sends nothing. A frame with a wrong checksum gives no value; the
-//! search goes on at its second byte, so a good frame that a damaged length swallowed still comes out.
-//! What belongs to no frame is kept raw as one refusal per stretch.
+//! search goes on at its second byte, so a good frame that a damaged length swallowed still comes
+//! out. What belongs to no frame is kept raw as one refusal per stretch.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -165,7 +165,8 @@ impl FrameDriver {
             groups,
             refusals: decoded.refusals,
             completeness,
-            // A frame has no time or number that the profile can name, so equal frames are readings.
+            // A frame has no time or number that the profile can name, so equal frames are
+            // readings.
             repeat_basis: None,
             firmware: decoded.firmware,
         }));

@@ -60,7 +60,7 @@ use crate::vocabulary::{Certainty, Moment, Refused, Why};
 /// let now = Moment::new(0, 1_700_000_000_000_000, Certainty::Synchronised);
 /// let mut driver = Hl7v2Driver::new(Arc::new(Hl7v2Profile::default()), Site::default());
 /// driver.link(LinkChange::Opened { session: Session(1) }, now);
-/// let block = b"\x0BMSH|^~\\&|MON||||||ORU^R01|7|P|2.6\rOBX|1|NM|147842^HR^MDC||60|\r\x1C\x0D";
+/// let block = b"\x0BMSH|^~\\&|||||||ORU^R01|7|P|2.6\rOBX|1|NM|147842^HR^MDC||60|\r\x1C\x0D";
 /// driver.receive(block, Peer::STREAM, now);
 /// let Some(Event::Message(message)) = driver.poll() else { panic!() };
 /// assert_eq!(message.groups[0].readings[0].value.as_sent(), "60");

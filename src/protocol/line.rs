@@ -5,9 +5,9 @@
 //! ```
 //!
 //! One line is one message. It sends nothing and never will: a device that must be asked needs a
-//! family of its own. A line that is too long, has an illegal byte, a wrong checksum or no known start
-//! is refused as a whole and kept raw; a column that is neither a number nor a listed mark of absence
-//! is refused alone. A line that never ends is refused when its time is over.
+//! family of its own. A line that is too long, has an illegal byte, a wrong checksum or no known
+//! start is refused as a whole and kept raw; a column that is neither a number nor a listed mark of
+//! absence is refused alone. A line that never ends is refused when its time is over.
 //!
 //! An eight-bit checksum is weak (see [`super::checksum`]): two flips in one bit column pass XOR-8.
 

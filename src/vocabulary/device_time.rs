@@ -47,8 +47,9 @@ pub struct DeviceTime {
 }
 
 impl DeviceTime {
-    /// Reads `YYYYMMDDHHMM[SS[.ffffff]][+/-ZZZZ]` as HL7 v2 and LIS02 write it, and the form without
-    /// a dot before the fraction that some devices send (17 digits). `zone` is the device's own.
+    /// Reads `YYYYMMDDHHMM[SS[.ffffff]][+/-ZZZZ]` as HL7 v2 and LIS02 write it, and the form
+    /// without a dot before the fraction that some devices send (17 digits). `zone` is the device's
+    /// own.
     pub fn read(text: &str, zone: Option<&TimeZone>) -> Self {
         let (utc_us, evidence) = match split(text.trim()) {
             None => (None, DeviceTimeEvidence::Unreadable),

@@ -1,6 +1,7 @@
 //! When something happened, as this box knows it.
 //!
-//! A [`Moment`] can be written in a capture and built in a test: nothing below floor 3 asks a clock.
+//! A [`Moment`] can be written in a capture and built in a test: nothing below floor 3 asks a
+//! clock.
 
 use serde::{Deserialize, Serialize};
 

@@ -1,5 +1,5 @@
-//! An observation: the readings of one message that share patient, specimen and time, with our codes
-//! beside the device's own words, and with every doubt that the checks had.
+//! An observation: the readings of one message that share patient, specimen and time, with our
+//! codes beside the device's own words, and with every doubt that the checks had.
 
 use serde::Serialize;
 
@@ -97,8 +97,8 @@ pub struct Observation {
 }
 
 impl Observation {
-    /// How many metrics the vocabulary does not know. Facts about the device and parts of events are
-    /// not counted: nobody charts them.
+    /// How many metrics the vocabulary does not know. Facts about the device and parts of events
+    /// are not counted: nobody charts them.
     pub fn unmapped(&self) -> usize {
         let counts = |metric: &&Metric| {
             metric.parameter.is_none()

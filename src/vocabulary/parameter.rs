@@ -53,11 +53,12 @@ pub struct Parameter {
     pub finnish: String,
     /// How it lives in time.
     pub kind: ParameterKind,
-    /// Accepted units as MDC reference ids of `units.toml`, the canonical one first. Empty for text.
+    /// Accepted units as MDC reference ids of `units.toml`, the canonical one first. Empty for
+    /// text.
     #[serde(default)]
     pub units: Vec<String>,
-    /// Lowest and highest figure that is possible at all, in the canonical unit. Beyond it the value
-    /// is marked implausible; it is never dropped.
+    /// Lowest and highest figure that is possible at all, in the canonical unit. Beyond it the
+    /// value is marked implausible; it is never dropped.
     #[serde(default)]
     pub possible: Option<[String; 2]>,
     /// Where the codes are from.
@@ -206,9 +207,9 @@ impl Vocabulary {
         self.unit_by_code.get(&code).map(String::as_str)
     }
 
-    /// The MDC reference id of the unit that a coding means: by MDC code, MDC reference id, UCUM or a
-    /// text from the `written` lists. `accepted` are the units of the parameter in question; where a
-    /// text means several units, one of those is chosen.
+    /// The MDC reference id of the unit that a coding means: by MDC code, MDC reference id, UCUM or
+    /// a text from the `written` lists. `accepted` are the units of the parameter in question;
+    /// where a text means several units, one of those is chosen.
     pub fn unit_of<'a>(&'a self, coding: &Coding, accepted: &'a [String]) -> Option<&'a str> {
         let (code, words) = (coding.code.as_str(), coding.words.as_str());
         let by_number = code.parse().ok().filter(|_| coding.system == "MDC");

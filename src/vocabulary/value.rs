@@ -1,7 +1,8 @@
 //! A value is its text as sent: 7.40 stays 7.40, -0.0 stays -0.0.
 //!
 //! What the text means is worked out beside it and never replaces it. A decimal is derived for
-//! comparing only. A value that the device does not have is absent, with a reason from a closed list.
+//! comparing only. A value that the device does not have is absent, with a reason from a closed
+//! list.
 
 use std::fmt;
 use std::str::FromStr;
@@ -150,7 +151,8 @@ impl Value {
     }
 
     /// A number with or without comparator, an ordinal, or else text. Blanks around are kept in
-    /// [`Value::as_sent`] and ignored for the meaning. Empty text is not a value: see [`Value::absent`].
+    /// [`Value::as_sent`] and ignored for the meaning. Empty text is not a value: see
+    /// [`Value::absent`].
     pub fn read(text: &str) -> Self {
         let trimmed = text.trim();
         let (comparator, rest) = Comparator::split(trimmed);
@@ -232,7 +234,8 @@ pub fn decimal(text: &str) -> Option<Decimal> {
 /// ```
 /// use wardgate::vocabulary::value::is_number;
 /// assert!(is_number("-0.0") && is_number("07.40") && is_number("3.26E+05") && is_number(".5"));
-/// assert!(!is_number("1_000") && !is_number("") && !is_number("-") && !is_number("1,5") && !is_number("."));
+/// assert!(!is_number("1_000") && !is_number("") && !is_number("-") && !is_number("1,5") &&
+/// !is_number("."));
 /// ```
 pub fn is_number(text: &str) -> bool {
     let unsigned = text.strip_prefix(['+', '-']).unwrap_or(text);

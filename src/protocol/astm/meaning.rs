@@ -321,7 +321,8 @@ impl<'a> Reader<'a> {
         Ok(Coding::new(&code, &words, ""))
     }
 
-    /// The unit as sent; a listed code becomes the unit that it stands for, with the code beside it.
+    /// The unit as sent; a listed code becomes the unit that it stands for, with the code beside
+    /// it.
     fn unit(&self, sent: &str) -> Option<DeviceUnit> {
         let trimmed = sent.trim();
         if trimmed.is_empty() {
@@ -346,8 +347,8 @@ impl<'a> Reader<'a> {
         Ok(None)
     }
 
-    /// Whether this result carries the device's own time (R.12, R.13, O.23) or, with a specimen, the
-    /// device's own number for it (O.4). R.2 restarts in every message and proves nothing.
+    /// Whether this result carries the device's own time (R.12, R.13, O.23) or, with a specimen,
+    /// the device's own number for it (O.4). R.2 restarts in every message and proves nothing.
     fn note_own_time(&mut self, record: &Record<'a>) {
         let is_time = |found: Option<Found<'_>>| {
             let text = self.optional(found).unwrap_or_default();
@@ -442,7 +443,8 @@ impl<'a> Reader<'a> {
         subject
     }
 
-    /// A field's text without the blanks around it; a field that cannot be read is empty and refused.
+    /// A field's text without the blanks around it; a field that cannot be read is empty and
+    /// refused.
     fn stated(&mut self, path: &RecordPath, what: &str) -> String {
         let Some(found) = self.find(path, None).filter(|found| !found.says_nothing()) else {
             return String::new();

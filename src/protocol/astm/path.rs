@@ -1,7 +1,7 @@
 //! Which field of which record a profile means: `R.3.4`, `O.5[2].4`.
 //!
-//! Fields are counted as in LIS02, where field 1 is the type letter itself: `R.4` is the fourth item
-//! between field delimiters (facts/lab.md 2.1). HL7 counts one less.
+//! Fields are counted as in LIS02, where field 1 is the type letter itself: `R.4` is the fourth
+//! item between field delimiters (facts/lab.md 2.1). HL7 counts one less.
 
 use std::borrow::Cow;
 use std::fmt;

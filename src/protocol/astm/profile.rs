@@ -1,4 +1,5 @@
-//! The `[protocol.astm]` table of a device file. Facts about the kind of device, never about a site.
+//! The `[protocol.astm]` table of a device file. Facts about the kind of device, never about a
+//! site.
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -13,12 +13,15 @@
 //! # A settlement that comes late
 //! An ACK that arrives when the sender no longer waits for it would be taken for the answer to its
 //! next ENQ or frame, so that it runs one answer ahead and believes frames delivered that are not.
-//! - After `sender_timer_ms`, less a margin for the line, no answer is sent: we are neutral, and the
+//! - After `sender_timer_ms`, less a margin for the line, no answer is sent: we are neutral, and
+//! the
 //!   sender gives up, too, and sends the message again, which is then found to be a repeat.
 //! - EOT in a later read: the sender gave up. No answer, neutral.
-//! - Where the last thing that waits is an ENQ, the sender waits for the answer to that: it gets one
+//! - Where the last thing that waits is an ENQ, the sender waits for the answer to that: it gets
+//! one
 //!   ACK, for the ENQ, once the message is durable; or one NAK if it was not kept.
-//! - EOT in the same read as the frame comes from a peer that does not wait for answers. It gets its
+//! - EOT in the same read as the frame comes from a peer that does not wait for answers. It gets
+//! its
 //!   ACK as if it did.
 
 use std::collections::VecDeque;

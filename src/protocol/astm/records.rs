@@ -48,8 +48,8 @@ fn can_delimit(byte: u8) -> bool {
     !byte.is_ascii_alphanumeric() && !byte.is_ascii_whitespace() && !byte.is_ascii_control()
 }
 
-/// The ranges of the records in the text, without empty ones. The last range is not ended by a CR if
-/// it reaches to the end of the text.
+/// The ranges of the records in the text, without empty ones. The last range is not ended by a CR
+/// if it reaches to the end of the text.
 pub(super) fn split(text: &[u8]) -> Vec<Range<usize>> {
     let mut records = Vec::new();
     let mut start = 0;

@@ -11,10 +11,10 @@
 //! value outside that table (Mindray writes 0, 1, 2 for its kinds of sample), is original mode. CA
 //! goes out before AA, both at once. Sources: facts/semantics.md 1.4, facts/lab.md 3.1.
 //!
-//! Two decisions. A failure is told even if MSH-15 and MSH-16 would have it silent, as AE or AR: who
-//! hears nothing takes his message for delivered. And a message in which one OBX cannot be read is
-//! accepted: its bytes and the refusal are kept and shown, nothing is lost, and AE would make the
-//! device send the same bytes for ever.
+//! Two decisions. A failure is told even if MSH-15 and MSH-16 would have it silent, as AE or AR:
+//! who hears nothing takes his message for delivered. And a message in which one OBX cannot be
+//! read is accepted: its bytes and the refusal are kept and shown, nothing is lost, and AE would
+//! make the device send the same bytes for ever.
 //!
 //! MSH-3 to 6 are swapped, MSH-10, 11, 12 and 18 echoed as the bytes that came, in the sender's own
 //! delimiters. An acknowledgement is never acknowledged.

@@ -6,8 +6,11 @@
 //! | `8859/1` | ISO 8859-1 exactly: 80 to 9F are the control characters U+0080 to U+009F |
 //! | `8859/2` to `8859/9`, `8859/15` | that part of ISO 8859; undefined bytes do not fit |
 //! | `UNICODE UTF-8`, and the wrong names `UTF-8`, `UNICODE` | UTF-8 |
-//! | `ISO IR87`, `GB 18030-2000`, `UNICODE UTF-16` and the like | ASCII only: their second bytes may look like delimiters |
-//! | empty, or a name that no table knows | the site's or the profile's; else UTF-8 if it fits; else windows-1252, guessed |
+//! | `ISO IR87`, `GB 18030-2000`, `UNICODE UTF-16`, .. | ASCII only |
+//! | empty, or a name that no table knows | the site's, else the profile's, else a guess |
+//!
+//! The second bytes of the last but one may look like delimiters, so they are not taken apart. A
+//! guess is UTF-8 if every byte fits, else windows-1252.
 //!
 //! Names: HL7 table 0211 and facts/semantics.md 1.7 item 3. `encoding_rs` follows the web, where
 //! `iso-8859-1` and `iso-8859-9` mean windows-1252 and windows-1254; both are therefore read here.

@@ -4,11 +4,13 @@
 //! |---|---|
 //! | `\F\` `\S\` `\T\` `\R\` `\E\` `\P\` | the message's own delimiter |
 //! | `\Xhh..\` | bytes in the message's character set |
-//! | `\Xhh\` that is no text in that set | the character with that number, guessed: python-hl7 writes `\Xe4\` in UTF-8 too |
+//! | `\Xhh\` that is no text in that set | the character of that number, guessed |
 //! | `\.br\`, `\.sp\` | a new line |
 //! | `\H\` `\N\` | nothing: highlighting |
 //! | `\Zhhhh\` | the character with that number, if the profile says so (facts/lab.md 3.3, A400) |
 //! | anything else, or not closed | itself, to the last character |
+//!
+//! The guess is for peers on python-hl7, which write `M\Xe4\kel\Xe4\` in any character set.
 
 use super::charset::Charset;
 use super::profile::LocalEscape;

@@ -4,7 +4,8 @@
 //! |---|---|
 //! | PID | a new patient; specimen and order are forgotten |
 //! | PV1 | its place; without a PID in front of it the patient before it is forgotten |
-//! | SPM, SAC | if one stands before the first OBR (OUL^R22): a new specimen or container, the order is forgotten; else part of the order before it |
+//! | SPM, SAC | before the first OBR (OUL^R22): a new specimen, the order is forgotten |
+//! | SPM, SAC | else (ORU^R01, OUL^R24): the specimen of the order before it |
 //! | OBR | a new group with its own time (OBR-7) |
 //! | OBX | a reading of the group |
 //! | NTE | a remark on the group |
@@ -102,8 +103,8 @@ pub fn read(
     walk.said
 }
 
-/// Fields that nobody reads (a name, an address) are no reason to lose a value, but that their bytes
-/// are not what the message claims is said: once per segment.
+/// Fields that nobody reads (a name, an address) are no reason to lose a value, but that their
+/// bytes are not what the message claims is said: once per segment.
 fn refuse_unread_text(wire: &Wire, lines: &[Line], refusals: &mut Vec<Refused>) {
     for line in lines {
         let Line::Segment(segment) = line else { continue };

@@ -266,6 +266,7 @@ mod tests {
     fn blocks_come_out_of_every_sloppy_stream() {
         use PieceKind::{Block, Broken, Stray};
         let block = |raw: &[u8]| (Block, raw.to_vec());
+        #[expect(clippy::type_complexity, reason = "a table of streams and what comes out")]
         let cases: [(&[u8], Vec<(PieceKind, Vec<u8>)>); 8] = [
             (b"\x0Ba\x1C\x0D\x0Bb\x1C\x0D", vec![block(b"\x0Ba\x1C\x0D"), block(b"\x0Bb\x1C\x0D")]),
             (b"\x0Ba\x1C\x0Bb\x1C", vec![block(b"\x0Ba\x1C"), block(b"\x0Bb\x1C")]),

@@ -37,8 +37,8 @@ pub struct Hl7v2Profile {
     pub acknowledge_message_type: AcknowledgementType,
     /// Values that stand for "no value", by their exact text, with the reason.
     pub sentinels: BTreeMap<String, AbsentReason>,
-    /// Where the specimen's number stands; the first place that holds one counts. Left out: SPM-2.1,
-    /// then SAC-3 for OUL messages, and nowhere for the others. Present: the device is an analyser.
+    /// Where the specimen's number stands; the first place that holds one counts. Left out:
+    /// SPM-2.1, then SAC-3 for OUL messages, nowhere for the others. Present: an analyser.
     pub specimen: Option<Vec<Path>>,
     /// What marks a control or calibration sample; one rule that fits is enough.
     pub control_sample: Vec<ControlSampleRule>,
@@ -233,7 +233,7 @@ pub enum LocalEscape {
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(try_from = "WrittenRule", deny_unknown_fields)]
 pub struct ControlSampleRule {
-    /// Where to look, in the segments that belong to the result: MSH, PID, SPM, SAC, OBR, INV, OBX..
+    /// Where to look, in the segments that belong to the result: MSH, PID, SPM, OBR, INV, OBX.
     pub field: Path,
     /// The whole text there.
     pub equals: Option<String>,
@@ -257,7 +257,7 @@ impl ControlSampleRule {
 #[serde(deny_unknown_fields)]
 #[schemars(rename = "ControlSampleRule")]
 struct WrittenRule {
-    /// Where to look, in the segments that belong to the result: MSH, PID, SPM, SAC, OBR, INV, OBX.
+    /// Where to look, in the segments that belong to the result: MSH, PID, SPM, OBR, INV, OBX.
     field: Path,
     /// The whole text there.
     equals: Option<String>,

@@ -7,14 +7,14 @@
 //! | OBX-4 | sub-id | |
 //! | OBX-5 | value as sent, or absent | below |
 //! | OBX-6, OBX-7 | unit codings, limits | |
-//! | OBX-8 | flags, each repetition; INV, NAV, OFF and BUSY mean that there is no value | facts/semantics.md 1.2 |
+//! | OBX-8 | flags; INV, NAV, OFF and BUSY mean that there is no value | facts/semantics.md 1.2 |
 //! | OBX-11 | status; X, I, D and W mean that there is no value | HL7 table 0085 |
 //! | OBX-14, else OBX-19 on analysers | time | facts/lab.md 3.3 |
 //! | OBX-13, 17, 18, 20 | setting or not, method, equipment, body site | facts/monitors.md 6 |
 //!
-//! A row with OBX-2, 5, 6 and 8 empty tells the device's structure. It is neither value nor refusal.
+//! A row with OBX-2, 5, 6 and 8 empty tells the device's structure: neither value nor refusal.
 //! An NM that is no number, no listed sentinel and no number with a comparator is a refusal.
-//! A byte that does not fit the character set refuses the whole OBX: never a value without its name.
+//! A byte that does not fit the character set refuses the whole OBX: no value without its name.
 
 use std::ops::Range;
 

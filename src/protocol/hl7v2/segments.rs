@@ -7,7 +7,8 @@
 //! |---|---|---|
 //! | segment | CR, LF or CRLF | facts/semantics.md 1.7 item 2 |
 //! | field | MSH-1 | the byte after `MSH` |
-//! | component, repetition, escape, sub-component, truncation | MSH-2, in this order | 3 to 5 characters, facts/semantics.md 1.7 item 5 |
+//! | component, repetition | MSH-2, characters 1 and 2 | facts/semantics.md 1.7 item 5 |
+//! | escape, sub-component, truncation | characters 3 to 5; the last two may be missing | |
 //!
 //! In a message that ends its segments with CR, a lone LF is part of a text unless a segment id and
 //! a field separator follow it: splitting there would cut a value in two.

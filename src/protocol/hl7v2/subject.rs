@@ -2,11 +2,11 @@
 //!
 //! | word | from | source |
 //! |---|---|---|
-//! | patient ids | PID-3, repetitions with a number; none if PID-31 is Y or the number says that nobody is known | facts/pumps.md 7 item 4 |
+//! | patient ids | PID-3 where it has a number; none if PID-31 is Y | facts/pumps.md 7 item 4 |
 //! | place | PV1-3 as sent; a bed is not a patient | facts/monitors.md 6 |
 //! | specimen | the profile's places, else SPM-2.1 and SAC-3 in OUL messages | facts/lab.md 3.3 |
 //! | specimen type | SPM-4, else OBR-15 | |
-//! | mode | control sample rules, MSH-11, and OBX-8 DEMO and TEST of each reading | facts/semantics.md 1.2 |
+//! | mode | control sample rules, MSH-11, OBX-8 DEMO and TEST | facts/semantics.md 1.2 |
 
 use super::path::Path;
 use super::profile::Hl7v2Profile;

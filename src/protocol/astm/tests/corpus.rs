@@ -121,8 +121,8 @@ fn stored_transmissions_give_their_values() {
         assert_eq!(values(&strict), naive_values(&all), "{file}");
         assert!(!strict.sent.contains(&NAK), "{file}");
     }
-    // facts/lab.md 6 and check_frames.py: of the frames stored here, one (an Architect O record whose
-    // specimen number the publisher replaced) does not check out.
+    // facts/lab.md 6 and check_frames.py: of the frames stored here, one (an Architect O record
+    // whose specimen number the publisher replaced) does not check out.
     assert_eq!(checked, 62);
 }
 
@@ -153,8 +153,8 @@ fn records_without_frames_give_their_values() {
     }
 }
 
-/// One record per frame with ETX, or with ETB on all but the last; packed and cut at 240; one frame;
-/// one record per frame without the CR before ETX.
+/// One record per frame with ETX, or with ETB on all but the last; packed and cut at 240; one
+/// frame; one record per frame without the CR before ETX.
 fn framings(bytes: &[u8]) -> Vec<Vec<u8>> {
     let text = bytes.iter().map(|byte| if *byte == b'\n' { b'\r' } else { *byte });
     let text: Vec<u8> = text.collect();

@@ -1,5 +1,5 @@
-//! Damaged streams: nothing panics, nothing hangs, and no reading comes from a frame whose checksum,
-//! computed here apart, is wrong.
+//! Damaged streams: nothing panics, nothing hangs, and no reading comes from a frame whose
+//! checksum, computed here apart, is wrong.
 
 use super::*;
 

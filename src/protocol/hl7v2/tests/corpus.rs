@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use super::*;
-use crate::vocabulary::{AbsentReason, DeviceCode, Meaning, Mode, Nature};
+use crate::vocabulary::{AbsentReason, Meaning, Mode, Nature};
 
 /// The folder of captures, or `None` where it is not at hand.
 pub fn corpus(test: &str) -> Option<PathBuf> {
@@ -204,8 +204,8 @@ fn sentinels_of_the_xh80x_are_no_values() {
     let message = one(&root, "monitors/hl7-monitors/mindray_xh80x_sentinels.hl7", xh80x);
     let all = readings(&message);
     assert_eq!(all.len(), 4);
-    let absent = |reading: &&Reading| reading.value.absent_reason();
-    assert!(all.iter().all(|reading| absent(&reading) == Some(AbsentReason::NotMeasured)));
+    let missing = Some(AbsentReason::NotMeasured);
+    assert!(all.iter().all(|reading| reading.value.absent_reason() == missing));
     assert_eq!(message.groups[0].subject.patient_ids, []);
 }
 
@@ -249,30 +249,4 @@ fn control_samples_are_known_by_the_profiles_rules() {
     assert_eq!(modes[2], ("0N1J100003O0OEZ", Mode::ControlSample));
     assert_eq!(modes[3], ("VL260001", Mode::Production));
     assert!(modes.iter().skip(3).all(|(_, mode)| *mode == Mode::Production));
-}
-
-#[test]
-fn a_latin_1_message_without_msh_18_is_refused_whole_and_answered() {
-    let Some(root) = corpus("hl7v2 latin-1 A40") else { return };
-    let latin1 = files(&root).into_iter().find(|file| {
-        let bytes = std::fs::read(file).unwrap();
-        let a40 = bytes.windows(7).any(|seven| seven == b"ADT^A40");
-        a40 && std::str::from_utf8(&bytes).is_err()
-    });
-    let bytes = std::fs::read(latin1.expect("the A40 sample in ISO 8859-1")).unwrap();
-    let mut driver = driver(Hl7v2Profile::default(), Site::default());
-    driver.receive(&in_block(&messages(&bytes)[0]), Peer::STREAM, NOW);
-    drain(&mut driver);
-    assert_eq!(code_of(&sent(&mut driver, 1, Settled::Durable)[0]), "AR");
-    // The same name in a result comes through, marked as guessed.
-    let pid = messages(&bytes)[0]
-        .split(|byte| *byte == b'\r')
-        .find(|line| line.iter().any(|byte| *byte == 0xC4 || *byte == 0xD6))
-        .unwrap()
-        .to_vec();
-    let names: Vec<u8> = pid.split(|byte| *byte == b'|').nth(5).unwrap_or_default().to_vec();
-    let result = read(&[MSH, &[b"OBX|1|ST|NAME||", &names[..], b"||||||F"].concat()]);
-    let expected: String = names.iter().map(|byte| char::from(*byte)).collect();
-    assert_eq!(readings(&result)[0].value.as_sent(), expected);
-    assert!(matches!(readings(&result)[0].code, DeviceCode::Codings(_)));
 }

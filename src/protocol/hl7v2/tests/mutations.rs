@@ -106,7 +106,7 @@ fn seeds() -> Vec<Vec<u8>> {
             b"PV1||I|ICU^1^2",
             b"OBR|1|A^B|C^D|182777000^monitoring of patient^SCT|||20261123043255.000+0200",
             b"OBX|1||69965^MDC_DEV_MON_PHYSIO_MULTI_PARAM_MDS^MDC|1.0.0.0|||||||X",
-            b"OBX|2|NM|150456^MDC_PULS_OXIM_SAT_O2^MDC|1.3.1.1|97|262688^MDC_DIM_PERCENT^MDC|90-100|||",
+            b"OBX|2|NM|150456^MDC_PULS_OXIM_SAT_O2^MDC|1.3.1.1|97|262688^PERCENT^MDC|90-100|||",
             "NTE|1||5 µg\\F\\ml \\Xe4\\".as_bytes(),
         ]),
         block(&[

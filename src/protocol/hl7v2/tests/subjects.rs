@@ -117,7 +117,7 @@ fn every_order_has_its_own_time_and_specimen() {
     assert_eq!(message.groups[0].remarks, ["first"]);
     let ordered = |at: usize| message.groups[at].subject.ordered.clone().map(|of| of.code);
     assert_eq!((ordered(0), ordered(1)), (Some("A".into()), Some("B".into())));
-    // On an analyser OBX-19 is the time of the result; the repeated hour of autumn stays unresolved.
+    // On an analyser OBX-19 is the time of the result. The repeated hour of autumn stays open.
     let own = message.groups[0].readings[0].time.as_ref().unwrap();
     assert_eq!(own.evidence, DeviceTimeEvidence::ZoneConfigured);
     assert_eq!(message.groups[1].time.as_ref().unwrap().evidence, DeviceTimeEvidence::InFold);

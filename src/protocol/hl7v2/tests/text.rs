@@ -53,6 +53,22 @@ fn without_msh_18_the_site_then_the_profile_then_a_marked_guess() {
 }
 
 #[test]
+fn a_merge_in_latin_1_without_msh_18_is_kept_and_rejected_unread() {
+    // The form of ADT^A40 that was seen (facts/semantics.md 1.7 item 3).
+    let mut driver = driver(Hl7v2Profile::default(), Site::default());
+    let raw = block(&[
+        b"MSH|^~\\&|MPI|ENTERPRISE|X|Y|20120510163534||ADT^A40|merge-1|P^T|2.3.1",
+        b"PID|1||305014^^^MPI||M\xC4KEL\xC4^\xD6RJAN",
+        b"MRG|305010",
+    ]);
+    driver.receive(&raw, Peer::STREAM, NOW);
+    let events = drain(&mut driver);
+    let [Event::Message(message)] = &events[..] else { panic!("{events:?}") };
+    assert_eq!((&message.raw, message.refusals[0].why), (&raw, Why::UnsupportedMessage));
+    assert!(sent(&mut driver, 1, Settled::Durable)[0].contains("MSA|AR|merge-1\r"));
+}
+
+#[test]
 fn bytes_that_belie_the_character_set_are_refused_and_nothing_else_is() {
     let message = read(&[
         &[MSH, b"||||||UNICODE UTF-8"].concat(),

@@ -1,0 +1,139 @@
+//! Records about a device rather than of it: gaps that begin and end, and what it says of itself.
+//! Every destination gets them, so that no core takes silence for "no change".
+
+use serde_json::json;
+
+use super::committer::{Committer, DeviceIdentity};
+use super::configuration::DestinationTable;
+use super::memory::OpenGap;
+use crate::forward::stored::{EventKind, Stored};
+use crate::journal::Kind;
+use crate::vocabulary::moment::utc_text;
+use crate::vocabulary::{Moment, Sequence};
+
+/// Why data could not be had.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum GapCause {
+    BoxRestarted,
+    LinkDown,
+    BoxBusy,
+}
+
+impl GapCause {
+    /// The cause as it stands in records.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::BoxRestarted => "box-restarted",
+            Self::LinkDown => "link-down",
+            Self::BoxBusy => "box-busy",
+        }
+    }
+}
+
+impl Committer {
+    pub(super) async fn link_up(&mut self, device: &DeviceIdentity, now: Moment) {
+        self.gaps_ended(device, None, now).await;
+    }
+
+    pub(super) async fn gap_began(
+        &mut self,
+        device: &DeviceIdentity,
+        cause: GapCause,
+        began_us: Option<i64>,
+        now: Moment,
+    ) {
+        let after = self.memory.devices.get(device.name.as_str()).and_then(|one| one.last);
+        let after = after.map(|(_, sequence)| sequence);
+        let mut data = serde_json::Map::new();
+        data.insert("phase".to_owned(), json!("began"));
+        data.insert("cause".to_owned(), json!(cause.as_str()));
+        data.insert("began".to_owned(), json!(began_us.map(utc_text)));
+        data.insert("began_us".to_owned(), json!(began_us));
+        data.insert("after".to_owned(), json!(after));
+        if let Some(sequence) =
+            self.append_state(EventKind::Gap, Kind::Gap, device, data, now).await
+        {
+            let gap = OpenGap { cause: cause.as_str().to_owned(), began_us, after };
+            let memory = self.memory.devices.entry(device.name.as_str().to_owned()).or_default();
+            memory.open_gaps.insert(sequence.number(), gap);
+        }
+    }
+
+    /// Ends the device's open gaps of one cause, or of every cause.
+    pub(super) async fn gaps_ended(
+        &mut self,
+        device: &DeviceIdentity,
+        cause: Option<GapCause>,
+        now: Moment,
+    ) {
+        let name = device.name.as_str();
+        let Some(memory) = self.memory.devices.get(name) else { return };
+        let ends = |gap: &OpenGap| cause.is_none_or(|cause| gap.cause == cause.as_str());
+        let open: Vec<(u64, OpenGap)> = memory
+            .open_gaps
+            .iter()
+            .filter(|(_, gap)| ends(gap))
+            .map(|(number, gap)| (*number, gap.clone()))
+            .collect();
+        for (number, gap) in open {
+            let mut data = serde_json::Map::new();
+            data.insert("phase".to_owned(), json!("ended"));
+            data.insert("gap".to_owned(), json!(number));
+            data.insert("cause".to_owned(), json!(gap.cause));
+            data.insert("began".to_owned(), json!(gap.began_us.map(utc_text)));
+            data.insert("began_us".to_owned(), json!(gap.began_us));
+            data.insert("after".to_owned(), json!(gap.after));
+            data.insert("ended".to_owned(), json!(now.utc_text()));
+            data.insert("ended_us".to_owned(), json!(now.utc_us()));
+            if self.append_state(EventKind::Gap, Kind::Gap, device, data, now).await.is_some()
+                && let Some(memory) = self.memory.devices.get_mut(name)
+            {
+                memory.open_gaps.remove(&number);
+            }
+        }
+    }
+
+    pub(super) async fn identity(
+        &mut self,
+        device: &DeviceIdentity,
+        identity: &crate::protocol::Identity,
+        now: Moment,
+    ) {
+        let mut data = serde_json::Map::new();
+        data.insert("model".to_owned(), json!(identity.model));
+        data.insert("serial_number".to_owned(), json!(identity.serial_number));
+        data.insert("firmware".to_owned(), json!(identity.firmware));
+        let _ =
+            self.append_state(EventKind::DeviceState, Kind::DeviceState, device, data, now).await;
+    }
+
+    /// A record about a device that every destination gets.
+    pub(super) async fn append_state(
+        &mut self,
+        event: EventKind,
+        kind: Kind,
+        device: &DeviceIdentity,
+        data: serde_json::Map<String, serde_json::Value>,
+        now: Moment,
+    ) -> Option<Sequence> {
+        let sequence = self.appender.next();
+        let previous = |one: &DestinationTable| {
+            let known = self.memory.last_routed.get(&one.name).copied().unwrap_or(0);
+            (one.name.clone(), known)
+        };
+        let stored = Stored {
+            kind: event,
+            time: now.utc_text(),
+            subject: device.name.as_str().to_owned(),
+            routes: self.destinations.iter().map(previous).collect(),
+            data,
+        };
+        self.append_one(kind, now.utc_us(), stored.to_bytes()).await?;
+        for destination in &self.destinations {
+            self.memory.last_routed.insert(destination.name.clone(), sequence.number());
+        }
+        let memory = self.memory.devices.entry(device.name.as_str().to_owned()).or_default();
+        memory.last = Some((now.utc_us(), sequence.number()));
+        Some(sequence)
+    }
+}
