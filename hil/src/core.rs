@@ -256,7 +256,7 @@ async fn asked_to_stop(detached: bool) -> Result<(), Error> {
         // A thread of its own: a read of standard input cannot be cancelled.
         std::thread::spawn(move || {
             let _ = std::io::copy(&mut std::io::stdin().lock(), &mut std::io::sink());
-            drop(closed.blocking_send(()));
+            let _ = closed.blocking_send(());
         });
         tokio::select! {
             _ = terminate.recv() => {}
