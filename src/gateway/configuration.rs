@@ -344,6 +344,11 @@ impl Loader<'_> {
             Some(own) => self.zone(&at("time_zone"), Some(own)),
             None => gateway.time_zone.as_deref().and_then(|name| TimeZone::get(name).ok()),
         };
+        if let Some(charset) = &device.charset
+            && crate::protocol::hl7v2::charset::Charset::named(charset).is_none()
+        {
+            self.add(&at("charset"), "expected a name of HL7 table 0211, such as \"8859/1\"");
+        }
         let profile = self.profile(&at("profile"), &device.profile, &gateway.device_profiles)?;
         if profile.file().firmware.learned == crate::profile::Learned::EnteredAtCommissioning
             && device.firmware.is_none()

@@ -28,7 +28,12 @@ pub(super) fn problems(
     match &profile.file.protocol {
         Protocol::Line(line) => check.line(line),
         Protocol::Frame(frame) => check.frame(frame),
-        Protocol::Astm(astm) => check.rows("astm", "result", &astm_rows(astm)),
+        Protocol::Astm(astm) => {
+            if let Err(error) = astm.check() {
+                check.add(&[Key("protocol"), Key("astm")], error.to_string());
+            }
+            check.rows("astm", "result", &astm_rows(astm));
+        }
         Protocol::Hl7v2(hl7v2) => check.rows("hl7v2", "result", &hl7v2_rows(hl7v2)),
     }
     check.variants();

@@ -10,14 +10,17 @@
 //! | `link` | ENQ, frames, checksums, EOT (facts/lab.md 1) | records |
 //! | `assembly` | the accepted frames of one message, joined | what the records say |
 //! | `records` | records, fields, escapes (facts/lab.md 2.1) | what the fields mean |
-//! | `meaning` | H, P, O, R, C to groups and readings (facts/lab.md 2.2, 2.3) | frames |
+//! | `meaning` | H, P, O, R, C to groups with their subject (facts/lab.md 2.2) | frames |
+//! | `result` | one R to one reading, and its mode (facts/lab.md 2.3, 2.4) | frames |
 //! | `receiver` | the conversation: replies, timers, settlements | fields |
+//! | `stray` | bytes outside any transmission | what they mean |
 //! | `bare` | records without LIS01: cut H to L | fields |
 //!
 //! # What is acknowledged when
 //! Frames inside a message are acknowledged at once. The frame that completes a message (the one
-//! with the end of the L record) is acknowledged only after [`Driver::settled`]; refused storage is
-//! a NAK. Analysers rarely resend a message whose frames were all acknowledged (facts/lab.md 1.4).
+//! with the end of the L record) is acknowledged only after [`Driver::settled`]; refused storage
+//! is a NAK. Analysers rarely resend a message whose frames were all acknowledged
+//! (facts/lab.md 1.4).
 //! A device that sends no L record has every frame handed over and settled before its ACK.
 //!
 //! # A transmission that stops
@@ -40,6 +43,8 @@ mod path;
 mod profile;
 mod receiver;
 mod records;
+mod result;
+mod stray;
 
 #[cfg(test)]
 mod tests;
@@ -92,7 +97,8 @@ enum Machine {
 
 impl AstmDriver {
     /// A driver for one device. The site's character set wins over the profile's; one that nobody
-    /// can read leaves plain ASCII as the only readable text.
+    /// can read leaves plain ASCII as the only readable text. Whoever loads the profile has called
+    /// [`AstmProfile::check`].
     pub fn new(profile: Arc<AstmProfile>, site: Site) -> Self {
         let machine = match profile.framing {
             Framing::Lis01 => Machine::Lis01(Box::new(Receiver::new(&profile))),

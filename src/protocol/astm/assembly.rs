@@ -1,6 +1,5 @@
 //! The frames of one message: raw as they came, and their text joined, with the way back from the
-//! text to the raw bytes. Knows nothing of fields; of records only where they end and which is an
-//! L.
+//! text to the raw bytes. Knows nothing of fields; of records only where they end and which is L.
 
 use std::ops::Range;
 

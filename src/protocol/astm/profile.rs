@@ -1,5 +1,4 @@
-//! The `[protocol.astm]` table of a device file. Facts about the kind of device, never about a
-//! site.
+//! The `[protocol.astm]` table of a device file: facts about the kind of device, not about a site.
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -13,22 +13,20 @@
 //! # A settlement that comes late
 //! An ACK that arrives when the sender no longer waits for it would be taken for the answer to its
 //! next ENQ or frame, so that it runs one answer ahead and believes frames delivered that are not.
-//! - After `sender_timer_ms`, less a margin for the line, no answer is sent: we are neutral, and
-//! the
+//! - After `sender_timer_ms`, less a margin for the line, no answer is sent: we are neutral. The
 //!   sender gives up, too, and sends the message again, which is then found to be a repeat.
 //! - EOT in a later read: the sender gave up. No answer, neutral.
 //! - Where the last thing that waits is an ENQ, the sender waits for the answer to that: it gets
-//! one
-//!   ACK, for the ENQ, once the message is durable; or one NAK if it was not kept.
+//!   one ACK, for the ENQ, once the message is durable; or one NAK if it was not kept.
 //! - EOT in the same read as the frame comes from a peer that does not wait for answers. It gets
-//! its
-//!   ACK as if it did.
+//!   its ACK as if it did.
 
 use std::collections::VecDeque;
 
 use super::assembly::Assembly;
-use super::link::{ACK, CONTROL_QUIET_MS, CR, ENQ, EOT, Frame, Framer, Heard, LF, NAK};
+use super::link::{ACK, CONTROL_QUIET_MS, ENQ, EOT, Frame, Framer, Heard, NAK};
 use super::profile::{AstmProfile, EndsWithLRecord};
+use super::stray::Stray;
 use super::{Desk, meaning};
 use crate::protocol::{Completeness, MESSAGE_BYTES_MAX, Settled};
 use crate::vocabulary::{Moment, Why};
@@ -38,10 +36,6 @@ const LINE_MARGIN_MS: u64 = 500;
 /// A frame that is still growing is not cut off by the receiver's timer: 64 000 bytes at 9600 baud
 /// take 67 s. After this long without a byte it has stopped growing.
 const FRAME_STALLED_MS: u64 = 5_000;
-/// How long bytes outside any transmission are gathered before they go out as one message.
-const STRAY_GATHER_MS: u64 = 5_000;
-/// How many of them are kept: enough to see what they are.
-const STRAY_BYTES_MAX: usize = 4_096;
 /// How much is kept that comes while a settlement is awaited. A sender that waits for its answer
 /// sends nothing then; one that does not gets room for one more message of the largest size.
 const WAITING_BYTES_MAX: usize = MESSAGE_BYTES_MAX;
@@ -56,10 +50,7 @@ pub(super) struct Receiver {
     waiting: VecDeque<Waiting>,
     waiting_bytes: usize,
     waiting_lost: usize,
-    /// Bytes outside any transmission.
-    stray: Assembly,
-    stray_count: usize,
-    stray_since: Option<Moment>,
+    stray: Stray,
     replied: Moment,
     last_byte: Moment,
     /// Counts the reads, to tell what came together.
@@ -98,9 +89,7 @@ impl Receiver {
             waiting: VecDeque::new(),
             waiting_bytes: 0,
             waiting_lost: 0,
-            stray: Assembly::default(),
-            stray_count: 0,
-            stray_since: None,
+            stray: Stray::default(),
             replied: start,
             last_byte: start,
             read: 0,
@@ -123,7 +112,10 @@ impl Receiver {
 
     pub(super) fn settled(&mut self, number: u64, how: Settled, now: Moment, desk: &mut Desk) {
         self.expire(now, desk);
-        let Some(owed) = self.owed.take_if(|owed| owed.number == number) else { return };
+        let Some(owed) = self.owed.take_if(|owed| owed.number == number) else {
+            self.drain(now, desk);
+            return;
+        };
         let asks_anew = self.waiting.back().and_then(|last| last.bytes.last()) == Some(&ENQ);
         match how {
             Settled::Durable | Settled::Repeat => {
@@ -151,7 +143,7 @@ impl Receiver {
     }
 
     pub(super) fn next_wake(&self) -> Option<Moment> {
-        [self.answer_due(), self.frame_due(), self.control_due(), self.stray_due()]
+        [self.answer_due(), self.frame_due(), self.control_due(), self.stray.due()]
             .into_iter()
             .flatten()
             .min_by_key(|due| due.monotonic_us())
@@ -173,7 +165,7 @@ impl Receiver {
         }
         self.discard_waiting();
         self.stop(Why::Incomplete, "the link closed before the end of the message", now, desk);
-        self.flush_stray(now, desk);
+        self.stray.flush(now, desk);
     }
 
     fn answer_due(&self) -> Option<Moment> {
@@ -193,10 +185,6 @@ impl Receiver {
     fn control_due(&self) -> Option<Moment> {
         let holds = self.receiving && self.owed.is_none() && self.framer.holds_control();
         holds.then(|| self.last_byte.plus_ms(CONTROL_QUIET_MS))
-    }
-
-    fn stray_due(&self) -> Option<Moment> {
-        self.stray_since.map(|since| since.plus_ms(STRAY_GATHER_MS))
     }
 
     fn expire(&mut self, now: Moment, desk: &mut Desk) {
@@ -220,8 +208,8 @@ impl Receiver {
         if is_due(self.frame_due()) {
             self.stop(Why::TimedOut, "no frame came within the receiver's timer", now, desk);
         }
-        if is_due(self.stray_due()) {
-            self.flush_stray(now, desk);
+        if is_due(self.stray.due()) {
+            self.stray.flush(now, desk);
         }
     }
 
@@ -302,7 +290,7 @@ impl Receiver {
                     self.end(came, desk);
                 }
                 Heard::Stray(byte) if self.receiving => self.assembly.stray(byte),
-                Heard::Stray(byte) => self.stray(byte, came),
+                Heard::Stray(byte) => self.stray.byte(byte, came),
             }
         }
     }
@@ -313,7 +301,7 @@ impl Receiver {
     }
 
     fn enquiry(&mut self, came: Moment, now: Moment, desk: &mut Desk) {
-        self.flush_stray(came, desk);
+        self.stray.flush(came, desk);
         if self.receiving {
             self.hand_over_unfinished(
                 Why::Incomplete,
@@ -403,33 +391,6 @@ impl Receiver {
         if lost > 0 {
             let detail = format!("{lost} bytes came while a message was stored and had no room");
             self.assembly.stopped(Why::TooLong, &detail);
-        }
-    }
-
-    /// A byte outside any transmission. Line ends and a lone EOT are usual and mean nothing.
-    fn stray(&mut self, byte: u8, came: Moment) {
-        if self.stray_since.is_none() {
-            if matches!(byte, CR | LF | EOT) {
-                return;
-            }
-            self.stray_since = Some(came);
-        }
-        self.stray_count += 1;
-        if self.stray_count <= STRAY_BYTES_MAX {
-            self.stray.stray(byte);
-        }
-    }
-
-    fn flush_stray(&mut self, now: Moment, desk: &mut Desk) {
-        self.stray_since = None;
-        let count = std::mem::take(&mut self.stray_count);
-        let mut stray = std::mem::take(&mut self.stray);
-        if count > STRAY_BYTES_MAX {
-            let detail = format!("{count} bytes came outside any transmission, not all are kept");
-            stray.stopped(Why::Resync, &detail);
-        }
-        if !stray.is_empty() {
-            desk.hand_over(&stray, 0, Completeness::Complete, now);
         }
     }
 }

@@ -48,8 +48,8 @@ fn can_delimit(byte: u8) -> bool {
     !byte.is_ascii_alphanumeric() && !byte.is_ascii_whitespace() && !byte.is_ascii_control()
 }
 
-/// The ranges of the records in the text, without empty ones. The last range is not ended by a CR
-/// if it reaches to the end of the text.
+/// The ranges of the records in the text, without empty ones. The last one is not ended by a CR if
+/// it reaches to the end of the text.
 pub(super) fn split(text: &[u8]) -> Vec<Range<usize>> {
     let mut records = Vec::new();
     let mut start = 0;
@@ -225,6 +225,35 @@ fn hexadecimal(pair: &[u8]) -> Option<u8> {
         return None;
     }
     u8::from_str_radix(text, 16).ok()
+}
+
+/// Field numbers of LIS02 (facts/lab.md 2.2), counted with the record letter.
+pub(super) mod field {
+    pub(in crate::protocol::astm) const CONTROL_ID: usize = 3;
+    pub(in crate::protocol::astm) const PROCESSING: usize = 12;
+    pub(in crate::protocol::astm) const HEADER_TIME: usize = 14;
+
+    pub(in crate::protocol::astm) const LOCATION: usize = 26;
+
+    pub(in crate::protocol::astm) const SPECIMEN: usize = 3;
+    pub(in crate::protocol::astm) const INSTRUMENT_SPECIMEN: usize = 4;
+    pub(in crate::protocol::astm) const ORDERED: usize = 5;
+    pub(in crate::protocol::astm) const ACTION: usize = 12;
+    pub(in crate::protocol::astm) const SPECIMEN_TYPE: usize = 16;
+    pub(in crate::protocol::astm) const REPORTED: usize = 23;
+
+    pub(in crate::protocol::astm) const TEST: usize = 3;
+    pub(in crate::protocol::astm) const UNIT: usize = 5;
+    pub(in crate::protocol::astm) const LIMITS: usize = 6;
+    pub(in crate::protocol::astm) const FLAGS: usize = 7;
+    pub(in crate::protocol::astm) const NATURE: usize = 8;
+    pub(in crate::protocol::astm) const STATUS: usize = 9;
+    pub(in crate::protocol::astm) const STARTED: usize = 12;
+    pub(in crate::protocol::astm) const COMPLETED: usize = 13;
+    pub(in crate::protocol::astm) const EQUIPMENT: usize = 14;
+
+    pub(in crate::protocol::astm) const COMMENT: usize = 4;
+    pub(in crate::protocol::astm) const COMMENT_TYPE: usize = 5;
 }
 
 #[cfg(test)]

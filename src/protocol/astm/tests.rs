@@ -5,6 +5,8 @@ mod conversation;
 mod corpus;
 mod meaning;
 mod mutation;
+mod odd;
+mod shapes;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -13,7 +15,7 @@ use super::{AstmDriver, AstmProfile};
 use crate::protocol::{
     Driver, Event, LinkChange, Message, MessageId, NotKept, Peer, Session, Settled, Site,
 };
-use crate::vocabulary::{Certainty, DeviceCode, Moment, Reading};
+use crate::vocabulary::{Certainty, DeviceCode, Flag, Moment, Reading, Why};
 
 pub(super) const ACK: u8 = 0x06;
 pub(super) const NAK: u8 = 0x15;
@@ -134,6 +136,47 @@ pub(super) fn transmission(records: &[&str]) -> Vec<u8> {
     }
     bytes.push(4);
     bytes
+}
+
+pub(super) const SILENCE: [u8; 0] = [];
+pub(super) const H: &str = r"H|\^&|||LAB^1.0^S1|||||||P|1|20260101000000";
+pub(super) const P: &str = "P|1||PAT7";
+pub(super) const O: &str = "O|1|SP9";
+pub(super) const R: &str = "R|1|^^^GLU|5.60|mmol/L||N||F||||20260101080000";
+pub(super) const L: &str = "L|1|N";
+
+pub(super) fn record(number: usize, record: &str) -> Vec<u8> {
+    frame(number, format!("{record}\r").as_bytes(), 3)
+}
+
+/// ENQ and the frames of these records, each of which must be acknowledged.
+pub(super) fn begun(records: &[&str]) -> Bench {
+    let mut bench = Bench::new(PLAIN);
+    assert_eq!(bench.feed(&[5]), [ACK]);
+    for (index, text) in records.iter().enumerate() {
+        assert_eq!(bench.feed(&record(index + 1, text)), [ACK]);
+    }
+    bench
+}
+
+pub(super) fn values(bench: &Bench) -> Vec<&str> {
+    bench.readings().iter().map(|reading| reading.value.as_sent()).collect()
+}
+
+pub(super) fn refusals(message: &Message) -> Vec<Why> {
+    message.refusals.iter().map(|refused| refused.why).collect()
+}
+
+/// One message with these records, through frames.
+pub(super) fn message(toml: &str, records: &[&str]) -> Message {
+    let mut bench = Bench::new(toml);
+    bench.feed(&transmission(records));
+    assert_eq!(bench.messages.len(), 1);
+    bench.messages.remove(0)
+}
+
+pub(super) fn flags(reading: &Reading) -> Vec<&str> {
+    reading.flags.iter().map(|Flag(text)| text.as_str()).collect()
 }
 
 pub(super) fn code(reading: &Reading) -> &str {

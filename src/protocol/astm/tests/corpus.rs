@@ -64,10 +64,6 @@ fn naive_values(text: &[u8]) -> Vec<String> {
         .collect()
 }
 
-fn values(bench: &Bench) -> Vec<String> {
-    bench.readings().iter().map(|reading| reading.value.as_sent().to_owned()).collect()
-}
-
 /// The file as the line would carry it.
 fn stream(file: &[u8]) -> Vec<u8> {
     let mut bytes = file.to_vec();
@@ -121,8 +117,8 @@ fn stored_transmissions_give_their_values() {
         assert_eq!(values(&strict), naive_values(&all), "{file}");
         assert!(!strict.sent.contains(&NAK), "{file}");
     }
-    // facts/lab.md 6 and check_frames.py: of the frames stored here, one (an Architect O record
-    // whose specimen number the publisher replaced) does not check out.
+    // facts/lab.md 6 and check_frames.py: of the frames stored here all but one check out (an
+    // Architect O record whose specimen number the publisher replaced).
     assert_eq!(checked, 62);
 }
 
@@ -224,7 +220,7 @@ fn every_prefix_gives_only_values_of_the_whole() {
         bench.feed(&bytes[..end]);
         bench.close();
         for value in values(&bench) {
-            assert!(["317.6", "-1^0.750", "-1^0.288", "-1^0.128"].contains(&value.as_str()));
+            assert!(["317.6", "-1^0.750", "-1^0.288", "-1^0.128"].contains(&value));
         }
     }
 }
@@ -268,6 +264,8 @@ fn the_words_of_the_facts_are_found() {
     let Some(bytes) = capture(test, "go-astm/yumizen/result.astm") else { return };
     let mut bench = Bench::new(&format!("{LOOSE}framing = 'none'\n"));
     bench.feed(&bytes);
+    // The last record lacks its CR as stored.
+    bench.pass(1_000);
     assert!(bench.messages[0].groups.iter().all(|group| group.mode == Mode::ControlSample));
     assert_eq!(code(bench.readings()[0]), "MCV");
 }
