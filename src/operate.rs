@@ -1,5 +1,6 @@
 //! Running under a supervisor: the log, and what systemd is told.
 
+use std::io::IsTerminal as _;
 use std::time::Duration;
 
 use tracing_subscriber::EnvFilter;
@@ -16,7 +17,9 @@ pub fn start_log() {
             tracing_subscriber::registry().with(filter).with(journald).init();
         }
         Ok(_) | Err(_) => {
-            let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
+            let lines = tracing_subscriber::fmt::layer()
+                .with_writer(std::io::stderr)
+                .with_ansi(std::io::stderr().is_terminal());
             tracing_subscriber::registry().with(filter).with(lines).init();
         }
     }

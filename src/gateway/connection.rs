@@ -59,8 +59,7 @@ impl Device {
                     self.converse(port, stop.clone()).await;
                 }
                 Err(error) => {
-                    let what = self.setup.endpoint.describe();
-                    self.identity.status.set_trouble(format!("{what}: {error}"));
+                    self.identity.status.set_trouble(format!("does not open: {error}"));
                     if !told {
                         told = true;
                         tracing::warn!(device = %self.setup.name, %error, "the link does not open");

@@ -82,14 +82,12 @@ struct UnitsFile {
 pub enum VocabularyError {
     #[error("{file}: {error}")]
     Toml { file: &'static str, error: Box<toml::de::Error> },
-    #[error(
-        "parameters.toml: parameter {parameter:?} accepts unit {unit:?}, which units.toml does not have"
-    )]
+    #[error("parameters.toml: {parameter:?} accepts {unit:?}, which units.toml does not have")]
     UnknownUnit { parameter: String, unit: String },
     #[error("{file}: MDC code {code} stands at both {first:?} and {second:?}")]
     CodeTwice { file: &'static str, code: u32, first: String, second: String },
     #[error(
-        "parameters.toml: parameter {parameter:?} has possible = {bounds:?}: expected two numbers, the lower first"
+        "parameters.toml: {parameter:?}: expected two numbers, the lower first, not {bounds:?}"
     )]
     BadPossible { parameter: String, bounds: [String; 2] },
 }
