@@ -235,8 +235,11 @@ fn about(
 pub fn for_people(line: &Json) -> String {
     let text = |key: &str| line.get(key).and_then(Json::as_str).unwrap_or_default().to_owned();
     if let Some(refused) = line.get("refused") {
-        let part = |key: &str| refused.get(key).map(|one| one.to_string()).unwrap_or_default();
-        return format!("refused   {} {} {}", part("why"), part("at"), part("detail"));
+        let part = |key: &str| refused.get(key).and_then(Json::as_str).unwrap_or_default();
+        let at = |index: usize| refused.pointer(&format!("/at/{index}")).and_then(Json::as_u64);
+        let (from, to) = (at(0).unwrap_or(0), at(1).unwrap_or(0));
+        let (why, detail) = (part("why"), part("detail"));
+        return format!("{:<24} {why} at bytes {from}..{to}: {detail}", "refused");
     }
     let coding = line.pointer("/codings/0");
     let words = coding.map(|coding| {
@@ -256,5 +259,5 @@ pub fn for_people(line: &Json) -> String {
     let doubts = line.get("doubts").map(|doubts| format!("  doubts {doubts}")).unwrap_or_default();
     let flags = line.get("flags").map(|flags| format!("  flags {flags}")).unwrap_or_default();
     let time = text("device_time");
-    format!("{name:<34} {value:>12} {unit:<10} {time}{flags}{doubts}")
+    format!("{name:<24} {value:>18} {unit:<10} {time}{flags}{doubts}")
 }

@@ -75,7 +75,10 @@ fn without_checksum<'a>(checksum: &LineChecksum, text: &'a str) -> Result<&'a st
     if sent.eq_ignore_ascii_case(&computed) {
         Ok(text.get(..mark).unwrap_or_default())
     } else {
-        let detail = format!("expected {computed}, got other {} characters", sent.len());
+        // Two hexadecimal digits can be shown; anything else could be somebody's text.
+        let digits = sent.len() == 2 && sent.bytes().all(|byte| byte.is_ascii_hexdigit());
+        let shown = if digits { sent } else { "something else" };
+        let detail = format!("expected {computed}, got {shown}");
         Err(Refused::new(Why::Checksum, digits_at..text.len(), detail))
     }
 }
