@@ -101,7 +101,7 @@ impl Profile {
         match self.protocol_for(firmware) {
             Protocol::Line(line) => Box::new(LineDriver::new(Arc::new(line))),
             Protocol::Frame(frame) => Box::new(FrameDriver::new(Arc::new(frame))),
-            Protocol::Astm(astm) => Box::new(AstmDriver::new(Arc::new(astm), site)),
+            Protocol::Astm(astm) => Box::new(AstmDriver::new(Arc::new(*astm), site)),
             Protocol::Hl7v2(hl7v2) => Box::new(Hl7v2Driver::new(Arc::new(hl7v2), site)),
         }
     }

@@ -243,7 +243,10 @@ pub fn metric_core(metric: &Metric) -> Map<String, Json> {
                 put("absent_mark", json!(metric.value.as_sent()));
             }
         }
-        meaning => {
+        meaning @ (Meaning::Number { .. }
+        | Meaning::Ordinal
+        | Meaning::Coded { .. }
+        | Meaning::Text) => {
             put("value", json!(metric.value.as_sent()));
             meaning_of(meaning, &mut put);
         }

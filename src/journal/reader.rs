@@ -98,7 +98,7 @@ impl Reader {
                 Step::Found(found) => {
                     bytes += found.payload.len();
                     read.next = read.next.plus(1);
-                    read.records.push(record(found)?);
+                    read.records.push(record(*found)?);
                 }
             }
         }
@@ -108,7 +108,7 @@ impl Reader {
     /// One durable record; `None` if it is freed, damaged or not there yet.
     pub fn read(&mut self, sequence: Sequence) -> Result<Option<Record>, Error> {
         match self.step(sequence.number())? {
-            Step::Found(found) => record(found).map(Some),
+            Step::Found(found) => record(*found).map(Some),
             Step::End | Step::Freed | Step::Missing(_) => Ok(None),
         }
     }
@@ -209,7 +209,7 @@ enum Step {
     Missing(u64),
 }
 
-fn record(found: Box<Framed>) -> Result<Record, Error> {
+fn record(found: Framed) -> Result<Record, Error> {
     let header = found.header;
     let sequence = Sequence::new(header.sequence).expect("others are not decoded");
     if header.flags & FLAG_ENCRYPTED != 0 {

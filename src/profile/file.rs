@@ -250,7 +250,8 @@ pub enum Parity {
 pub enum Protocol {
     Line(LineProfile),
     Frame(FrameProfile),
-    Astm(AstmProfile),
+    /// Boxed: it has by far the most settings.
+    Astm(Box<AstmProfile>),
     Hl7v2(Hl7v2Profile),
 }
 
@@ -284,7 +285,7 @@ impl TryFrom<ProtocolTables> for Protocol {
         match (tables.line, tables.frame, tables.astm, tables.hl7v2) {
             (Some(line), None, None, None) => Ok(Self::Line(line)),
             (None, Some(frame), None, None) => Ok(Self::Frame(frame)),
-            (None, None, Some(astm), None) => Ok(Self::Astm(astm)),
+            (None, None, Some(astm), None) => Ok(Self::Astm(Box::new(astm))),
             (None, None, None, Some(hl7v2)) => Ok(Self::Hl7v2(hl7v2)),
             (None, None, None, None) => {
                 Err("expected one family: [protocol.line], .frame, .astm or .hl7v2".to_owned())

@@ -110,10 +110,8 @@ impl LineDriver {
     }
 
     fn emit_refused(&mut self, raw: Vec<u8>, refused: Refused, now: Moment) {
-        let completeness = match refused.why {
-            Why::TimedOut | Why::Incomplete => Completeness::Incomplete,
-            _ => Completeness::Complete,
-        };
+        let stopped = matches!(refused.why, Why::TimedOut | Why::Incomplete);
+        let completeness = if stopped { Completeness::Incomplete } else { Completeness::Complete };
         let decoded = decode::Decoded { refusals: vec![refused], ..decode::Decoded::default() };
         self.emit(raw, decoded, completeness, now);
     }
