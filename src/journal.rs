@@ -25,7 +25,7 @@
 //! | 64 | 32 | salt of the segment's key (zero: not encrypted) |
 //! | 96 | 8 | offset of the checkpoint (zero: none) |
 //! | 104 | 8 | length of the checkpoint (zero: none) |
-//! | 112 | 8 | number of the segment before it (zero: none); empty ones are removed and leave holes |
+//! | 112 | 8 | number of the segment before it, zero for none (removed empty ones leave holes) |
 //! | 120 | 4 | reserved, zero |
 //! | 124 | 4 | CRC-32 of bytes 0 to 123 |
 //! | 128 | 3968 | zero |
@@ -242,6 +242,9 @@ pub const SEGMENT_BYTES_MIN: u64 = 16 << 10;
 /// How much may wait for the writer: about a second of a slow card's writing.
 pub const WAITING_BYTES_MAX: usize = 8 << 20;
 
+/// How often a tool looks again at a folder that changes under it.
+const LOOKS_MAX: u32 = 5;
+
 /// How the journal is opened.
 #[derive(Clone)]
 pub struct Options {
@@ -316,9 +319,21 @@ impl Journal {
     /// Reads a journal without its lock and without changing anything, also while a daemon writes
     /// to it. Shows every whole batch that stood there at this moment, synced or not.
     pub fn open_read_only(folder: &Path) -> Result<(Reader, Recovery), Error> {
-        let disk = Disk::open_existing(folder).map_err(failure("open folder"))?;
-        let (shared, recovery) = recovery::look(Arc::new(disk))?;
-        Ok((Reader::new(Arc::new(shared)), recovery))
+        let disk: Arc<dyn Storage> =
+            Arc::new(Disk::open_existing(folder).map_err(failure("open folder"))?);
+        let mut tries = 1;
+        loop {
+            match recovery::look(Arc::clone(&disk)) {
+                // The daemon freed a segment between listing and reading: look again.
+                Err(Error::Storage(Failure { kind: io::ErrorKind::NotFound, .. }))
+                    if tries < LOOKS_MAX =>
+                {
+                    tries += 1;
+                }
+                Err(error) => return Err(error),
+                Ok((shared, recovery)) => return Ok((Reader::new(Arc::new(shared)), recovery)),
+            }
+        }
     }
 
     fn open_on(

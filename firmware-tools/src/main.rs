@@ -1,5 +1,5 @@
-//! `wardgate-firmware`: which firmware each device file was tested with, and whether a device's own is
-//! among them. It flashes nothing and talks to no device.
+//! `wardgate-firmware`: which firmware each device file was tested with, and whether a device's own
+//! is among them. It flashes nothing and talks to no device.
 
 use std::path::PathBuf;
 use std::process::ExitCode;

@@ -11,7 +11,7 @@ mod broker;
 mod store;
 
 use std::collections::BTreeMap;
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -153,6 +153,8 @@ fn connect(address: SocketAddr, receiver: &str) -> (AsyncClient, EventLoop) {
     let host = address.ip().to_string();
     let mut mqtt = MqttOptions::new(format!("stand-in-{receiver}"), (host, address.port()));
     mqtt.set_keep_alive(10);
+    // The client walks over all of its slots after every flush; 65,535 is its default.
+    mqtt.set_outgoing_inflight_upper_limit(REQUESTS_MAX as u16);
     let limit = IncomingPacketSizeLimit::Bytes(broker::PACKET_BYTES_MAX as u32);
     mqtt.set_incoming_packet_size_limit(limit);
     AsyncClient::builder(mqtt).capacity(REQUESTS_MAX).build()
@@ -207,9 +209,12 @@ fn arrived(publish: Publish) -> Arrived {
     }
 }
 
+/// Accepted sequences, and rejections as the contract writes them.
+type Answer = (Vec<u64>, Vec<serde_json::Value>);
+
 /// One answer per response topic and stream, its accepted sequences in ranges.
 fn answers(outcomes: &[Outcome], receiver: &str) -> Vec<(String, Vec<u8>)> {
-    let mut by_topic: BTreeMap<(&str, &str), (Vec<u64>, Vec<serde_json::Value>)> = BTreeMap::new();
+    let mut by_topic: BTreeMap<(&str, &str), Answer> = BTreeMap::new();
     for outcome in outcomes {
         let Some(response) = &outcome.response else { continue };
         let entry = by_topic.entry((response, &outcome.stream)).or_default();
@@ -221,7 +226,7 @@ fn answers(outcomes: &[Outcome], receiver: &str) -> Vec<(String, Vec<u8>)> {
         }
     }
     let receiver_time = utc_text(now_us());
-    let answer = |((topic, stream), (sequences, rejected)): ((&str, &str), (Vec<u64>, Vec<_>))| {
+    let answer = |((topic, stream), (sequences, rejected)): ((&str, &str), Answer)| {
         let object = json!({
             "stream": stream,
             "accepted": ranges(sequences),
@@ -277,17 +282,16 @@ fn now_us() -> i64 {
     i64::try_from(since.as_micros()).unwrap_or(i64::MAX)
 }
 
-/// A free port on loopback, for a broker that does not tell which one it took.
+/// A free port on loopback, for a broker that does not tell which one it took; the given one if it
+/// is free.
 fn free_port(listen: SocketAddr) -> Result<SocketAddr, Error> {
     if !listen.ip().is_loopback() {
         return Err(Error::NotLoopback(listen));
     }
-    if listen.port() != 0 {
-        return Ok(listen);
-    }
-    let any = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
-    let address = std::net::TcpListener::bind(any).and_then(|listener| listener.local_addr());
-    let address = address.map_err(|error| Error::Io("free port", error))?;
+    // Also for a given port: rumqttd only logs that it is taken, and we would then talk to whoever
+    // has it.
+    let address = std::net::TcpListener::bind(listen).and_then(|listener| listener.local_addr());
+    let address = address.map_err(|error| Error::Io("port", error))?;
     Ok(SocketAddr::new(listen.ip(), address.port()))
 }
 

@@ -72,7 +72,7 @@ impl Committer {
             self.serial += 1;
             let observation = self.appender.next().number() + 1;
             let mut routes = BTreeMap::from([("archive".to_owned(), 0)]);
-            if self.serial % 3 != 0 {
+            if !self.serial.is_multiple_of(3) {
                 routes.insert("core".to_owned(), self.previous);
                 self.previous = observation;
             }
@@ -94,13 +94,6 @@ impl Committer {
         }
         last
     }
-}
-
-async fn reaches(mark: &mut watch::Receiver<u64>, target: u64) {
-    let reached = mark.wait_for(|mark| *mark >= target);
-    let reached = tokio::time::timeout(PATIENCE, reached).await.map(|found| found.map(|_| ()));
-    let here = *mark.borrow();
-    reached.unwrap_or_else(|_| panic!("the low-water mark stays at {here} of {target}")).unwrap();
 }
 
 /// What the core must have: the event's text by sequence.
@@ -130,6 +123,57 @@ fn check_store(store: &Path, expected: &BTreeMap<u64, String>) {
     assert_eq!(&found, expected);
 }
 
+fn destination(folder: &Path, port: u16) -> Destination {
+    let name = |text: &str| text.to_owned();
+    // A record that reaches the broker before the core has subscribed again is lost there and
+    // sent anew after this silence.
+    let config =
+        format!("host = \"127.0.0.1\"\nport = {port}\nreceivers = [\"core\"]\nresend_after_s = 1");
+    let mqtt: MqttConfig = toml::from_str(&config).unwrap();
+    let address = Address {
+        tenant: name("hospital"),
+        site: name("main"),
+        ward: name("icu"),
+        gateway: name("box-1"),
+    };
+    Destination { name: name("core"), address, source: name(SOURCE), cursors: folder.into(), mqtt }
+}
+
+/// A destination that runs until it is told to stop.
+struct Running {
+    mark: watch::Receiver<u64>,
+    stop: watch::Sender<bool>,
+    task: tokio::task::JoinHandle<Result<(), wardgate::forward::mqtt::Error>>,
+}
+
+impl Running {
+    fn start(
+        destination: &Destination,
+        reader: &Reader,
+        counters: &Arc<Counters>,
+        durable: &watch::Receiver<u64>,
+    ) -> Self {
+        let (destination, reader) = (destination.clone(), reader.clone());
+        let forwarder = Forwarder::open(destination, reader, Arc::clone(counters)).unwrap();
+        let mark = forwarder.low_water();
+        let (stop, stopping) = watch::channel(false);
+        let task = tokio::spawn(forwarder.run(durable.clone(), stopping));
+        Self { mark, stop, task }
+    }
+
+    async fn reaches(&mut self, target: u64) {
+        let reached = self.mark.wait_for(|mark| *mark >= target);
+        let reached = tokio::time::timeout(PATIENCE, reached).await.map(|found| found.map(drop));
+        let here = *self.mark.borrow();
+        reached.unwrap_or_else(|_| panic!("the mark stays at {here} of {target}")).unwrap();
+    }
+
+    async fn stop(self) {
+        self.stop.send(true).unwrap();
+        self.task.await.unwrap().unwrap();
+    }
+}
+
 #[tokio::test]
 async fn nothing_is_lost_while_the_core_is_killed_and_comes_back() {
     let folder = tempfile::tempdir().unwrap();
@@ -147,28 +191,12 @@ async fn nothing_is_lost_while_the_core_is_killed_and_comes_back() {
     };
     let mut opened = Journal::open(&folder.path().join("journal"), options).unwrap();
     let mut committer = Committer { appender: opened.appender, previous: 0, serial: 0 };
-
-    let name = |text: &str| text.to_owned();
-    let config = format!("host = \"127.0.0.1\"\nport = {port}\nreceivers = [\"core\"]");
-    let mqtt: MqttConfig = toml::from_str(&config).unwrap();
-    let address = Address {
-        tenant: name("hospital"),
-        site: name("main"),
-        ward: name("icu"),
-        gateway: name("box-1"),
-    };
-    let cursors = folder.path().to_owned();
-    let destination =
-        Destination { name: name("core"), address, source: name(SOURCE), cursors, mqtt };
+    let destination = destination(folder.path(), port);
     let counters = Arc::new(Counters::default());
-    let reader = opened.reader.clone();
-    let forwarder = Forwarder::open(destination.clone(), reader, Arc::clone(&counters)).unwrap();
-    let mut mark = forwarder.low_water();
-    let (stop, stopping) = watch::channel(false);
-    let running = tokio::spawn(forwarder.run(durable.clone(), stopping));
+    let mut running = Running::start(&destination, &opened.reader, &counters, &durable);
 
     let last = committer.append(500);
-    reaches(&mut mark, last).await;
+    running.reaches(last).await;
     check_store(&store, &expected(&mut opened.reader));
 
     // Killed in the middle of a burst, and away while more is written.
@@ -176,32 +204,26 @@ async fn nothing_is_lost_while_the_core_is_killed_and_comes_back() {
     core.kill();
     let last = committer.append(500);
     let mut core = Core::start(&store, port);
-    reaches(&mut mark, last).await;
+    running.reaches(last).await;
     check_store(&store, &expected(&mut opened.reader));
 
     // A gateway that stops and starts continues where it was.
-    stop.send(true).unwrap();
-    running.await.unwrap().unwrap();
+    running.stop().await;
     let Found::State(state) = cursor::peek(&cursor::path(folder.path(), "core")).unwrap() else {
         panic!("the cursor is there")
     };
     assert_eq!((state.low_water, state.accepted), (last, Vec::new()));
     let sent = counters.sent.load(Ordering::Relaxed);
-    let again = Forwarder::open(destination, opened.reader.clone(), Arc::clone(&counters));
-    let again = again.unwrap();
-    let mut mark = again.low_water();
-    let (stop, stopping) = watch::channel(false);
-    let running = tokio::spawn(again.run(durable, stopping));
+    let mut running = Running::start(&destination, &opened.reader, &counters, &durable);
     let last = committer.append(10);
-    reaches(&mut mark, last).await;
+    running.reaches(last).await;
     check_store(&store, &expected(&mut opened.reader));
     // Of ten, three or four are not routed here.
     let fresh = counters.sent.load(Ordering::Relaxed) - sent;
     assert!((6..=7).contains(&fresh), "{fresh} sent after the restart");
     assert_eq!(counters.refused_acknowledgements.load(Ordering::Relaxed), 0);
     assert_eq!(counters.unreadable.load(Ordering::Relaxed), 0);
-    stop.send(true).unwrap();
-    running.await.unwrap().unwrap();
+    running.stop().await;
     committer.appender.close();
     core.kill();
 }

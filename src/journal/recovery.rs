@@ -8,9 +8,12 @@
 //! |---|---|
 //! | nothing | a new stream, sequence 1 |
 //! | an unfinished commit at the end | its whole batches are kept, the rest is `torn_bytes` |
-//! | damage that a later record proves to have been durable | reported; the records behind it stay |
+//! | damage to what a later record proves durable | reported; the records behind it stay |
 //! | a segment file missing or unreadable between others | reported; its sequences are missing |
-//! | the last segment's header unreadable, or an end before what a receiver has seen | the highest number ever used is not proven: a new stream; the old files go into a folder named by their stream |
+//! | the last header unreadable, or an end before what a receiver has seen | a new stream |
+//!
+//! In the last case the highest number ever used is not proven. The old files go into a folder
+//! named by their stream, where [`super::Journal::open_read_only`] still reads them.
 
 use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex};

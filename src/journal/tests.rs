@@ -37,7 +37,10 @@ fn everything(reader: &mut Reader) -> (Vec<Record>, Vec<Missing>) {
 
 /// What the outside was told: payloads by sequence, and only for acknowledged batches.
 #[derive(Default)]
-struct Told(Arc<Mutex<Vec<(u64, Vec<u8>)>>>);
+struct Told(Arc<Mutex<Vec<Kept>>>);
+
+/// A record's sequence and payload.
+type Kept = (u64, Vec<u8>);
 
 impl Told {
     /// Hands `batches` to the writer as one group and notes what it acknowledges.
@@ -45,7 +48,7 @@ impl Told {
         let mut first = writer.next();
         let mut group = Vec::new();
         for records in batches {
-            let kept: Vec<(u64, Vec<u8>)> =
+            let kept: Vec<Kept> =
                 (first..).zip(records.iter().map(|record| record.payload.clone())).collect();
             first += records.len() as u64;
             let told = Arc::clone(&self.0);
@@ -326,10 +329,28 @@ fn a_folder_has_one_writer_and_a_closed_one_can_be_opened_again() {
     let second = Journal::open(folder.path(), small());
     assert_eq!(second.err(), Some(Error::InUse));
     let stream = opened.reader.stream();
+    // A tool may look while the daemon has the lock.
+    let (reader, _) = Journal::open_read_only(folder.path()).unwrap();
+    assert_eq!(reader.stream(), stream);
     opened.appender.close();
     assert_eq!(opened.reader.door(), Door::Closed);
     let again = Journal::open(folder.path(), small()).unwrap();
     assert_eq!(again.reader.stream(), stream);
+}
+
+#[test]
+fn a_stream_that_was_set_aside_can_still_be_read() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut opened = Journal::open(folder.path(), small()).unwrap();
+    append(&mut opened.appender, b"kept").unwrap();
+    let old = opened.reader.stream();
+    opened.appender.close();
+    let highest_known = vec![(old, Sequence::new(2).unwrap())];
+    let again = Journal::open(folder.path(), Options { highest_known, ..small() }).unwrap();
+    let aside = folder.path().join(again.recovery.set_aside.unwrap());
+    let (mut reader, _) = Journal::open_read_only(&aside).unwrap();
+    assert_eq!(reader.stream(), old);
+    assert_eq!(reader.read(Sequence::FIRST).unwrap().unwrap().payload, b"kept");
 }
 
 #[test]

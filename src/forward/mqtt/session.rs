@@ -1,16 +1,13 @@
 //! One connection, from CONNECT to its end.
 
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use rumqttc::{
-    AsyncClient, ClientError, ConnectionError, Event, EventLoop, Packet, PublishNoticeError,
-    PublishOptions, PublishProperties, QoS, SubscribeFilter,
-};
+use rumqttc::{AsyncClient, PublishNoticeError, PublishOptions, QoS, SubscribeFilter};
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 
-use std::sync::atomic::Ordering;
-
+use super::connection::{News, poll, publish};
 use super::{Counters, Error, Forwarder, Outgoing, chance, state_text};
 use crate::forward::acknowledgement::{Acknowledgement, Have};
 use crate::forward::stored::{Stored, render};
@@ -44,18 +41,12 @@ const PROPERTIES_BYTES: usize = 2048;
 /// The largest record that any broker may be asked to take, if it names no limit itself.
 const PACKET_BYTES_MAX: usize = 8 << 20;
 
-/// What the connection tells us.
-enum News {
-    Connected { packet_bytes_max: Option<u32> },
-    Arrived { topic: String, payload: Vec<u8> },
-    Subscribed { all: bool },
-    Ended(String),
-}
-
 struct Session {
     client: AsyncClient,
     notices: JoinSet<Result<(), PublishNoticeError>>,
     packet_bytes_max: usize,
+    /// The broker keeps retained messages; one that does not ends the connection over them.
+    retains: bool,
     connected: bool,
 }
 
@@ -73,12 +64,13 @@ impl Forwarder {
             client,
             notices: JoinSet::new(),
             packet_bytes_max: PACKET_BYTES_MAX,
+            retains: true,
             connected: false,
         };
         let ended = self.converse(&mut session, &mut news, durable, stop).await?;
         // Answers that came meanwhile are not waited for: what they name is sent again.
         if session.connected && matches!(ended, Ended::Stopped) {
-            self.publish_state(&session.client, "stopped");
+            self.publish_state(&session, "stopped");
             let _ = session.client.try_disconnect();
         }
         drop(session);
@@ -163,7 +155,8 @@ impl Forwarder {
 
     fn hear(&mut self, session: &mut Session, news: News) -> Option<Ended> {
         match news {
-            News::Connected { packet_bytes_max } => {
+            News::Connected { packet_bytes_max, retains } => {
+                session.retains = retains;
                 self.connected(session, packet_bytes_max).map(Ended::Lost)
             }
             News::Arrived { topic, payload } => {
@@ -191,7 +184,7 @@ impl Forwarder {
         if session.client.try_subscribe_many(filters).is_err() {
             return Some("cannot subscribe".to_owned());
         }
-        self.publish_state(&session.client, "online");
+        self.publish_state(session, "online");
         self.window.reconnected();
         None
     }
@@ -201,11 +194,11 @@ impl Forwarder {
     }
 
     /// The state is a courtesy: whoever watches it also has the will.
-    fn publish_state(&self, client: &AsyncClient, state: &str) {
+    fn publish_state(&self, session: &Session, state: &str) {
         let topic = self.destination.address.topic("state");
         let text = state_text(state, &self.destination.name);
-        let options = PublishOptions::at_least_once().retained();
-        if client.try_publish(topic, text.into_bytes(), options).is_err() {
+        let options = PublishOptions::at_least_once().retain(session.retains);
+        if session.client.try_publish(topic, text.into_bytes(), options).is_err() {
             tracing::debug!(destination = self.destination.name, "state not published");
         }
     }
@@ -330,78 +323,4 @@ const fn is_forwardable(kind: Kind) -> bool {
         | Kind::Start
         | Kind::Stop => false,
     }
-}
-
-fn publish(
-    client: &AsyncClient,
-    outgoing: &Outgoing,
-    response: &str,
-) -> Result<rumqttc::PublishNotice, ClientError> {
-    let rendered = &outgoing.rendered;
-    let user = |(key, value): &(&str, String)| ((*key).to_owned(), value.clone());
-    let properties = PublishProperties {
-        response_topic: Some(response.to_owned()),
-        correlation_data: Some(rendered.record.as_str().as_bytes().to_vec().into()),
-        content_type: Some("application/json".to_owned()),
-        user_properties: rendered.attributes.iter().map(user).collect(),
-        ..PublishProperties::default()
-    };
-    let options = PublishOptions::at_least_once().properties(properties);
-    client.try_publish_tracked(outgoing.topic.as_str(), rendered.payload.clone(), options)
-}
-
-/// Polls the connection to its end. Ends when nobody listens.
-async fn poll(mut event_loop: EventLoop, tell: mpsc::Sender<News>) {
-    loop {
-        let news = match event_loop.poll().await {
-            Ok(Event::Incoming(packet)) => news_of(packet),
-            Ok(Event::Outgoing(_) | Event::Auth(_)) => None,
-            Err(error) => Some(News::Ended(name_of(&error))),
-        };
-        let Some(news) = news else { continue };
-        let last = matches!(news, News::Ended(_));
-        if tell.send(news).await.is_err() || last {
-            return;
-        }
-    }
-}
-
-fn news_of(packet: Packet) -> Option<News> {
-    if let Packet::ConnAck(answer) = packet {
-        let limit = answer.properties.and_then(|properties| properties.max_packet_size);
-        return Some(News::Connected { packet_bytes_max: limit });
-    }
-    if let Packet::SubAck(answer) = packet {
-        let good = |code: &rumqttc::SubscribeReasonCode| {
-            matches!(code, rumqttc::SubscribeReasonCode::Success(_))
-        };
-        return Some(News::Subscribed { all: answer.return_codes.iter().all(good) });
-    }
-    if let Packet::Publish(publish) = packet {
-        let topic = String::from_utf8(publish.topic.to_vec()).ok()?;
-        return Some(News::Arrived { topic, payload: publish.payload.to_vec() });
-    }
-    None
-}
-
-/// The sort of the error: the client's own text may quote what a peer sent.
-fn name_of(error: &ConnectionError) -> String {
-    let text = match error {
-        ConnectionError::Io(error) => return format!("network: {:?}", error.kind()),
-        ConnectionError::ConnectionRefused(code) => return format!("refused: {code:?}"),
-        ConnectionError::Timeout(_) => "no answer in time",
-        ConnectionError::Tls(_) => "TLS",
-        ConnectionError::RequestsDone => "ended",
-        ConnectionError::MqttState(_)
-        | ConnectionError::NotConnAck(_)
-        | ConnectionError::SessionStateMismatch { .. } => "the broker breaks the protocol",
-        ConnectionError::DisconnectTimeout
-        | ConnectionError::SessionStore(_)
-        | ConnectionError::SessionRestore(_)
-        | ConnectionError::BrokerTransportMismatch
-        | ConnectionError::AuthProcessingError => "client",
-        // The client's enum is open: its later words have no name here.
-        _ => "other",
-    };
-    text.to_owned()
 }
