@@ -48,15 +48,14 @@ impl Window {
     }
 
     /// The record that stated the same measurement before with something else in it (patient,
-    /// specimen, value or status); and notes this one.
-    pub fn state(&mut self, keys: &StatementKeys, sequence: Sequence) -> Option<Sequence> {
-        let earlier = keys
-            .keys
-            .iter()
-            .filter_map(|key| self.statements.get(key))
-            .filter(|stated| stated.content != keys.content)
-            .map(|stated| stated.sequence)
-            .max();
+    /// specimen, value or status).
+    pub fn stated_otherwise(&self, keys: &StatementKeys) -> Option<Sequence> {
+        let stated = keys.keys.iter().filter_map(|key| self.statements.get(key));
+        stated.filter(|stated| stated.content != keys.content).map(|one| one.sequence).max()
+    }
+
+    /// Notes a statement that is in the journal.
+    pub fn note_statement(&mut self, keys: &StatementKeys, sequence: Sequence) {
         for key in &keys.keys {
             let stated = Stated { sequence, content: keys.content };
             if self.statements.insert(*key, stated).is_none() {
@@ -68,7 +67,6 @@ impl Window {
                 self.statements.remove(&oldest);
             }
         }
-        earlier
     }
 }
 
@@ -145,8 +143,9 @@ mod tests {
             content: Digest::of(patient.as_bytes()),
         };
         let mut window = Window::default();
-        assert_eq!(window.state(&keys("one"), sequence(5)), None);
-        assert_eq!(window.state(&keys("two"), sequence(9)), Some(sequence(5)));
+        window.note_statement(&keys("one"), sequence(5));
+        assert_eq!(window.stated_otherwise(&keys("one")), None);
+        assert_eq!(window.stated_otherwise(&keys("two")), Some(sequence(5)));
         let (texts, content) = keys("one").to_texts();
         assert_eq!(StatementKeys::from_texts(&texts, &content), Some(keys("one")));
     }

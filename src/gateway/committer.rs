@@ -168,8 +168,8 @@ impl Committer {
         let window = &self.memory.devices.entry(name.clone()).or_default().window;
         let earlier = basis.as_ref().and_then(|basis| window.earlier(basis));
         let wire = self.appender.next();
-        let (records, routed) = match earlier {
-            Some(first) => (vec![self.repeat(&submission, basis, first)], Vec::new()),
+        let (records, staged) = match earlier {
+            Some(first) => (vec![self.repeat(&submission, basis, first)], Staged::default()),
             None => self.first_time(&submission, basis, wire),
         };
         let how = if earlier.is_some() { Settled::Repeat } else { Settled::Durable };
@@ -198,7 +198,10 @@ impl Committer {
                 if let Some(basis) = basis.filter(|_| earlier.is_none()) {
                     memory.window.note(basis, wire);
                 }
-                for (destination, sequence) in routed {
+                for (keys, sequence) in &staged.statements {
+                    memory.window.note_statement(keys, *sequence);
+                }
+                for (destination, sequence) in staged.routed {
                     self.memory.last_routed.insert(destination, sequence);
                 }
             }
@@ -242,29 +245,30 @@ impl Committer {
     /// The batch of a message that is new: its wire record and its observations, and where each of
     /// them goes.
     fn first_time(
-        &mut self,
+        &self,
         submission: &Submission,
         basis: Option<Digest>,
         wire: Sequence,
-    ) -> (Vec<NewRecord>, Vec<(String, u64)>) {
+    ) -> (Vec<NewRecord>, Staged) {
         let mut head = self.head(submission, basis);
         head.observations = submission.observations.len();
         let raw_digest = Digest::of(&submission.message.raw);
         let association = self.ledger.of(&submission.device.name);
-        let mut routed: Vec<(String, u64)> = Vec::new();
+        let mut staged = Staged::default();
         let mut records = Vec::new();
         for (index, (observation, times)) in submission.observations.iter().enumerate() {
             let sequence = wire.plus(index as u64 + 1);
             let id = RecordId::of(self.stream, sequence);
             let statement = StatementKeys::of(observation);
             let names = statement.as_ref().and_then(|keys| {
-                let name = submission.device.name.as_str().to_owned();
-                self.memory.devices.entry(name).or_default().window.state(keys, sequence)
+                let memory = self.memory.devices.get(submission.device.name.as_str())?;
+                memory.window.stated_otherwise(keys)
             });
-            head.statements.push(statement.map(|keys| {
+            head.statements.push(statement.as_ref().map(|keys| {
                 let (keys, content) = keys.to_texts();
                 StatementStamp { keys, content }
             }));
+            staged.statements.extend(statement.map(|keys| (keys, sequence)));
             let held = record::held(observation.mode, submission.proof);
             let data = record::observation(&record::Parts {
                 id: &id,
@@ -285,7 +289,7 @@ impl Committer {
                 kind: record::kind(observation),
                 time: utc_text(times.chart_utc_us),
                 subject: submission.device.name.as_str().to_owned(),
-                routes: self.routes(&submission.device, &held, sequence, &mut routed),
+                routes: self.routes(&submission.device, &held, sequence, &mut staged.routed),
                 data,
             };
             records.push(NewRecord {
@@ -295,7 +299,7 @@ impl Committer {
             });
         }
         records.insert(0, self.wire(submission, &head));
-        (records, routed)
+        (records, staged)
     }
 
     /// Where a record goes, with the sequence of the record before it on that destination.
@@ -363,6 +367,14 @@ impl Committer {
             tracing::error!(?door, "the journal takes nothing: no device is acknowledged any more");
         }
     }
+}
+
+/// What becomes true once a batch is on its way; nothing of it if the journal does not take it.
+#[derive(Default)]
+struct Staged {
+    /// Destination and sequence, in order.
+    routed: Vec<(String, u64)>,
+    statements: Vec<(StatementKeys, Sequence)>,
 }
 
 /// What a message adds to its device's counters once it is kept.

@@ -32,6 +32,9 @@ const READ_BYTES: usize = 4096;
 /// The largest UDP datagram.
 const DATAGRAM_BYTES: usize = 65_536;
 
+/// A link that stayed open so long is tried again quickly when it closes.
+const LINK_PROVEN: Duration = Duration::from_secs(5);
+
 /// How long a stopping connection waits for the fate of what it has handed over.
 const STOP_WAIT: Duration = Duration::from_secs(3);
 
@@ -54,9 +57,13 @@ impl Device {
         while !*stop.borrow() {
             match Port::open(&self.setup.endpoint).await {
                 Ok(port) => {
-                    back_off.reset();
                     told = true;
+                    let opened = Instant::now();
                     self.converse(port, stop.clone()).await;
+                    // A link that opens and closes at once must not fill the journal with gaps.
+                    if opened.elapsed() > LINK_PROVEN {
+                        back_off.reset();
+                    }
                 }
                 Err(error) => {
                     self.identity.status.set_trouble(format!("does not open: {error}"));

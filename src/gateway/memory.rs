@@ -107,7 +107,7 @@ impl Memory {
                     let index = usize::from(record.batch_index).saturating_sub(1);
                     if let Some(Some(keys)) = statements.get(index) {
                         let memory = self.devices.entry(device.clone()).or_default();
-                        memory.window.state(keys, record.sequence);
+                        memory.window.note_statement(keys, record.sequence);
                     }
                 } else {
                     self.take_state(record, &stored);
