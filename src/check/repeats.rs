@@ -25,6 +25,8 @@ pub struct Window {
 /// What was last stated about one measurement.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Stated {
+    /// The message that stated it.
+    wire: Sequence,
     sequence: Sequence,
     content: Digest,
 }
@@ -54,10 +56,20 @@ impl Window {
         stated.filter(|stated| stated.content != keys.content).map(|one| one.sequence).max()
     }
 
-    /// Notes a statement that is in the journal.
-    pub fn note_statement(&mut self, keys: &StatementKeys, sequence: Sequence) {
+    /// Notes a statement of the message `wire` that is in the journal. The messages that it corrects
+    /// are forgotten: one of them again is no repeat, it takes the correction back.
+    pub fn note_statement(&mut self, keys: &StatementKeys, wire: Sequence, sequence: Sequence) {
+        let known = keys.keys.iter().filter_map(|key| self.statements.get(key));
+        let corrected: Vec<Sequence> = known
+            .filter(|stated| stated.content != keys.content && stated.wire != wire)
+            .map(|stated| stated.wire)
+            .collect();
+        if !corrected.is_empty() {
+            self.messages.retain(|_, noted| !corrected.contains(noted));
+            self.message_order.retain(|basis| self.messages.contains_key(basis));
+        }
         for key in &keys.keys {
-            let stated = Stated { sequence, content: keys.content };
+            let stated = Stated { wire, sequence, content: keys.content };
             if self.statements.insert(*key, stated).is_none() {
                 self.statement_order.push_back(*key);
             }
@@ -143,9 +155,13 @@ mod tests {
             content: Digest::of(patient.as_bytes()),
         };
         let mut window = Window::default();
-        window.note_statement(&keys("one"), sequence(5));
+        window.note(Digest::of(b"for one"), sequence(4));
+        window.note_statement(&keys("one"), sequence(4), sequence(5));
+        assert_eq!(window.earlier(&Digest::of(b"for one")), Some(sequence(4)));
         assert_eq!(window.stated_otherwise(&keys("one")), None);
         assert_eq!(window.stated_otherwise(&keys("two")), Some(sequence(5)));
+        window.note_statement(&keys("two"), sequence(8), sequence(9));
+        assert_eq!(window.earlier(&Digest::of(b"for one")), None);
         let (texts, content) = keys("one").to_texts();
         assert_eq!(StatementKeys::from_texts(&texts, &content), Some(keys("one")));
     }

@@ -199,7 +199,7 @@ impl Committer {
                     memory.window.note(basis, wire);
                 }
                 for (keys, sequence) in &staged.statements {
-                    memory.window.note_statement(keys, *sequence);
+                    memory.window.note_statement(keys, wire, *sequence);
                 }
                 for (destination, sequence) in staged.routed {
                     self.memory.last_routed.insert(destination, sequence);

@@ -107,7 +107,10 @@ impl Memory {
                     let index = usize::from(record.batch_index).saturating_sub(1);
                     if let Some(Some(keys)) = statements.get(index) {
                         let memory = self.devices.entry(device.clone()).or_default();
-                        memory.window.note_statement(keys, record.sequence);
+                        let before = u64::from(record.batch_index);
+                        if let Some(wire) = Sequence::new(record.sequence.number() - before) {
+                            memory.window.note_statement(keys, wire, record.sequence);
+                        }
                     }
                 } else {
                     self.take_state(record, &stored);
