@@ -1,5 +1,5 @@
-//! Every shipped device file loads, explains every byte, gives what its captures must give, and gives
-//! the same however its bytes are cut.
+//! Every shipped device file loads, explains every byte, gives what its captures must give, and
+//! gives the same however its bytes are cut.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;

@@ -122,7 +122,8 @@ fn a_correction_that_is_taken_back_is_a_third_record() {
     assert_eq!(records[2]["data"]["patient_ids_stated_by_device"][0]["id"], "P-1");
     house.kill_nine();
     house.start();
-    // Whether it is known after a power cut, too: this one repeats the last, the other one does not.
+    // Whether it is known after a power cut, too: this one repeats the last, the other one does
+    // not.
     let mut analyser = Analyser::connect(house.listening("bg")).unwrap();
     for patient in ["P-1", "P-2"] {
         assert!(analyser.transmit(&ph_result(patient, "S-1", "7.41", COMPLETED)).unwrap());

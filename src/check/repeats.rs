@@ -56,8 +56,8 @@ impl Window {
         stated.filter(|stated| stated.content != keys.content).map(|one| one.sequence).max()
     }
 
-    /// Notes a statement of the message `wire` that is in the journal. The messages that it corrects
-    /// are forgotten: one of them again is no repeat, it takes the correction back.
+    /// Notes a statement of the message `wire` that is in the journal. The messages that it
+    /// corrects are forgotten: one of them again is no repeat, it takes the correction back.
     pub fn note_statement(&mut self, keys: &StatementKeys, wire: Sequence, sequence: Sequence) {
         let known = keys.keys.iter().filter_map(|key| self.statements.get(key));
         let corrected: Vec<Sequence> = known
