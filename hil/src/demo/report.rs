@@ -1,0 +1,201 @@
+//! The end of the demo: a table for people, one JSON object for programs.
+
+use serde_json::{Map, Value as Json, json};
+
+use super::join::{Joined, join, percentile};
+use super::plan;
+use super::status::Snapshot;
+use super::stored::Value;
+use crate::simulator::log::Line;
+
+const COLUMNS: &str = "device                  sent  refused  journalled  acknowledged  lost  twice     p50 ms    p99 ms";
+
+/// What came of every link, and of all together.
+pub struct Report {
+    links: Vec<(&'static str, Row)>,
+    all: Row,
+}
+
+#[derive(Clone, Debug, Default)]
+struct Row {
+    joined: Joined,
+    /// The gateway's own counters.
+    refused: u64,
+    journalled: u64,
+}
+
+impl Report {
+    pub fn new(sent: &[Line], values: &[Value], snapshot: &Snapshot) -> Self {
+        let row = |name: &'static str| {
+            let lines: Vec<&Line> = sent.iter().filter(|line| line.link == name).collect();
+            let values: Vec<&Value> = values.iter().filter(|value| value.link == name).collect();
+            let device = snapshot.device(name).cloned().unwrap_or_default();
+            let joined = join(&lines, &values, plan::join_of(name));
+            (name, Row { joined, refused: device.refused, journalled: device.readings })
+        };
+        let links: Vec<_> = plan::devices().map(row).collect();
+        let mut all = Row::default();
+        links.iter().for_each(|(_, row)| all.add(row));
+        all.joined.latencies_us.sort_unstable();
+        Self { links, all }
+    }
+
+    /// `Ok` if nothing was lost, doubled or changed and every device has sent something.
+    pub fn verdict(&self) -> Result<(), String> {
+        let silent = self.links.iter().filter(|(_, row)| row.joined.readings == 0);
+        let silent: Vec<&str> = silent.map(|(name, _)| *name).collect();
+        if !silent.is_empty() {
+            return Err(format!("nothing was sent by {}", silent.join(", ")));
+        }
+        let Joined { lost, changed, duplicates, .. } = &self.all.joined;
+        if *lost == 0 && *duplicates == 0 {
+            return Ok(());
+        }
+        Err(format!("{lost} readings lost (of these {changed} changed), {duplicates} twice"))
+    }
+
+    /// Table and explanation; with `json` they go to standard error and the object to standard output.
+    pub fn show(&self, json: bool) {
+        let text = self.text();
+        if json {
+            eprintln!("{text}");
+            println!("{}", self.json());
+        } else {
+            println!("{text}");
+        }
+    }
+
+    fn text(&self) -> String {
+        let mut lines = vec![String::new(), COLUMNS.to_owned(), "-".repeat(COLUMNS.len())];
+        lines.extend(self.links.iter().map(|(name, row)| row.text(name)));
+        lines.push("-".repeat(COLUMNS.len()));
+        lines.push(self.all.text("all"));
+        let words = [
+            "",
+            "sent          values that the devices put on the wire, by their own logs",
+            "refused       what the gateway could not read and says so: damaged lines, sent on purpose",
+            "journalled    values that the gateway made durable, by its own count",
+            "acknowledged  values that the core stored, each compared with the text that was sent",
+            "p50, p99      from the device's last byte to the core's acknowledgement",
+            "",
+            "This is self-consistency: devices, gateway and core are from one house. It shows that nothing",
+            "is lost, doubled or changed on the way. It proves nothing about a real device.",
+        ];
+        lines.extend(words.map(str::to_owned));
+        lines.join("\n")
+    }
+
+    fn json(&self) -> Json {
+        let links = self.links.iter().map(|(name, row)| ((*name).to_owned(), row.json().into()));
+        let mut object = self.all.json();
+        object.insert("links".to_owned(), Json::Object(links.collect()));
+        Json::Object(object)
+    }
+}
+
+impl Row {
+    fn add(&mut self, other: &Self) {
+        let (all, one) = (&mut self.joined, &other.joined);
+        all.readings += one.readings;
+        all.acknowledged += one.acknowledged;
+        all.lost += one.lost;
+        all.changed += one.changed;
+        all.duplicates += one.duplicates;
+        all.latencies_us.extend(&one.latencies_us);
+        self.refused += other.refused;
+        self.journalled += other.journalled;
+    }
+
+    fn milliseconds(&self, percent: usize) -> Option<f64> {
+        percentile(&self.joined.latencies_us, percent).map(|us| us as f64 / 1000.0)
+    }
+
+    fn text(&self, name: &str) -> String {
+        let Self { joined, refused, journalled } = self;
+        let Joined { readings, acknowledged, lost, duplicates, .. } = joined;
+        let time = |percent| {
+            self.milliseconds(percent).map_or("-".to_owned(), |time| format!("{time:.1}"))
+        };
+        let (p50, p99) = (time(50), time(99));
+        format!(
+            "{name:<22} {readings:>5} {refused:>8} {journalled:>11} {acknowledged:>13} {lost:>5} \
+             {duplicates:>6} {p50:>10} {p99:>9}"
+        )
+    }
+
+    fn json(&self) -> Map<String, Json> {
+        let Self { joined, refused, journalled } = self;
+        let object = json!({
+            "readings": joined.readings,
+            "refused": refused,
+            "journalled": journalled,
+            "acknowledged": joined.acknowledged,
+            "lost": joined.lost,
+            "changed": joined.changed,
+            "duplicates": joined.duplicates,
+            "p50_ms": self.milliseconds(50),
+            "p99_ms": self.milliseconds(99),
+        });
+        match object {
+            Json::Object(object) => object,
+            Json::Null | Json::Bool(_) | Json::Number(_) | Json::String(_) | Json::Array(_) => {
+                Map::new()
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn line(link: &str, anchor: &str, value: &str) -> Line {
+        Line {
+            link: link.to_owned(),
+            key: Some(format!("{anchor}/spo2")),
+            parameter: Some("spo2".to_owned()),
+            value: Some(value.to_owned()),
+            sent_us: Some(0),
+            ..Line::default()
+        }
+    }
+
+    fn value(link: &str, anchor: &str, value: &str) -> Value {
+        Value {
+            link: link.to_owned(),
+            names: vec!["spo2".to_owned()],
+            anchor: anchor.to_owned(),
+            value: value.to_owned(),
+            safe_us: 4000,
+            ..Value::default()
+        }
+    }
+
+    #[test]
+    fn the_object_has_every_link_and_the_sum_of_all() {
+        let sent: Vec<Line> = plan::devices().map(|name| line(name, "T", "97")).collect();
+        let values: Vec<Value> = plan::devices().map(|name| value(name, "T", "97")).collect();
+        let report = Report::new(&sent, &values, &Snapshot::default());
+        assert_eq!(report.verdict(), Ok(()));
+        let json = report.json();
+        assert_eq!(json["readings"], 5);
+        assert_eq!(json["p50_ms"], 4.0);
+        for name in plan::devices() {
+            assert_eq!(json["links"][name]["readings"], 1, "{name}");
+            assert_eq!(json["links"][name]["lost"], 0, "{name}");
+        }
+    }
+
+    #[test]
+    fn loss_repetition_and_silence_are_no_success() {
+        let sent: Vec<Line> = plan::devices().map(|name| line(name, "T", "97")).collect();
+        let values: Vec<Value> = plan::devices().map(|name| value(name, "T", "97")).collect();
+        let verdict = |sent: &[Line], values: &[Value]| {
+            Report::new(sent, values, &Snapshot::default()).verdict()
+        };
+        assert!(verdict(&sent, &values[1..]).unwrap_err().contains("1 readings lost"));
+        let twice = [values.clone(), vec![values[0].clone()]].concat();
+        assert!(verdict(&sent, &twice).unwrap_err().contains("1 twice"));
+        assert!(verdict(&sent[1..], &values[1..]).unwrap_err().contains("line-oximeter"));
+    }
+}

@@ -1,0 +1,231 @@
+//! Simulated devices over real transports, each a process of its own: `wardgate-hil device ...`.
+//!
+//! They are written from the protocols' descriptions, apart from the gateway's drivers: nothing here
+//! uses a decoder, an encoder or a checksum of the library, so that a misreading would show. They
+//! still come from the same house as the drivers: what they prove is self-consistency, not how a
+//! real device behaves.
+//!
+//! | device | transport | who speaks first |
+//! |---|---|---|
+//! | `line-oximeter` (Nordpuls PO-100, made up) | pseudo terminal | the device talks, nobody answers |
+//! | `binary-oximeter` (Nordpuls BX-2, made up) | pseudo terminal | the device talks, nobody answers |
+//! | `astm-analyser` (Laborin BG-7, made up) | TCP, the device connects | ENQ, frames, each acknowledged |
+//! | `hl7-monitor` (PCD-01) | TCP, the device connects | a message, then its acknowledgement |
+//! | `infusion-pump-gateway` (PCD-01, -10, -04) | TCP, the device connects | likewise |
+
+mod astm_analyser;
+mod binary_oximeter;
+pub mod clock;
+mod hl7;
+mod hl7_monitor;
+mod infusion_pump_gateway;
+mod line_oximeter;
+mod lis01;
+pub mod log;
+mod mllp;
+mod pty;
+mod random;
+
+use std::io::{self, BufRead};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{Args, Subcommand, ValueEnum};
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::{oneshot, watch};
+
+use log::SendLog;
+use random::Random;
+
+/// `wardgate-hil device`
+#[derive(Subcommand, Clone, Debug)]
+pub enum Device {
+    /// A pulse oximeter that sends lines of ASCII over a serial line (Nordpuls PO-100, made up).
+    LineOximeter(SerialOptions),
+    /// A pulse oximeter that sends binary frames over a serial line (Nordpuls BX-2, made up).
+    BinaryOximeter(SerialOptions),
+    /// A blood gas analyser that speaks ASTM over TCP (Laborin BG-7, made up).
+    AstmAnalyser(AnalyserOptions),
+    /// A bedside monitor that sends IHE PCD-01 over MLLP.
+    Hl7Monitor(NetworkOptions),
+    /// An infusion pump gateway that sends IHE PCD-01, PCD-10 and PCD-04 over MLLP.
+    InfusionPumpGateway(NetworkOptions),
+}
+
+/// What all devices take.
+#[derive(Args, Clone, Debug)]
+pub struct Common {
+    /// The device's name in its send log.
+    #[arg(long, default_value = "device")]
+    pub name: String,
+    /// Where to write what was sent, one JSON line each.
+    #[arg(long)]
+    pub log: Option<PathBuf>,
+    /// The time between two messages.
+    #[arg(long, value_name = "MS", default_value_t = 1000)]
+    pub every: u64,
+    /// Stop after this many seconds of sending; otherwise on SIGTERM.
+    #[arg(long = "for", value_name = "SECONDS")]
+    pub seconds: Option<u64>,
+    /// The same seed gives the same values.
+    #[arg(long, default_value_t = 1)]
+    pub seed: u64,
+    /// The device's serial number.
+    #[arg(long, default_value = "700123")]
+    pub serial: String,
+    /// Send nothing before a line `go` on standard input.
+    #[arg(long)]
+    pub wait_go: bool,
+}
+
+/// A device on a serial line.
+#[derive(Args, Clone, Debug)]
+pub struct SerialOptions {
+    #[command(flatten)]
+    pub common: Common,
+    /// The symbolic link under which the serial line is to be found.
+    #[arg(long)]
+    pub link: PathBuf,
+    /// Send damaged and foreign bytes now and then.
+    #[arg(long)]
+    pub noise: bool,
+}
+
+/// A device on the network.
+#[derive(Args, Clone, Debug)]
+pub struct NetworkOptions {
+    #[command(flatten)]
+    pub common: Common,
+    /// Whom the device connects to, HOST:PORT.
+    #[arg(long)]
+    pub connect: String,
+}
+
+/// An analyser on the network.
+#[derive(Args, Clone, Debug)]
+pub struct AnalyserOptions {
+    #[command(flatten)]
+    pub network: NetworkOptions,
+    /// How records are put into frames.
+    #[arg(long, value_enum, default_value_t = Packing::Alternating)]
+    pub packing: Packing,
+}
+
+/// How records are put into frames.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Packing {
+    /// Each record in a frame of its own, every frame ending in ETX.
+    Record,
+    /// All records together, cut every 240 bytes with ETB.
+    Packed,
+    /// One message this way, the next one the other way.
+    Alternating,
+}
+
+/// Runs one device until its time is over or it is told to stop.
+///
+/// # Errors
+/// The device cannot go on: no terminal, no log, no address that makes sense.
+pub async fn run(device: Device) -> io::Result<()> {
+    match device {
+        Device::LineOximeter(options) => line_oximeter::run(options).await,
+        Device::BinaryOximeter(options) => binary_oximeter::run(options).await,
+        Device::AstmAnalyser(options) => astm_analyser::run(options).await,
+        Device::Hl7Monitor(options) => hl7_monitor::run(options).await,
+        Device::InfusionPumpGateway(options) => infusion_pump_gateway::run(options).await,
+    }
+}
+
+/// What every device has: a log, chance, and an ear for the word to go and the word to stop.
+struct Bench {
+    log: SendLog,
+    random: Random,
+    stop: Stop,
+    every: Duration,
+    common: Common,
+}
+
+impl Bench {
+    fn set_up(common: Common) -> io::Result<Self> {
+        Ok(Self {
+            log: SendLog::create(&common.name, common.log.as_deref())?,
+            random: Random::new(common.seed),
+            stop: Stop::on_signals()?,
+            every: Duration::from_millis(common.every.max(1)),
+            common,
+        })
+    }
+
+    /// Waits for the word to go, if it is to be waited for; `false` if it is to stop at once.
+    async fn go(&mut self) -> bool {
+        if self.common.wait_go && !self.stop.or(the_word_go()).await.unwrap_or(false) {
+            return false;
+        }
+        if let Some(seconds) = self.common.seconds {
+            self.stop.after(Duration::from_secs(seconds));
+        }
+        !self.stop.is_asked()
+    }
+
+    /// Lets the time between two messages pass; `false` if it is to stop.
+    async fn next(&mut self) -> bool {
+        let pause = tokio::time::sleep(self.every);
+        self.stop.or(pause).await.is_some()
+    }
+}
+
+/// Whether the device was told to stop.
+#[derive(Clone)]
+struct Stop {
+    asked: watch::Receiver<bool>,
+    ask: watch::Sender<bool>,
+}
+
+impl Stop {
+    fn on_signals() -> io::Result<Self> {
+        let (ask, asked) = watch::channel(false);
+        for kind in [SignalKind::terminate(), SignalKind::interrupt()] {
+            let (mut signal, ask) = (signal(kind)?, ask.clone());
+            tokio::spawn(async move {
+                signal.recv().await;
+                ask.send_replace(true);
+            });
+        }
+        Ok(Self { asked, ask })
+    }
+
+    fn after(&self, time: Duration) {
+        let ask = self.ask.clone();
+        tokio::spawn(async move {
+            tokio::time::sleep(time).await;
+            ask.send_replace(true);
+        });
+    }
+
+    fn is_asked(&self) -> bool {
+        *self.asked.borrow()
+    }
+
+    /// What the future gives, or nothing if the word to stop comes first.
+    async fn or<T>(&mut self, future: impl Future<Output = T>) -> Option<T> {
+        tokio::select! {
+            biased;
+            // The sender lives as long as this: an error cannot come.
+            _ = self.asked.wait_for(|asked| *asked) => None,
+            value = future => Some(value),
+        }
+    }
+}
+
+/// `true` with the line `go`; `false` if standard input ends before it.
+async fn the_word_go() -> bool {
+    let (tell, told) = oneshot::channel();
+    // A thread of its own: a read of standard input cannot be cancelled.
+    std::thread::spawn(move || {
+        let lines = io::stdin().lock().lines();
+        let gone = lines.map_while(Result::ok).any(|line| line.trim() == "go");
+        // Nobody waits any more if the device was told to stop meanwhile.
+        let _ = tell.send(gone);
+    });
+    told.await.unwrap_or(false)
+}
