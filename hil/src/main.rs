@@ -35,7 +35,9 @@ enum Verb {
 #[tokio::main]
 async fn main() -> ExitCode {
     // Standard output belongs to what programs read; the log goes to standard error.
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("warn"));
+    // The embedded broker calls every goodbye an error, so it is silent unless RUST_LOG asks.
+    let quiet = || EnvFilter::new("warn,rumqttd=off");
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| quiet());
     tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
     let ended = match Arguments::parse_from(arguments(std::env::args_os())).verb {
         Verb::Core(options) => core::run(options).await.map_err(|error| error.to_string()),

@@ -1,17 +1,17 @@
 //! Simulated devices over real transports, each a process of its own: `wardgate-hil device ...`.
 //!
-//! They are written from the protocols' descriptions, apart from the gateway's drivers: nothing here
-//! uses a decoder, an encoder or a checksum of the library, so that a misreading would show. They
-//! still come from the same house as the drivers: what they prove is self-consistency, not how a
-//! real device behaves.
+//! They are written from the protocols' descriptions, apart from the gateway's drivers: nothing
+//! here uses a decoder, an encoder or a checksum of the library, so that a misreading would show.
+//! They still come from the same house as the drivers: what they prove is self-consistency, not
+//! how a real device behaves.
 //!
-//! | device | transport | who speaks first |
-//! |---|---|---|
-//! | `line-oximeter` (Nordpuls PO-100, made up) | pseudo terminal | the device talks, nobody answers |
-//! | `binary-oximeter` (Nordpuls BX-2, made up) | pseudo terminal | the device talks, nobody answers |
-//! | `astm-analyser` (Laborin BG-7, made up) | TCP, the device connects | ENQ, frames, each acknowledged |
-//! | `hl7-monitor` (PCD-01) | TCP, the device connects | a message, then its acknowledgement |
-//! | `infusion-pump-gateway` (PCD-01, -10, -04) | TCP, the device connects | likewise |
+//! | device | speaks as | transport | conversation |
+//! |---|---|---|---|
+//! | `line-oximeter` | Nordpuls PO-100, made up | pseudo terminal | nobody answers |
+//! | `binary-oximeter` | Nordpuls BX-2, made up | pseudo terminal | nobody answers |
+//! | `astm-analyser` | Laborin BG-7, made up | TCP, it connects | each frame acknowledged |
+//! | `hl7-monitor` | PCD-01 | TCP, it connects | each message acknowledged |
+//! | `infusion-pump-gateway` | PCD-01, -10, -04 | TCP, it connects | each message acknowledged |
 
 mod astm_analyser;
 mod binary_oximeter;

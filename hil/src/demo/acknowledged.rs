@@ -1,8 +1,8 @@
 //! Listens to the core's acknowledgements on their way to the gateway.
 //!
 //! The core answers after its own sync and says in the answer when that was, by the clock that all
-//! processes of the demo share. So an acknowledgement that was heard is proof from outside the gateway,
-//! and its time is the core's, not that of the broker's way to this listener.
+//! processes of the demo share. So an acknowledgement that was heard is proof from outside the
+//! gateway, and its time is the core's, not that of the broker's way to this listener.
 
 use std::collections::BTreeMap;
 use std::time::Duration;

@@ -1,5 +1,5 @@
-//! The demo's processes: each in a process group of its own, each killed when the demo ends, however
-//! it ends. Standard output and error of each go to files in the demo's folder.
+//! The demo's processes: each in a process group of its own, each killed when the demo ends,
+//! however it ends. Standard output and error of each go to files in the demo's folder.
 
 use std::ffi::OsString;
 use std::fs::File;
@@ -203,8 +203,20 @@ pub fn built_gateway(watch: &Watch) -> Result<PathBuf, Error> {
             Some(other) => other,
         };
         watch.say("building the gateway");
-        let built = Command::new(cargo)
-            .args(["build", "--quiet", "--package", "wardgate", "--bin", "wardgate"])
+        let mut build = Command::new(cargo);
+        // What `cargo run` tells this program about itself must not reach the build: some build
+        // scripts depend on it, and half the tree would be built again.
+        for (name, _) in std::env::vars_os() {
+            let text = name.to_string_lossy();
+            if ["CARGO_PKG_", "CARGO_MANIFEST_", "CARGO_BIN_"]
+                .iter()
+                .any(|one| text.starts_with(one))
+            {
+                build.env_remove(&name);
+            }
+        }
+        let built = build
+            .args(["build", "--quiet", "--workspace", "--bins"])
             .args(["--profile", profile])
             .args(["--manifest-path", concat!(env!("CARGO_MANIFEST_DIR"), "/../Cargo.toml")])
             // What cargo says is for people; standard output may be read by a program.

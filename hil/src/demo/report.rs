@@ -8,7 +8,8 @@ use super::status::Snapshot;
 use super::stored::Value;
 use crate::simulator::log::Line;
 
-const COLUMNS: &str = "device                  sent  refused  journalled  acknowledged  lost  twice     p50 ms    p99 ms";
+const COLUMNS: &str = "device                  sent  refused  journalled  acknowledged  lost \
+                       twice   p50 ms   p99 ms";
 
 /// What came of every link, and of all together.
 pub struct Report {
@@ -54,7 +55,7 @@ impl Report {
         Err(format!("{lost} readings lost (of these {changed} changed), {duplicates} twice"))
     }
 
-    /// Table and explanation; with `json` they go to standard error and the object to standard output.
+    /// Table and explanation; with `json` they go to standard error, the object to standard output.
     pub fn show(&self, json: bool) {
         let text = self.text();
         if json {
@@ -73,13 +74,14 @@ impl Report {
         let words = [
             "",
             "sent          values that the devices put on the wire, by their own logs",
-            "refused       what the gateway could not read and says so: damaged lines, sent on purpose",
+            "refused       what the gateway could not read: damaged on purpose by the devices",
             "journalled    values that the gateway made durable, by its own count",
             "acknowledged  values that the core stored, each compared with the text that was sent",
             "p50, p99      from the device's last byte to the core's acknowledgement",
             "",
-            "This is self-consistency: devices, gateway and core are from one house. It shows that nothing",
-            "is lost, doubled or changed on the way. It proves nothing about a real device.",
+            "This is self-consistency: devices, gateway and core are from one house. It shows",
+            "that nothing is lost, doubled or changed on the way. It proves nothing about a",
+            "real device.",
         ];
         lines.extend(words.map(str::to_owned));
         lines.join("\n")
@@ -119,7 +121,7 @@ impl Row {
         let (p50, p99) = (time(50), time(99));
         format!(
             "{name:<22} {readings:>5} {refused:>8} {journalled:>11} {acknowledged:>13} {lost:>5} \
-             {duplicates:>6} {p50:>10} {p99:>9}"
+             {duplicates:>6} {p50:>8} {p99:>8}"
         )
     }
 

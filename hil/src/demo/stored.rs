@@ -142,7 +142,8 @@ mod tests {
     #[test]
     fn a_line_becomes_values_with_all_their_names() {
         let line = r#"{"received_us":5,"topic":"t","record":{"type":"fi.wardgate.observation.v1",
-            "subject":"bed-1","data":{"stream":"ab","sequence":7,"times":{"device":{"as_written":"T"}},
+            "subject":"bed-1","data":{"stream":"ab","sequence":7,
+            "times":{"device":{"as_written":"T"}},
             "metrics":[{"parameter":"heart-rate","codings":[{"code":"147842",
             "words":"MDC_ECG_HEART_RATE","system":"MDC"}],"value":"072",
             "ucum":"/min"},

@@ -58,9 +58,10 @@ impl Watch {
         let seconds = options.time.as_secs_f64();
         watch.say(&format!(
             "Wardgate demo: five simulated devices on ward {:?}, one gateway, one stand-in core.\n\
-             Each is a process of its own; they talk over serial lines (pseudo terminals), TCP and MQTT.\n\
-             For {seconds} s the devices send, the gateway keeps each reading on disk before it\n\
-             acknowledges it, and the core stores it. Then both ends are compared, value by value.\n",
+             Each is a process of its own; they talk over serial lines (pseudo terminals), TCP\n\
+             and MQTT. For {seconds} s the devices send, the gateway keeps each reading on disk\n\
+             before it acknowledges it, and the core stores it. Then both ends are compared,\n\
+             value by value.\n",
             options.ward
         ));
         watch
@@ -90,7 +91,7 @@ impl Watch {
             // The templates below are fixed; a wrong one would only look plain.
             all.add(bar.with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar())))
         };
-        let links = plan::devices().map(|name| (name, line("{prefix:<22} {msg}"))).collect();
+        let links = plan::devices().map(|name| (name, line("{prefix:<22} {wide_msg}"))).collect();
         let clock = line("{elapsed:>22} {wide_bar} {msg}");
         self.screen = Some(Screen { all, clock, links });
     }

@@ -59,7 +59,8 @@ pub async fn run(options: AnalyserOptions) -> io::Result<()> {
     }
 }
 
-/// Sends the message until it is acknowledged; `false` if it was told to stop and the tries are over.
+/// Sends the message until it is acknowledged; `false` if it was told to stop and the tries are
+/// over.
 async fn deliver(
     bench: &mut Bench,
     line: &mut Line,

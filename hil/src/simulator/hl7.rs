@@ -60,7 +60,8 @@ impl Segments {
         let (flag, status) = if value.is_empty() { ("NAV", "X") } else { ("", "R") };
         let own_time = row.time.map(|time| format!("|||{time}")).unwrap_or_default();
         self.segment(&format!(
-            "OBX|{number}|{value_type}|{code}^{name}^MDC|{sub_id}|{value}|{unit}||{flag}|||{status}{own_time}"
+            "OBX|{number}|{value_type}|{code}^{name}^MDC|{sub_id}|{value}|{unit}||{flag}\
+             |||{status}{own_time}"
         ));
         self.readings.push(Reading::new(row.time.unwrap_or(time), name, value));
     }

@@ -1,5 +1,6 @@
-//! An infusion pump gateway with a rack of pumps behind it: status of one pump per message (PCD-01),
-//! delivery start and stop (PCD-10), alarms (PCD-04), over MLLP with the accept acknowledgement.
+//! An infusion pump gateway with a rack of pumps behind it: status of one pump per message
+//! (PCD-01), delivery start and stop (PCD-10), alarms (PCD-04), over MLLP with the accept
+//! acknowledgement.
 
 use std::io;
 
@@ -54,7 +55,7 @@ enum Kind {
     AlarmStarts,
 }
 
-/// A syringe pump. Volumes count in tenths of a millilitre, rates in tenths of a millilitre per hour.
+/// A syringe pump. Volumes are in tenths of a millilitre, rates in tenths of one per hour.
 struct Pump {
     label: String,
     rate: u32,

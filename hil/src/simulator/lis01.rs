@@ -5,7 +5,8 @@
 //! ```
 //!
 //! FN runs 1..7, 0, 1.. from each ENQ; C1 C2 is the sum of the bytes from FN through ETX or ETB,
-//! modulo 256, in hexadecimal. A frame that is refused goes again, the same bytes, six times at most.
+//! modulo 256, in hexadecimal. A frame that is refused goes again, the same bytes; after six
+//! refusals the message is given up and sent again whole.
 
 use std::io;
 use std::time::Duration;

@@ -74,8 +74,8 @@ impl Sender {
         }
     }
 
-    /// Sends the message until it is acknowledged or refused for good; `false` if it was told to stop
-    /// and the tries are over.
+    /// Sends the message until it is acknowledged or refused for good; `false` if it was told to
+    /// stop and the tries are over.
     pub async fn deliver(
         &mut self,
         message: &Message,
