@@ -5,8 +5,12 @@
 //! | `configuration` | the file of the site, checked as a whole |
 //! | `device` | what a device's connections share: mapping, checks, its share of the committer |
 //! | `connection` | one task per connection: port and driver |
+//! | `datagrams` | one task per UDP port: a driver per sender |
 //! | `committer` | one task that owns sequence, repeats, attribution, routes and the journal's write side |
+//! | `door` | what happens when the journal takes nothing any more |
+//! | `freeing` | when room in the journal is freed |
 //! | `gaps` | records of spans in which data could not be had |
+//! | `housekeeping` | records about the house: start, configuration, associations, clock, freeing |
 //! | `memory` | what the committer remembers, and how it is rebuilt from the journal |
 //! | `record` | what stands in a record |
 //! | `replay` | a device file tried on bytes, with a virtual clock |
@@ -18,8 +22,12 @@
 pub mod committer;
 pub mod configuration;
 pub mod connection;
+pub mod datagrams;
 pub mod device;
+mod door;
+mod freeing;
 pub mod gaps;
+pub mod housekeeping;
 pub mod memory;
 pub mod record;
 pub mod replay;

@@ -111,6 +111,8 @@ pub enum Kind {
     Start,
     /// The daemon stopped in order.
     Stop,
+    /// What later records lean on, written again before segments are freed.
+    Carried,
     /// A kind of a later version.
     Other(u16),
 }
@@ -130,6 +132,7 @@ impl Kind {
             Kind::SetAside => 9,
             Kind::Start => 10,
             Kind::Stop => 11,
+            Kind::Carried => 12,
             Kind::Other(code) => code,
         }
     }
@@ -148,6 +151,7 @@ impl Kind {
             9 => Kind::SetAside,
             10 => Kind::Start,
             11 => Kind::Stop,
+            12 => Kind::Carried,
             other => Kind::Other(other),
         }
     }

@@ -29,6 +29,12 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// read for this long is gone.
 const WRITE_TIMEOUT: Duration = Duration::from_secs(10);
 
+/// A connection that is quiet for this long is asked whether it lives; a dead one is gone a minute
+/// after its last byte.
+const KEEP_ALIVE_IDLE: Duration = Duration::from_secs(30);
+const KEEP_ALIVE_EVERY: Duration = Duration::from_secs(10);
+const KEEP_ALIVE_PROBES: u32 = 3;
+
 /// The parameters of a serial line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SerialParameters {
@@ -120,6 +126,11 @@ impl Port {
     pub fn of_tcp(stream: TcpStream) -> io::Result<Self> {
         // A reply of one byte must not wait for company: analysers count fifteen seconds.
         stream.set_nodelay(true)?;
+        // A peer that lost its power says no goodbye; without this its connection stays for ever.
+        rustix::net::sockopt::set_socket_keepalive(&stream, true)?;
+        rustix::net::sockopt::set_tcp_keepidle(&stream, KEEP_ALIVE_IDLE)?;
+        rustix::net::sockopt::set_tcp_keepintvl(&stream, KEEP_ALIVE_EVERY)?;
+        rustix::net::sockopt::set_tcp_keepcnt(&stream, KEEP_ALIVE_PROBES)?;
         Ok(Self { stream: Box::new(stream) })
     }
 

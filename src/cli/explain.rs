@@ -51,6 +51,7 @@ pub(super) fn run(arguments: &ExplainArguments) -> Result<(), Failed> {
         | Kind::SetAside
         | Kind::Start
         | Kind::Stop
+        | Kind::Carried
         | Kind::Other(_) => {
             say(&format!("record   {id} ({:?})", record.kind));
             say(&String::from_utf8_lossy(&record.payload));

@@ -21,7 +21,9 @@ use crate::journal::{Appender, Door, Kind, NewRecord, Refused as JournalRefused}
 use crate::profile::Status;
 use crate::protocol::{Completeness, Message, MessageId, NotKept, Settled};
 use crate::vocabulary::moment::utc_text;
-use crate::vocabulary::{DeviceName, Digest, Moment, Observation, RecordId, Sequence, StreamId};
+use crate::vocabulary::{
+    DeviceName, Digest, Moment, Observation, RecordId, Sequence, StreamId, Why,
+};
 
 /// A message on its way into the journal.
 pub struct Submission {
@@ -75,6 +77,7 @@ pub enum Request {
     /// Every required destination has what lies before.
     Free {
         before: Sequence,
+        now: Moment,
     },
     /// Answers when everything before it has been handed to the journal: for the watchdog.
     Ping(oneshot::Sender<()>),
@@ -90,10 +93,14 @@ pub enum Request {
 pub struct Room {
     pub freed: Notify,
     pub shut: AtomicBool,
+    /// Told once, when the door shuts.
+    pub shut_now: Notify,
 }
 
 /// The committer's task.
 pub struct Committer {
+    /// UTC minus time since boot, of the newest moment.
+    pub clock_offset_us: Option<i64>,
     pub appender: Appender,
     pub stream: StreamId,
     pub memory: Memory,
@@ -118,11 +125,7 @@ impl Committer {
                 Request::Identity { device, identity, now } => {
                     self.identity(&device, &identity, now).await;
                 }
-                Request::Free { before } => {
-                    if let Err(error) = self.appender.free_before(before) {
-                        tracing::error!(%error, "room in the journal cannot be freed");
-                    }
-                }
+                Request::Free { before, now } => self.free(before, now).await,
                 Request::Ping(answer) => {
                     let _ = answer.send(());
                 }
@@ -137,34 +140,10 @@ impl Committer {
         }
     }
 
-    /// Gaps of the time in which the box was not running, one per device, and the start record.
-    pub async fn started(&mut self, devices: &[Arc<DeviceIdentity>], digest: Digest, now: Moment) {
-        let version = env!("CARGO_PKG_VERSION");
-        let payload = json!({ "version": version, "configuration": digest }).to_string();
-        let _ = self.append_one(Kind::Start, now.utc_us(), payload.into_bytes()).await;
-        for device in devices {
-            // A device that was never heard has nothing to miss.
-            let last = self.memory.devices.get(device.name.as_str()).and_then(|one| one.last);
-            if let Some((last_us, _)) = last {
-                self.gap_began(device, GapCause::BoxRestarted, Some(last_us), now).await;
-            }
-        }
-    }
-
-    /// Writes a flattened profile once per digest.
-    pub async fn profile(&mut self, stamp: &ProfileStamp, text: &str, now: Moment) {
-        if self.memory.profiles.insert(stamp.digest.clone()) {
-            let payload = json!({
-                "id": stamp.id, "revision": stamp.revision, "digest": stamp.digest, "text": text,
-            });
-            let payload = payload.to_string().into_bytes();
-            let _ = self.append_one(Kind::Profile, now.utc_us(), payload).await;
-        }
-    }
-
     async fn message(&mut self, submission: Submission) {
+        self.note_clock(submission.message.received).await;
         let name = submission.device.name.as_str().to_owned();
-        let basis = submission.message.repeat_basis.as_deref().map(Digest::of);
+        let basis = basis(&submission);
         let window = &self.memory.devices.entry(name.clone()).or_default().window;
         let earlier = basis.as_ref().and_then(|basis| window.earlier(basis));
         let wire = self.appender.next();
@@ -172,7 +151,18 @@ impl Committer {
             Some(first) => (vec![self.repeat(&submission, basis, first)], Staged::default()),
             None => self.first_time(&submission, basis, wire),
         };
-        let how = if earlier.is_some() { Settled::Repeat } else { Settled::Durable };
+        let too_large = Appender::bytes_of(&records) > self.appender.batch_bytes_max();
+        let (records, staged) = if too_large {
+            (vec![self.raw_only(&submission)], Staged::default())
+        } else {
+            (records, staged)
+        };
+        let basis = basis.filter(|_| !too_large);
+        let how = match (too_large, earlier) {
+            (true, _) => Settled::NotKept(NotKept::TooLarge),
+            (false, Some(_)) => Settled::Repeat,
+            (false, None) => Settled::Durable,
+        };
         let status = Arc::clone(&submission.device.status);
         let counts = Counts::of(&submission, how);
         let received_us = submission.message.received.utc_us();
@@ -209,6 +199,18 @@ impl Committer {
                 let _ = not_kept.send((id, Settled::NotKept(why)));
             }
         }
+    }
+
+    /// More values than one batch can hold: the bytes are kept, and the device is told no.
+    fn raw_only(&self, submission: &Submission) -> NewRecord {
+        let device = &submission.device.name;
+        let bytes = submission.message.raw.len();
+        tracing::warn!(%device, bytes, "a message has more values than one batch can hold");
+        let mut head = self.head(submission, None);
+        let detail = "more values than one batch can hold; the bytes are kept, the device is told";
+        let refused = crate::vocabulary::Refused::new(Why::TooLong, 0..bytes, detail);
+        head.refusals = vec![record::refusal(&refused)];
+        self.wire(submission, &head)
     }
 
     fn repeat(&self, submission: &Submission, basis: Option<Digest>, first: Sequence) -> NewRecord {
@@ -254,6 +256,8 @@ impl Committer {
         head.observations = submission.observations.len();
         let raw_digest = Digest::of(&submission.message.raw);
         let association = self.ledger.of(&submission.device.name);
+        let ledger = self.memory.devices.get(submission.device.name.as_str());
+        let ledger = ledger.and_then(|one| one.association.as_ref()).map(|(_, sequence)| *sequence);
         let mut staged = Staged::default();
         let mut records = Vec::new();
         for (index, (observation, times)) in submission.observations.iter().enumerate() {
@@ -282,6 +286,7 @@ impl Committer {
                 times,
                 complete: submission.message.completeness == Completeness::Complete,
                 association: &association,
+                ledger,
                 held: &held,
                 names: names.map(|earlier| RecordId::of(self.stream, earlier)),
             });
@@ -336,7 +341,7 @@ impl Committer {
     }
 
     /// Hands a batch over, waiting for room.
-    async fn append(
+    pub(super) async fn append(
         &mut self,
         mut records: Vec<NewRecord>,
         mut done: crate::journal::Done,
@@ -365,8 +370,18 @@ impl Committer {
     fn door_shut(&self, door: Door) {
         if !self.room.shut.swap(true, Ordering::Relaxed) {
             tracing::error!(?door, "the journal takes nothing: no device is acknowledged any more");
+            self.room.shut_now.notify_one();
         }
     }
+}
+
+/// What a repeat is recognised by. The device file and the proof of the firmware are part of it:
+/// what was held or refused under one file and comes again under another is no repeat.
+fn basis(submission: &Submission) -> Option<Digest> {
+    let mut text = submission.message.repeat_basis.clone()?;
+    text.extend_from_slice(submission.device.stamp.digest.as_bytes());
+    text.push(u8::from(submission.proof == FirmwareProof::Proven));
+    Some(Digest::of(&text))
 }
 
 /// What becomes true once a batch is on its way; nothing of it if the journal does not take it.

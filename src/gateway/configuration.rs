@@ -260,7 +260,11 @@ impl Loader<'_> {
             }
         }
         self.zone(&[Key("gateway"), Key("time_zone")], gateway.time_zone.as_deref());
-        let least = crate::journal::SEGMENT_BYTES_MIN;
+        // A message and its values must fit in half a segment; the bench may try smaller ones.
+        let least = match gateway.mode {
+            Mode::Production => 4 * crate::protocol::MESSAGE_BYTES_MAX as u64,
+            Mode::Bench => crate::journal::SEGMENT_BYTES_MIN,
+        };
         if gateway.segment_bytes.is_some_and(|bytes| bytes < least) {
             self.add(&[Key("gateway"), Key("segment_bytes")], format!("expected {least} or more"));
         }
@@ -306,11 +310,14 @@ impl Loader<'_> {
             if !names.insert(&device.name) {
                 self.add(&[&path[..], &[Key("name")]].concat(), "another device has this name");
             }
-            setups.extend(self.device(&path, device, &file.gateway));
-        }
-        for (first, second) in same_endpoints(&setups) {
-            let path = [Key("device"), Index(second), Key("link")];
-            self.add(&path, format!("device {} hangs there already", setups[first].name));
+            let setup = self.device(&path, device, &file.gateway);
+            if let Some(other) =
+                setup.as_ref().and_then(|setup| same_endpoint(&setups, &setup.endpoint))
+            {
+                let what = format!("device {other} hangs there already");
+                self.add(&[&path[..], &[Key("link")]].concat(), what);
+            }
+            setups.extend(setup);
         }
         let patients = file.destination.iter().any(|one| one.files == Files::Patients);
         for setup in setups.iter().filter(|_| patients && self.mode == Mode::Production) {
@@ -446,21 +453,13 @@ fn is_plain_beyond_loopback(mqtt: &MqttConfig) -> bool {
     mqtt.ca.is_none() && !here
 }
 
-/// Pairs of devices that would fight over one port.
-fn same_endpoints(setups: &[DeviceSetup]) -> Vec<(usize, usize)> {
-    let mut pairs = Vec::new();
-    for (second, setup) in setups.iter().enumerate() {
-        let same = |one: &DeviceSetup| one.endpoint == setup.endpoint;
-        // Port 0 is a free port of the system's choice, another one each time.
-        let free = matches!(&setup.endpoint,
-            Endpoint::TcpServer { listen } | Endpoint::Udp { listen } if listen.port() == 0);
-        if let Some(first) = setups.get(..second).and_then(|before| before.iter().position(same))
-            && !free
-        {
-            pairs.push((first, second));
-        }
-    }
-    pairs
+/// The device that hangs at this endpoint already. Port 0 is a free port of the system's choice,
+/// another one each time.
+fn same_endpoint<'a>(setups: &'a [DeviceSetup], endpoint: &Endpoint) -> Option<&'a DeviceName> {
+    let free = matches!(endpoint,
+        Endpoint::TcpServer { listen } | Endpoint::Udp { listen } if listen.port() == 0);
+    let same = setups.iter().find(|one| !free && one.endpoint == *endpoint);
+    same.map(|one| &one.name)
 }
 
 /// All `maker/model` folders with a device file.

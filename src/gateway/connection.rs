@@ -1,14 +1,14 @@
 //! One task per connection: a port and its driver. It never waits for the journal: when the
 //! device's share is full it stops reading and keeps waking, so keep-alives and time-outs go on.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use tokio::net::{TcpListener, UdpSocket};
+use tokio::net::TcpListener;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
@@ -23,14 +23,8 @@ use crate::vocabulary::Moment;
 /// How many connections one listening device may hold; a gateway product opens one or two.
 const CONNECTIONS_MAX: usize = 32;
 
-/// How many senders of datagrams are told apart on one port.
-const PEERS_MAX: usize = 64;
-
 /// How much is read at once.
 const READ_BYTES: usize = 4096;
-
-/// The largest UDP datagram.
-const DATAGRAM_BYTES: usize = 65_536;
 
 /// A link that stayed open so long is tried again quickly when it closes.
 const LINK_PROVEN: Duration = Duration::from_secs(5);
@@ -59,7 +53,8 @@ impl Device {
                 Ok(port) => {
                     told = true;
                     let opened = Instant::now();
-                    self.converse(port, stop.clone()).await;
+                    let task = tokio::spawn(Arc::clone(&self).converse(port, stop.clone()));
+                    self.ended(task.await);
                     // A link that opens and closes at once must not fill the journal with gaps.
                     if opened.elapsed() > LINK_PROVEN {
                         back_off.reset();
@@ -107,7 +102,10 @@ impl Device {
         loop {
             let accepted = tokio::select! {
                 accepted = listener.accept() => accepted,
-                Some(_) = connections.join_next() => continue,
+                Some(ended) = connections.join_next() => {
+                    self.ended(ended);
+                    continue;
+                }
                 _ = stop.changed() => break,
             };
             match accepted.and_then(|(stream, _)| Port::of_tcp(stream)) {
@@ -125,71 +123,12 @@ impl Device {
                 }
             }
         }
-        while connections.join_next().await.is_some() {}
+        while let Some(ended) = connections.join_next().await {
+            self.ended(ended);
+        }
     }
 
-    /// One driver per sender, so that nobody's datagrams end up in another one's message.
-    async fn serve_udp(self: Arc<Self>, listen: SocketAddr, mut stop: watch::Receiver<bool>) {
-        let socket = match UdpSocket::bind(listen).await {
-            Ok(socket) => socket,
-            Err(error) => {
-                self.identity.status.set_trouble(format!("udp on {listen}: {error}"));
-                tracing::error!(device = %self.setup.name, %listen, %error, "cannot listen");
-                return;
-            }
-        };
-        if let Ok(address) = socket.local_addr() {
-            self.identity.status.set_listening(address.to_string());
-        }
-        let (fate, mut fates) = mpsc::unbounded_channel();
-        let mut peers: BTreeMap<SocketAddr, Conversation> = BTreeMap::new();
-        let mut buffer = vec![0; DATAGRAM_BYTES];
-        self.opened();
-        loop {
-            let full = peers.values().any(Conversation::is_full);
-            self.note_busy(full);
-            let wake = peers.values().filter_map(|one| one.driver.next_wake()).min();
-            tokio::select! {
-                _ = stop.changed() => break,
-                Some((id, how)) = fates.recv() => settle(&mut peers, id, how),
-                () = sleep_until(wake), if wake.is_some() => {
-                    let now = clock::now();
-                    peers.values_mut().for_each(|one| one.driver.wake(now));
-                }
-                received = socket.recv_from(&mut buffer), if !full => match received {
-                    Ok((count, from)) => {
-                        if !peers.contains_key(&from) && peers.len() >= PEERS_MAX {
-                            let device = &self.setup.name;
-                            tracing::warn!(%device, "too many senders: one ignored");
-                            continue;
-                        }
-                        let known = peers.len() as u32;
-                        let one = peers.entry(from).or_insert_with(|| {
-                            self.conversation(fate.clone(), Peer(known))
-                        });
-                        let bytes = buffer.get(..count).unwrap_or_default();
-                        one.driver.receive(bytes, one.peer, clock::now());
-                    }
-                    Err(error) => tracing::warn!(device = %self.setup.name, %error, "udp"),
-                },
-                permit = self.share.acquire(), if full => drop(permit),
-            }
-            for (address, one) in &mut peers {
-                for (bytes, _) in self.drain(one).0 {
-                    if let Err(error) = socket.send_to(&bytes, address).await {
-                        tracing::warn!(device = %self.setup.name, %error, "udp reply");
-                    }
-                }
-            }
-        }
-        for one in peers.values_mut() {
-            one.driver.link(LinkChange::Closed, clock::now());
-            self.drain(one);
-        }
-        self.closed("stopped", clock::now());
-    }
-
-    fn conversation(
+    pub(super) fn conversation(
         &self,
         fate: mpsc::UnboundedSender<(MessageId, Settled)>,
         peer: Peer,
@@ -198,16 +137,33 @@ impl Device {
         let firmware = self.firmware().unwrap_or_default();
         let mut driver = self.setup.profile.driver(&firmware, self.setup.site.clone());
         driver.link(LinkChange::Opened { session }, clock::now());
-        Conversation { driver, session, peer, fate, outbox: VecDeque::new(), waiting: 0 }
+        Conversation {
+            driver,
+            session,
+            peer,
+            firmware,
+            silence: Silence::new(self.setup.profile.file().link.silent_after_ms),
+            fate,
+            outbox: VecDeque::new(),
+            waiting: 0,
+        }
+    }
+
+    /// A task that ended by a defect is our fault and no device's: it is shown, and the link is
+    /// opened again.
+    pub(super) fn ended(&self, ended: Result<(), tokio::task::JoinError>) {
+        if let Err(error) = ended {
+            let defect = error.is_panic();
+            tracing::error!(device = %self.setup.name, defect, "a connection's task has failed");
+        }
     }
 
     /// One connection from opening to closing.
-    async fn converse(&self, mut port: Port, mut stop: watch::Receiver<bool>) {
+    async fn converse(self: Arc<Self>, mut port: Port, mut stop: watch::Receiver<bool>) {
         let (fate, mut fates) = mpsc::unbounded_channel();
+        let mut open = self.open();
         let mut one = self.conversation(fate, Peer::STREAM);
         let mut buffer = vec![0; READ_BYTES];
-        let mut last_byte = clock::now();
-        self.opened();
         let why = loop {
             let (replies, close) = self.drain(&mut one);
             let mut failed = None;
@@ -223,25 +179,32 @@ impl Device {
             let full = one.is_full();
             self.note_busy(full && self.setup.endpoint.loses_unread_bytes());
             let wake = one.driver.next_wake();
+            let silent = one.silence.next_wake(open.last_byte);
+            let needs = self.needs(&one);
             tokio::select! {
                 biased;
                 _ = stop.changed() => break STOPPED.to_owned(),
                 Some((id, how)) = fates.recv() => one.settle(id, how),
                 () = sleep_until(wake), if wake.is_some() => one.driver.wake(clock::now()),
+                () = sleep_until(silent), if silent.is_some() => {
+                    one.silence.begun = true;
+                    self.gap_began(GapCause::DeviceSilent, open.last_byte);
+                }
                 read = port.read(&mut buffer), if !full => match read {
                     Ok(0) => break "the other side closed the link or was unplugged".to_owned(),
                     Ok(count) => {
-                        last_byte = clock::now();
+                        open.last_byte = clock::now();
+                        self.heard(&mut one.silence, open.last_byte);
                         let bytes = buffer.get(..count).unwrap_or_default();
-                        one.driver.receive(bytes, one.peer, last_byte);
+                        one.driver.receive(bytes, one.peer, open.last_byte);
                     }
                     Err(error) => break read_error(&error),
                 },
-                permit = self.share.acquire(), if full => drop(permit),
+                permit = self.share.acquire_many(needs), if full => drop(permit),
             }
         };
         self.finish(one, &mut fates, &mut port).await;
-        self.closed(&why, last_byte);
+        open.why = why;
     }
 
     /// Hands over what is left, and lets what is on its way be acknowledged within a deadline.
@@ -266,7 +229,14 @@ impl Device {
         one.driver.link(LinkChange::Closed, clock::now());
         self.drain(&mut one);
         while !one.outbox.is_empty() {
-            let Ok(permit) = Arc::clone(&self.share).acquire_owned().await else { break };
+            let needs = self.needs(&one);
+            let room = tokio::time::timeout_at(deadline, self.share.acquire_many(needs)).await;
+            let Ok(Ok(permit)) = room else {
+                // A disk that hangs: nobody was acknowledged for these, and the gap says so.
+                let messages = one.outbox.len();
+                tracing::error!(device = %self.setup.name, messages, "given up at closing");
+                break;
+            };
             drop(permit);
             self.submit(&mut one);
         }
@@ -284,7 +254,10 @@ fn read_error(error: &io::Error) -> String {
 pub(super) struct Conversation {
     pub driver: Box<dyn Driver>,
     session: Session,
-    peer: Peer,
+    pub peer: Peer,
+    /// The firmware that the driver was made for; empty if none was known.
+    pub firmware: String,
+    pub silence: Silence,
     pub fate: mpsc::UnboundedSender<(MessageId, Settled)>,
     /// Messages that the share has no room for yet. At most what one read holds.
     pub outbox: VecDeque<Message>,
@@ -292,12 +265,30 @@ pub(super) struct Conversation {
     pub waiting: usize,
 }
 
+/// Watches for a device that is connected and says nothing.
+pub(super) struct Silence {
+    after_ms: u64,
+    /// A gap is open.
+    pub begun: bool,
+}
+
+impl Silence {
+    fn new(after_ms: u64) -> Self {
+        Self { after_ms, begun: false }
+    }
+
+    /// When the device counts as silent, if it is not known to be already.
+    pub fn next_wake(&self, last_byte: Moment) -> Option<Moment> {
+        (!self.begun).then(|| last_byte.plus_ms(self.after_ms))
+    }
+}
+
 impl Conversation {
-    fn is_full(&self) -> bool {
+    pub fn is_full(&self) -> bool {
         !self.outbox.is_empty()
     }
 
-    fn settle(&mut self, id: MessageId, how: Settled) {
+    pub fn settle(&mut self, id: MessageId, how: Settled) {
         if id.session == self.session {
             self.waiting = self.waiting.saturating_sub(1);
             self.driver.settled(id, how, clock::now());
@@ -305,11 +296,7 @@ impl Conversation {
     }
 }
 
-fn settle(peers: &mut BTreeMap<SocketAddr, Conversation>, id: MessageId, how: Settled) {
-    peers.values_mut().for_each(|one| one.settle(id, how));
-}
-
-async fn sleep_until(wake: Option<Moment>) {
+pub(super) async fn sleep_until(wake: Option<Moment>) {
     if let Some(wake) = wake {
         let wait_ms = wake.since_ms(clock::now());
         tokio::time::sleep(Duration::from_millis(wait_ms.saturating_add(1))).await;

@@ -1,14 +1,15 @@
 //! What the connections of one device share: its device file, mapping, checks, clock estimate, and
 //! its share of the committer.
 
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::{Semaphore, mpsc};
 
 use super::committer::{DeviceIdentity, Request, Submission};
 use super::configuration::DeviceSetup;
-use super::connection::{Conversation, STOPPED};
+use super::connection::{Conversation, STOPPED, Silence};
 use super::gaps::GapCause;
 use super::record::FirmwareProof;
 use crate::check::Checker;
@@ -19,9 +20,15 @@ use crate::profile::{Learned, OnUnlisted};
 use crate::protocol::{Event, Identity, Message, Peer};
 use crate::vocabulary::{Moment, Observation, ParameterKind, Refused, Vocabulary};
 
-/// How many messages of one device may be on their way into the journal. At fifty messages a second
-/// that is five seconds of a stalled disk.
-const SHARE_MESSAGES: usize = 256;
+/// The unit in which a device's share of the committer is counted.
+const SHARE_UNIT_BYTES: usize = 4096;
+
+/// A device's share: at most 8 MiB, or two thousand small messages, on their way into the journal.
+/// At fifty messages a second that is forty seconds of a stalled disk.
+const SHARE_UNITS: usize = 2048;
+
+/// How many serial numbers one device (a gateway of pumps) is remembered by.
+const IDENTITIES_MAX: usize = 256;
 
 /// Everything that a device's connections share.
 pub struct Device {
@@ -43,7 +50,8 @@ struct Meaning {
     firmware: Option<String>,
     checker: Checker,
     clock: DeviceClock,
-    identity: Identity,
+    /// What each serial number last said of itself.
+    identities: BTreeMap<String, Identity>,
 }
 
 impl Device {
@@ -63,14 +71,14 @@ impl Device {
             firmware,
             checker: Checker::default(),
             clock: DeviceClock::default(),
-            identity: Identity::default(),
+            identities: BTreeMap::new(),
         };
         Arc::new(Self {
             setup,
             identity,
             vocabulary,
             requests,
-            share: Arc::new(Semaphore::new(SHARE_MESSAGES)),
+            share: Arc::new(Semaphore::new(SHARE_UNITS)),
             sessions: AtomicU64::new(1),
             uncertainty_ms_max,
             meaning: Mutex::new(meaning),
@@ -107,10 +115,11 @@ impl Device {
     /// Sends what the share has room for to the committer.
     pub(super) fn submit(&self, one: &mut Conversation) {
         while !one.outbox.is_empty() {
-            let Ok(permit) = Arc::clone(&self.share).try_acquire_owned() else { return };
+            let needs = self.needs(one);
+            let Ok(permit) = Arc::clone(&self.share).try_acquire_many_owned(needs) else { return };
             let Some(message) = one.outbox.pop_front() else { return };
             let (observations, refusals) = self.meaning_of(&message);
-            let proof = self.proof(message.firmware.as_deref());
+            let proof = self.proof(&one.firmware, message.firmware.as_deref());
             let raw_only = proof == FirmwareProof::NotProven
                 && self.setup.profile.file().firmware.on_unlisted == OnUnlisted::RawOnly;
             let submission = Submission {
@@ -129,8 +138,21 @@ impl Device {
         }
     }
 
+    /// How many units of the share the next message takes.
+    pub(super) fn needs(&self, one: &Conversation) -> u32 {
+        let bytes = one.outbox.front().map_or(0, |message| message.raw.len());
+        // A message is at most 1 MiB, which is 257 units of the 2048.
+        u32::try_from(bytes / SHARE_UNIT_BYTES + 1).unwrap_or(1).min(SHARE_UNITS as u32)
+    }
+
+    /// What changes as the device speaks. A panic elsewhere leaves it as it was before a message.
+    fn meaning(&self) -> MutexGuard<'_, Meaning> {
+        self.meaning.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn meaning_of(&self, message: &Message) -> (Vec<(Observation, Times)>, Vec<Refused>) {
-        let Ok(mut meaning) = self.meaning.lock() else { return (Vec::new(), Vec::new()) };
+        let mut meaning = self.meaning();
+        let meaning = &mut *meaning;
         let mapped = meaning.mapper.map(&message.groups);
         let refusals = message.refusals.iter().cloned().chain(mapped.refusals).collect();
         let newest =
@@ -152,27 +174,36 @@ impl Device {
     }
 
     pub(super) fn firmware(&self) -> Option<String> {
-        self.meaning.lock().ok()?.firmware.clone()
+        self.meaning().firmware.clone()
     }
 
-    /// Whether the device file was tested with the firmware that is known now.
-    fn proof(&self, reported: Option<&str>) -> FirmwareProof {
+    /// Whether the device file was tested with the firmware that is known now, and the driver that
+    /// read the message was made for it.
+    fn proof(&self, made_for: &str, reported: Option<&str>) -> FirmwareProof {
         let known = self.firmware();
         let contradicts = reported.is_some_and(|reported| known.as_deref() != Some(reported));
+        let same_table =
+            self.setup.profile.file().variant.is_empty() || known.as_deref() == Some(made_for);
         let tested = known.is_some_and(|known| self.setup.profile.is_tested_with(&known));
-        if tested && !contradicts { FirmwareProof::Proven } else { FirmwareProof::NotProven }
+        if tested && same_table && !contradicts {
+            FirmwareProof::Proven
+        } else {
+            FirmwareProof::NotProven
+        }
     }
 
     /// Notes a firmware that the device reports. `true` if the drivers must be made anew for it.
     fn firmware_changed(&self, reported: Option<&str>) -> bool {
         let Some(reported) = reported.filter(|reported| !reported.is_empty()) else { return false };
-        let Ok(mut meaning) = self.meaning.lock() else { return false };
+        let mut meaning = self.meaning();
         let reports = self.setup.profile.file().firmware.learned == Learned::ReportedByDevice;
         if !reports || meaning.firmware.as_deref() == Some(reported) {
             return false;
         }
         let tested = self.setup.profile.is_tested_with(reported);
-        tracing::info!(device = %self.setup.name, firmware = reported, tested, "firmware reported");
+        // What is not in the device file is text from the wire, and could be anything.
+        let shown = if tested { reported } else { "an unlisted one" };
+        tracing::info!(device = %self.setup.name, firmware = shown, tested, "firmware reported");
         meaning.firmware = Some(reported.to_owned());
         let vocabulary = Arc::clone(&self.vocabulary);
         meaning.mapper = Mapper::new(&self.setup.profile, reported, vocabulary);
@@ -180,12 +211,17 @@ impl Device {
     }
 
     fn identity_changed(&self, identity: &Identity) -> bool {
-        let changed = match self.meaning.lock() {
-            Ok(mut meaning) if meaning.identity != *identity => {
-                meaning.identity = identity.clone();
-                true
+        let changed = {
+            let mut meaning = self.meaning();
+            let known = meaning.identities.get(&identity.serial_number);
+            let changed = known != Some(identity);
+            if changed && meaning.identities.len() >= IDENTITIES_MAX {
+                meaning.identities.clear();
             }
-            Ok(_) | Err(_) => false,
+            if changed {
+                meaning.identities.insert(identity.serial_number.clone(), identity.clone());
+            }
+            changed
         };
         if changed {
             let device = Arc::clone(&self.identity);
@@ -196,22 +232,34 @@ impl Device {
         self.firmware_changed(Some(&identity.firmware))
     }
 
-    pub(super) fn opened(&self) {
-        let Ok(mut open) = self.open.lock() else { return };
+    /// One more connection is open; dropping what comes back closes it, also when its task fails.
+    pub(super) fn open(self: &Arc<Self>) -> Open {
+        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
         *open += 1;
         self.identity.status.connections.store(*open, Ordering::Relaxed);
         self.identity.status.opened.fetch_add(1, Ordering::Relaxed);
+        let now = clock::now();
         if *open == 1 {
+            self.forget_reported_firmware();
             self.identity.status.set_trouble("");
             tracing::info!(device = %self.setup.name, "the link is up");
             let device = Arc::clone(&self.identity);
-            let _ = self.requests.send(Request::LinkUp { device, now: clock::now() });
+            let _ = self.requests.send(Request::LinkUp { device, now });
+        }
+        let why = "the connection's task has failed".to_owned();
+        Open { device: Arc::clone(self), last_byte: now, why }
+    }
+
+    /// Another device may hang there now.
+    fn forget_reported_firmware(&self) {
+        if self.setup.profile.file().firmware.learned == Learned::ReportedByDevice {
+            self.meaning().firmware = self.setup.firmware.clone();
         }
     }
 
     /// `last_byte`: from then on nothing was heard.
-    pub(super) fn closed(&self, why: &str, last_byte: Moment) {
-        let Ok(mut open) = self.open.lock() else { return };
+    fn closed(&self, why: &str, last_byte: Moment) {
+        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
         *open = open.saturating_sub(1);
         self.identity.status.connections.store(*open, Ordering::Relaxed);
         if *open == 0 {
@@ -222,6 +270,18 @@ impl Device {
                 self.gap_began(GapCause::LinkDown, last_byte);
             }
         }
+    }
+
+    /// A byte came: silence is over.
+    pub(super) fn heard(&self, silence: &mut Silence, now: Moment) {
+        if std::mem::take(&mut silence.begun) {
+            self.gap_ended(GapCause::DeviceSilent, now);
+        }
+    }
+
+    pub(super) fn gap_ended(&self, cause: GapCause, ended: Moment) {
+        let device = Arc::clone(&self.identity);
+        let _ = self.requests.send(Request::GapEnded { device, cause, ended });
     }
 
     pub(super) fn gap_began(&self, cause: GapCause, began: Moment) {
@@ -239,5 +299,20 @@ impl Device {
             (true, true) | (false, false) => return,
         };
         let _ = self.requests.send(request);
+    }
+}
+
+/// An open connection. Dropping it tells that it is closed.
+pub(super) struct Open {
+    device: Arc<Device>,
+    /// When the newest byte came; the opening if none did.
+    pub last_byte: Moment,
+    /// Why it closes.
+    pub why: String,
+}
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        self.device.closed(&self.why, self.last_byte);
     }
 }

@@ -17,6 +17,10 @@ pub enum GapCause {
     BoxRestarted,
     LinkDown,
     BoxBusy,
+    /// The link is up and nothing was heard for longer than the device file allows.
+    DeviceSilent,
+    /// What was once durable cannot be read any more.
+    JournalDamaged,
 }
 
 impl GapCause {
@@ -26,6 +30,8 @@ impl GapCause {
             Self::BoxRestarted => "box-restarted",
             Self::LinkDown => "link-down",
             Self::BoxBusy => "box-busy",
+            Self::DeviceSilent => "device-silent",
+            Self::JournalDamaged => "journal-damaged",
         }
     }
 }
@@ -132,8 +138,10 @@ impl Committer {
         for destination in &self.destinations {
             self.memory.last_routed.insert(destination.name.clone(), sequence.number());
         }
-        let memory = self.memory.devices.entry(device.name.as_str().to_owned()).or_default();
-        memory.last = Some((now.utc_us(), sequence.number()));
+        if kind != Kind::Association {
+            let memory = self.memory.devices.entry(device.name.as_str().to_owned()).or_default();
+            memory.last = Some((now.utc_us(), sequence.number()));
+        }
         Some(sequence)
     }
 }

@@ -1,8 +1,10 @@
 //! What the committer remembers, and how it is rebuilt from the journal before any link opens.
 //!
-//! Until checkpoints exist the whole journal is read at start.
+//! The whole journal is read at start; checkpoints per segment are not there yet.
 
 use std::collections::{BTreeMap, BTreeSet};
+
+use serde::{Deserialize, Serialize};
 
 use super::record::WireHead;
 use crate::check::repeats::{StatementKeys, Window};
@@ -14,7 +16,9 @@ use crate::vocabulary::{Digest, Sequence};
 const READ_RECORDS: usize = 1024;
 const READ_BYTES: usize = 4 << 20;
 
-/// What the committer remembers.
+/// What the committer remembers. All of it but windows and profiles is written again as one
+/// `Carried` record before segments are freed, so that any rest of the journal gives the same
+/// memory; the windows reach as far back as the journal does.
 #[derive(Debug, Default)]
 pub struct Memory {
     /// Per device, by name.
@@ -25,6 +29,32 @@ pub struct Memory {
     pub profiles: BTreeSet<String>,
     /// Whether the last run ended in order.
     pub stopped_in_order: bool,
+    /// The configuration that was last in force.
+    pub configuration: String,
+    /// The batch that is being read back.
+    batch: Batch,
+}
+
+/// The `wire` record whose observations are being read back.
+#[derive(Debug, Default)]
+struct Batch {
+    device: String,
+    statements: Vec<Option<StatementKeys>>,
+}
+
+/// The payload of a `Carried` record.
+#[derive(Serialize, Deserialize)]
+struct Carried {
+    devices: BTreeMap<String, CarriedDevice>,
+    last_routed: BTreeMap<String, u64>,
+    configuration: String,
+}
+
+#[derive(Serialize, Deserialize)]
+struct CarriedDevice {
+    last: Option<(i64, u64)>,
+    open_gaps: BTreeMap<u64, OpenGap>,
+    association: Option<(String, u64)>,
 }
 
 /// What is remembered of one device.
@@ -35,10 +65,12 @@ pub struct DeviceMemory {
     pub last: Option<(i64, u64)>,
     /// Gaps that have begun and not ended, by their record's sequence.
     pub open_gaps: BTreeMap<u64, OpenGap>,
+    /// The place of its association and the sequence of that record.
+    pub association: Option<(String, u64)>,
 }
 
 /// A gap that has begun.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct OpenGap {
     pub cause: String,
     pub began_us: Option<i64>,
@@ -59,37 +91,47 @@ impl Memory {
                 return Ok(memory);
             }
             next = read.next;
-            let mut statements: Vec<Option<StatementKeys>> = Vec::new();
-            let mut device = String::new();
             for record in &read.records {
-                memory.take(record, &mut device, &mut statements);
-            }
-            // A batch may be cut by the reading's limit: read it again from its first record.
-            if let Some(last) = read.records.last()
-                && last.batch_index + 1 < last.batch_records
-                && let Some(first) =
-                    Sequence::new(last.sequence.number() - u64::from(last.batch_index))
-                && read.records.first().is_some_and(|one| one.sequence < first)
-            {
-                next = first;
+                memory.take(record);
             }
         }
     }
 
-    fn take(
-        &mut self,
-        record: &Record,
-        device: &mut String,
-        statements: &mut Vec<Option<StatementKeys>>,
-    ) {
+    /// The payload of a `Carried` record.
+    pub fn carried(&self) -> Vec<u8> {
+        let device = |memory: &DeviceMemory| CarriedDevice {
+            last: memory.last,
+            open_gaps: memory.open_gaps.clone(),
+            association: memory.association.clone(),
+        };
+        let carried = Carried {
+            devices: self.devices.iter().map(|(name, one)| (name.clone(), device(one))).collect(),
+            last_routed: self.last_routed.clone(),
+            configuration: self.configuration.clone(),
+        };
+        serde_json::to_vec(&carried).expect("texts and numbers are JSON")
+    }
+
+    fn take_carried(&mut self, payload: &[u8]) {
+        let Ok(carried) = serde_json::from_slice::<Carried>(payload) else { return };
+        for (name, device) in carried.devices {
+            let memory = self.devices.entry(name).or_default();
+            memory.last = device.last;
+            memory.open_gaps = device.open_gaps;
+            memory.association = device.association;
+        }
+        self.last_routed = carried.last_routed;
+        self.configuration = carried.configuration;
+    }
+
+    fn take(&mut self, record: &Record) {
         self.stopped_in_order = record.kind == Kind::Stop;
         match record.kind {
             Kind::Wire => {
-                statements.clear();
-                device.clear();
+                self.batch = Batch::default();
                 if let Some((head, _)) = WireHead::split(&record.payload) {
-                    *statements = self.take_wire(&head, record.sequence);
-                    *device = head.device;
+                    let statements = self.take_wire(&head, record.sequence);
+                    self.batch = Batch { device: head.device, statements };
                 }
             }
             Kind::Profile => {
@@ -98,15 +140,15 @@ impl Memory {
                     text.ok().and_then(|one| one.get("digest")?.as_str().map(str::to_owned));
                 self.profiles.extend(digest);
             }
-            Kind::Observation | Kind::Gap | Kind::DeviceState => {
+            Kind::Observation | Kind::Gap | Kind::DeviceState | Kind::Association => {
                 let Some(stored) = Stored::from_bytes(&record.payload) else { return };
                 for destination in stored.routes.keys() {
                     self.last_routed.insert(destination.clone(), record.sequence.number());
                 }
                 if record.kind == Kind::Observation {
                     let index = usize::from(record.batch_index).saturating_sub(1);
-                    if let Some(Some(keys)) = statements.get(index) {
-                        let memory = self.devices.entry(device.clone()).or_default();
+                    if let Some(Some(keys)) = self.batch.statements.get(index) {
+                        let memory = self.devices.entry(self.batch.device.clone()).or_default();
                         let before = u64::from(record.batch_index);
                         if let Some(wire) = Sequence::new(record.sequence.number() - before) {
                             memory.window.note_statement(keys, wire, record.sequence);
@@ -116,13 +158,14 @@ impl Memory {
                     self.take_state(record, &stored);
                 }
             }
-            Kind::Association
-            | Kind::Configuration
-            | Kind::ClockStep
-            | Kind::SetAside
-            | Kind::Start
-            | Kind::Stop
-            | Kind::Other(_) => {}
+            Kind::Carried => self.take_carried(&record.payload),
+            Kind::Configuration => {
+                let value: Result<serde_json::Value, _> = serde_json::from_slice(&record.payload);
+                let digest =
+                    value.ok().and_then(|one| Some(one.get("digest")?.as_str()?.to_owned()));
+                self.configuration = digest.unwrap_or_default();
+            }
+            Kind::ClockStep | Kind::SetAside | Kind::Start | Kind::Stop | Kind::Other(_) => {}
         }
     }
 
@@ -143,6 +186,12 @@ impl Memory {
 
     fn take_state(&mut self, record: &Record, stored: &Stored) {
         let memory = self.devices.entry(stored.subject.clone()).or_default();
+        if record.kind == Kind::Association {
+            let place = stored.data.get("place").and_then(serde_json::Value::as_str);
+            memory.association =
+                Some((place.unwrap_or_default().to_owned(), record.sequence.number()));
+            return;
+        }
         memory.last = Some((record.time_us, record.sequence.number()));
         if record.kind != Kind::Gap {
             return;

@@ -122,6 +122,8 @@ pub struct Parts<'a> {
     pub times: &'a Times,
     pub complete: bool,
     pub association: &'a Association,
+    /// The sequence of the association record that it was judged by.
+    pub ledger: Option<u64>,
     pub held: &'a [Held],
     /// The record that stated the same measurement before with something else in it.
     pub names: Option<RecordId>,
@@ -157,7 +159,8 @@ pub fn observation(parts: &Parts<'_>) -> Map<String, Json> {
     if !subject.patient_ids.is_empty() {
         put("patient_ids_stated_by_device", json!(subject.patient_ids));
     }
-    put("association", json!(parts.association));
+    let Association { place, grade } = parts.association;
+    put("association", json!({ "place": place, "grade": grade, "ledger": parts.ledger }));
     if !subject.place.is_empty() {
         put("place_stated_by_device", json!(subject.place));
     }

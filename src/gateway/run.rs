@@ -13,26 +13,26 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 
 use super::committer::{Committer, DeviceIdentity, Request, Room};
-use super::configuration::{Configuration, DestinationTable, DeviceSetup, Required};
+use super::configuration::{Configuration, DeviceSetup, Required};
 use super::device::Device;
+use super::door;
+use super::freeing::free_behind;
 use super::memory::Memory;
 use super::record::ProfileStamp;
 use super::status::{self, DestinationSnapshot, DeviceStatus, Fixed, JournalSnapshot, Snapshot};
 use crate::association::Ledger;
-use crate::forward::{Counters, cursor, mqtt};
+use crate::forward::cursor::CursorError;
+use crate::forward::{Counters, mqtt};
 use crate::journal::{self, Journal, Reader};
 use crate::link::clock;
 use crate::operate;
-use crate::vocabulary::{Sequence, StreamId};
+use crate::vocabulary::{Moment, Sequence};
 
 /// How long the devices' tasks may take to stop; then the house stops without them.
 const STOP_DEVICES: Duration = Duration::from_secs(8);
 
 /// How long the destinations may take to stop after the journal is closed.
 const STOP_DESTINATIONS: Duration = Duration::from_secs(5);
-
-/// How often room behind the required destinations is freed.
-const FREE_EVERY: Duration = Duration::from_secs(10);
 
 /// Why the house cannot run.
 #[derive(Debug, thiserror::Error)]
@@ -41,29 +41,44 @@ pub enum RunError {
     Data { folder: PathBuf, error: std::io::Error },
     #[error("the journal in {folder}: {error}")]
     Journal { folder: PathBuf, error: journal::Error },
+    #[error("the cursor files in {folder}: {error}")]
+    Cursors { folder: PathBuf, error: CursorError },
     #[error("the status socket {socket}: {error}")]
     Socket { socket: PathBuf, error: std::io::Error },
     #[error("destination {name}: {what}")]
     Destination { name: String, what: String },
     #[error("signals cannot be taken: {0}")]
     Signals(std::io::Error),
-    #[error("the journal takes nothing any more")]
+    #[error("the journal had to be closed; it can be opened anew now")]
     DoorShut,
+    #[error("the committer has failed")]
+    Committer,
 }
 
-/// Runs until SIGTERM or SIGINT.
+/// Runs until SIGTERM or SIGINT, or until the journal could be opened anew after it had shut its
+/// door.
 ///
 /// # Errors
-/// What keeps the house from starting, or that the journal's door is shut at the end.
+/// What keeps the house from starting, or why it ended without being asked.
 pub async fn run(configuration: Configuration) -> Result<(), RunError> {
-    let signals = Signals::take()?;
-    let house = House::start(configuration).await?;
+    let mut signals = Signals::take()?;
+    let data = configuration.gateway.data.clone();
+    let segment_bytes = segment_bytes(&configuration);
+    let mut house = House::start(configuration).await?;
     operate::tell_ready("taking data");
     tracing::info!("the house is open");
-    signals.wait(&house.requests).await;
+    let ended = tokio::select! {
+        () = signals.wait(&house.requests) => Ok(()),
+        () = door::opens_again(&house.room, &data, segment_bytes) => Err(RunError::DoorShut),
+        _ = &mut house.committer => Err(RunError::Committer),
+    };
     operate::tell_stopping();
     tracing::info!("stopping");
-    house.stop().await
+    if matches!(ended, Err(RunError::Committer)) {
+        return ended;
+    }
+    house.stop().await;
+    ended
 }
 
 struct Signals {
@@ -81,7 +96,7 @@ impl Signals {
 
     /// Waits for a signal; meanwhile tells systemd that the daemon lives, as long as the committer
     /// answers.
-    async fn wait(mut self, requests: &mpsc::UnboundedSender<Request>) {
+    async fn wait(&mut self, requests: &mpsc::UnboundedSender<Request>) {
         let period = operate::watchdog_period();
         loop {
             tokio::select! {
@@ -129,37 +144,43 @@ impl House {
             .map_err(|error| RunError::Journal { folder: folder.join("journal"), error })?;
         report(&opened.recovery, &memory);
 
-        let stream = opened.reader.stream();
+        // Everything that can fail comes before the first record is written.
+        let (stop_destinations, stopping) = watch::channel(false);
+        let forwarding =
+            start_destinations(&configuration, &opened.reader, &durable_seen, &stopping)?;
+        let (low_waters, counters) = (forwarding.low_waters, forwarding.counters);
         let identities = identities(&configuration);
+        let reader = opened.reader.clone();
+        let snapshot = snapshots(&configuration, identities.clone(), reader, counters, since);
+        let socket = configuration.gateway.socket.clone();
+        let status = status::serve(&socket, snapshot)
+            .map_err(|error| RunError::Socket { socket: socket.clone(), error })?;
+
         let mut committer = Committer {
+            clock_offset_us: None,
             appender: opened.appender,
-            stream,
+            stream: opened.reader.stream(),
             memory,
             ledger: ledger(&configuration),
             destinations: configuration.destinations.clone(),
             room: Arc::clone(&room),
         };
         committer.started(&identities, configuration.digest, since).await;
+        if !opened.recovery.damaged.is_empty() || opened.recovery.set_aside.is_some() {
+            committer.damaged(&identities, since).await;
+        }
         for (setup, identity) in configuration.devices.iter().zip(&identities) {
             let firmware = setup.firmware.as_deref().unwrap_or_default();
             let text = setup.profile.flattened_text(firmware);
             committer.profile(&identity.stamp, &text, since).await;
         }
 
-        let (stop_destinations, stopping) = watch::channel(false);
-        let forwarding =
-            start_destinations(&configuration, &opened.reader, &durable_seen, &stopping)?;
-        let (low_waters, counters) = (forwarding.low_waters, forwarding.counters);
         let (requests, received) = mpsc::unbounded_channel();
-        let free = tokio::spawn(free_behind(requests.clone(), low_waters, stopping.clone()));
+        let free = free_behind(requests.clone(), opened.reader, low_waters, stopping.clone());
+        let free = tokio::spawn(free);
         let committer = tokio::spawn(committer.run(received));
         let (stop_devices, stop_seen) = watch::channel(false);
         let devices = start_devices(&configuration, &identities, &requests, &stop_seen);
-
-        let snapshot = snapshots(&configuration, identities, opened.reader, counters, since);
-        let socket = configuration.gateway.socket.clone();
-        let status = status::serve(&socket, snapshot)
-            .map_err(|error| RunError::Socket { socket: socket.clone(), error })?;
         let mut destinations = forwarding.tasks;
         destinations.push(free);
         let house = Self {
@@ -176,10 +197,11 @@ impl House {
         Ok(house)
     }
 
-    async fn stop(self) -> Result<(), RunError> {
+    async fn stop(self) {
         self.stop_devices.send_replace(true);
+        let deadline = tokio::time::Instant::now() + STOP_DEVICES;
         for device in self.devices {
-            if tokio::time::timeout(STOP_DEVICES, device).await.is_err() {
+            if tokio::time::timeout_at(deadline, device).await.is_err() {
                 tracing::error!("a device's task did not stop in time");
             }
         }
@@ -189,8 +211,9 @@ impl House {
             tracing::error!("the committer ended before its time");
         }
         self.stop_destinations.send_replace(true);
+        let deadline = tokio::time::Instant::now() + STOP_DESTINATIONS;
         for destination in self.destinations {
-            if tokio::time::timeout(STOP_DESTINATIONS, destination).await.is_err() {
+            if tokio::time::timeout_at(deadline, destination).await.is_err() {
                 tracing::error!("a destination's task did not stop in time");
             }
         }
@@ -199,7 +222,6 @@ impl House {
             tracing::warn!(%error, "the status socket could not be removed");
         }
         tracing::info!("stopped");
-        if self.room.shut.load(Ordering::Relaxed) { Err(RunError::DoorShut) } else { Ok(()) }
     }
 }
 
@@ -230,7 +252,10 @@ fn open_journal(
 ) -> Result<journal::Opened, RunError> {
     let folder = configuration.gateway.data.join("journal");
     let wake = Arc::clone(room);
-    let highest_known = highest_sent(configuration);
+    let cursors = configuration.gateway.data.join("cursors");
+    let names: Vec<&str> = configuration.destinations.iter().map(|one| one.name.as_str()).collect();
+    let highest_known = mqtt::highest_sent(&cursors, &names)
+        .map_err(|error| RunError::Cursors { folder: cursors, error })?;
     let options = journal::Options {
         segment_bytes: segment_bytes(configuration),
         highest_known,
@@ -245,21 +270,6 @@ fn open_journal(
 
 fn segment_bytes(configuration: &Configuration) -> u64 {
     configuration.gateway.segment_bytes.unwrap_or(journal::SEGMENT_BYTES)
-}
-
-/// The highest sequences that destinations are known to have been sent.
-fn highest_sent(configuration: &Configuration) -> Vec<(StreamId, Sequence)> {
-    let highest = |destination: &DestinationTable| {
-        let path = cursor::path(&configuration.gateway.data.join("cursors"), &destination.name);
-        match cursor::peek(&path) {
-            Ok(cursor::Found::State(state)) => {
-                Sequence::new(state.highest_sent).map(|highest| (state.stream, highest))
-            }
-            // A cursor that cannot be read is reported when its destination is opened.
-            Ok(cursor::Found::New | cursor::Found::Lost) | Err(_) => None,
-        }
-    };
-    configuration.destinations.iter().filter_map(highest).collect()
 }
 
 fn report(recovery: &journal::Recovery, memory: &Memory) {
@@ -340,32 +350,12 @@ fn start_destinations(
     Ok(forwarding)
 }
 
-/// Frees what every required destination has. Without one nothing is freed: the journal is then the
-/// only place where the data are.
-async fn free_behind(
-    requests: mpsc::UnboundedSender<Request>,
-    low_waters: Vec<watch::Receiver<u64>>,
-    mut stop: watch::Receiver<bool>,
-) {
-    while !*stop.borrow() {
-        let lowest = low_waters.iter().map(|one| *one.borrow()).min();
-        if let Some(lowest) = lowest.and_then(Sequence::new) {
-            // The committer is gone only when the house stops.
-            let _ = requests.send(Request::Free { before: lowest });
-        }
-        tokio::select! {
-            () = tokio::time::sleep(FREE_EVERY) => {}
-            _ = stop.changed() => {}
-        }
-    }
-}
-
 fn snapshots(
     configuration: &Configuration,
     identities: Vec<Arc<DeviceIdentity>>,
     reader: Reader,
     counters: Vec<(String, Arc<Counters>)>,
-    since: crate::vocabulary::Moment,
+    since: Moment,
 ) -> Arc<dyn Fn() -> Snapshot + Send + Sync> {
     let gateway = configuration.gateway.name.clone();
     let segment_bytes = segment_bytes(configuration);

@@ -321,6 +321,7 @@ const fn is_forwardable(kind: Kind) -> bool {
         | Kind::ClockStep
         | Kind::SetAside
         | Kind::Start
-        | Kind::Stop => false,
+        | Kind::Stop
+        | Kind::Carried => false,
     }
 }

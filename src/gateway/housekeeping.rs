@@ -1,0 +1,114 @@
+//! The committer's records about the house itself: start, configuration, device files,
+//! associations, steps of the box's clock, damage, and what is carried forward before room is
+//! freed.
+
+use serde_json::json;
+use std::sync::Arc;
+use tokio::sync::oneshot;
+
+use super::committer::{Committer, DeviceIdentity};
+use super::gaps::GapCause;
+use super::record::ProfileStamp;
+use crate::forward::stored::EventKind;
+use crate::journal::{Kind, NewRecord};
+use crate::vocabulary::{Digest, Moment, Sequence};
+
+/// A smaller change of UTC against the time since boot is slewing, not a step.
+const CLOCK_STEP_US_MIN: i64 = 1_000_000;
+
+impl Committer {
+    /// The start record, a changed configuration, and the gaps of the time in which the box was not
+    /// running, one per device.
+    pub async fn started(&mut self, devices: &[Arc<DeviceIdentity>], digest: Digest, now: Moment) {
+        let payload = json!({ "version": env!("CARGO_PKG_VERSION") }).to_string();
+        let _ = self.append_one(Kind::Start, now.utc_us(), payload.into_bytes()).await;
+        if self.memory.configuration != digest.to_string() {
+            let payload = json!({ "digest": digest }).to_string().into_bytes();
+            let _ = self.append_one(Kind::Configuration, now.utc_us(), payload).await;
+            self.memory.configuration = digest.to_string();
+        }
+        for device in devices {
+            self.associate(device, now).await;
+            // A device that was never heard has nothing to miss.
+            let last = self.memory.devices.get(device.name.as_str()).and_then(|one| one.last);
+            if let Some((last_us, _)) = last {
+                self.gap_began(device, GapCause::BoxRestarted, Some(last_us), now).await;
+            }
+        }
+    }
+
+    /// Something that was once durable cannot be read any more: nobody may take silence for
+    /// "nothing happened".
+    pub async fn damaged(&mut self, devices: &[Arc<DeviceIdentity>], now: Moment) {
+        for device in devices {
+            self.gap_began(device, GapCause::JournalDamaged, None, now).await;
+            self.gaps_ended(device, Some(GapCause::JournalDamaged), now).await;
+        }
+    }
+
+    /// Writes the association that the configuration states, if it is another than before.
+    async fn associate(&mut self, device: &DeviceIdentity, now: Moment) {
+        let association = self.ledger.of(&device.name);
+        let place = association.place.as_ref().map(|place| place.as_str().to_owned());
+        let place = place.unwrap_or_default();
+        let name = device.name.as_str();
+        let known = self.memory.devices.get(name).and_then(|one| one.association.as_ref());
+        if known.is_some_and(|(known, _)| *known == place) {
+            return;
+        }
+        let mut data = serde_json::Map::new();
+        data.insert("place".to_owned(), json!(place));
+        data.insert("grade".to_owned(), json!(association.grade));
+        data.insert("patient".to_owned(), serde_json::Value::Null);
+        data.insert("patient_absent".to_owned(), json!("not-associated"));
+        let kept = self.append_state(EventKind::Association, Kind::Association, device, data, now);
+        if let Some(sequence) = kept.await {
+            let memory = self.memory.devices.entry(name.to_owned()).or_default();
+            memory.association = Some((place, sequence.number()));
+        }
+    }
+
+    /// Writes a flattened profile once per digest.
+    pub async fn profile(&mut self, stamp: &ProfileStamp, text: &str, now: Moment) {
+        if self.memory.profiles.insert(stamp.digest.clone()) {
+            let payload = json!({
+                "id": stamp.id, "revision": stamp.revision, "digest": stamp.digest, "text": text,
+            });
+            let payload = payload.to_string().into_bytes();
+            let _ = self.append_one(Kind::Profile, now.utc_us(), payload).await;
+        }
+    }
+
+    /// Writes a step of the box's clock before the first record that was timed after it.
+    pub(super) async fn note_clock(&mut self, now: Moment) {
+        let offset_us = now.utc_us() - i64::try_from(now.monotonic_us()).unwrap_or(i64::MAX);
+        let before_us = self.clock_offset_us.replace(offset_us);
+        if let Some(before_us) = before_us
+            && offset_us.abs_diff(before_us) >= CLOCK_STEP_US_MIN.unsigned_abs()
+        {
+            let step_ms = (offset_us - before_us) / 1000;
+            tracing::warn!(step_ms, "the clock of the box was stepped");
+            let payload = json!({ "step_ms": step_ms, "clock": now.certainty() }).to_string();
+            let _ = self.append_one(Kind::ClockStep, now.utc_us(), payload.into_bytes()).await;
+        }
+    }
+
+    /// Frees segments wholly before `before`, after what they hold of our memory is durable again.
+    pub(super) async fn free(&mut self, before: Sequence, now: Moment) {
+        let payload = self.memory.carried();
+        let record = NewRecord { kind: Kind::Carried, time_us: now.utc_us(), payload };
+        let (told, durable) = oneshot::channel();
+        let done = Box::new(move |kept: Result<(), crate::journal::NotKept>| {
+            let _ = told.send(kept.is_ok());
+        });
+        let handed_over = self.append(vec![record], done).await.is_ok();
+        if !handed_over || durable.await != Ok(true) {
+            return;
+        }
+        match self.appender.free_before(before) {
+            Ok(0) => {}
+            Ok(segments) => tracing::info!(segments, "room in the journal freed"),
+            Err(error) => tracing::error!(%error, "room in the journal cannot be freed"),
+        }
+    }
+}
