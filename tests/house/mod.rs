@@ -20,7 +20,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, ExitStatus, Output, Stdio};
 use std::time::{Duration, Instant};
 
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::{Pid, Resource, Rlimit, Signal, kill_process, prlimit};
 use serde_json::Value as Json;
 use tempfile::TempDir;
 use wardgate::forward::stored::Stored;
@@ -54,6 +54,9 @@ pub struct Plan {
     pub destinations: Option<String>,
     /// What the gateway finds in its environment.
     pub environment: Vec<(String, String)>,
+    /// Whether a write beyond the file size limit is an error, as on a full disk, and not the end
+    /// of the process. See [`House::fill_disk`].
+    pub survives_full_disk: bool,
 }
 
 impl Plan {
@@ -66,6 +69,7 @@ impl Plan {
             gateway: String::new(),
             destinations: None,
             environment: Vec::new(),
+            survives_full_disk: false,
         }
     }
 }
@@ -145,7 +149,12 @@ impl House {
     pub fn start(&mut self) {
         assert!(self.gateway.is_none(), "the gateway runs already");
         let log = std::fs::OpenOptions::new().create(true).append(true).open(self.path("log"));
-        let gateway = Command::new(env!("CARGO_BIN_EXE_wardgate"))
+        let wardgate = env!("CARGO_BIN_EXE_wardgate");
+        let mut command = Command::new(if self.plan.survives_full_disk { "sh" } else { wardgate });
+        if self.plan.survives_full_disk {
+            command.args(["-c", "trap '' XFSZ; exec \"$@\"", "sh", wardgate]);
+        }
+        let gateway = command
             .args(["run", "--config"])
             .arg(self.configuration())
             .env_remove("NOTIFY_SOCKET")
@@ -194,6 +203,14 @@ impl House {
         let mut child = self.gateway.take().expect("the gateway runs");
         child.kill().expect("SIGKILL is sent");
         child.wait().expect("the gateway is gone");
+    }
+
+    /// From now on no file of the gateway grows beyond a size: what is there may be written over,
+    /// as on a full disk, and a new segment of the journal finds no room.
+    pub fn fill_disk(&self, file_bytes_max: u64) {
+        let pid = Pid::from_child(self.gateway.as_ref().expect("the gateway runs"));
+        let limit = Rlimit { current: Some(file_bytes_max), maximum: Some(file_bytes_max) };
+        prlimit(Some(pid), Resource::Fsize, limit).expect("the limit is set");
     }
 
     /// The gateway's log so far.
