@@ -32,7 +32,8 @@ pub(super) fn of(codings: &[Coding], vocabulary: &Vocabulary) -> Found {
             // The vocabulary keeps an attribute's older number under `name-number`: a device that
             // sends it with the right name does not contradict itself (facts/semantics.md 1.5).
             (Some((first, older)), Some((second, _)))
-                if older.mdc.is_empty() && number.is_some_and(|n| first == format!("{second}-{n}")) =>
+                if older.mdc.is_empty()
+                    && number.is_some_and(|n| first == format!("{second}-{n}")) =>
             {
                 return Found { name: Some(second.to_owned()), doubt: None };
             }

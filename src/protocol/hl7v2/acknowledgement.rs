@@ -9,7 +9,7 @@
 //!
 //! AL always, NE never, ER only for the last three rows, SU only for the first. Both empty, or a
 //! value outside that table (Mindray writes 0, 1, 2 for its kinds of sample), is original mode. CA
-//! goes out before AA, both at once. Sources: facts/semantics.md 1.4, facts/lab.md 3.1.
+//! goes out before AA, both at once; behind CE or CR comes nothing. Sources: facts/semantics.md 1.4, facts/lab.md 3.1.
 //!
 //! Two decisions. A failure is told even if MSH-15 and MSH-16 would have it silent, as AE or AR:
 //! who hears nothing takes his message for delivered. And a message in which one OBX cannot be
@@ -191,7 +191,9 @@ fn codes(header: &Header, outcome: Outcome, mode: AcknowledgementMode) -> Vec<&'
             if header.accept.wants(outcome) {
                 codes.push(accept);
             }
-            if header.application.wants(outcome) {
+            // A message that is not committed is not processed: CE or CR is the only answer.
+            let is_over = outcome != Outcome::Accepted && !codes.is_empty();
+            if header.application.wants(outcome) && !is_over {
                 codes.push(application);
             }
             if codes.is_empty() && outcome != Outcome::Accepted {

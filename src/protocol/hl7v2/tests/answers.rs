@@ -77,13 +77,13 @@ fn msh_15_and_16_decide() {
         (taken, "", "2", Durable, &["AA"]),
         (taken, "", "", storage, &["AE"]),
         (taken, "AL", "NE", storage, &["CE"]),
-        (taken, "ER", "AL", storage, &["CE", "AE"]),
+        (taken, "ER", "AL", storage, &["CE"]),
         (taken, "NE", "NE", storage, &["AE"]),
         (taken, "SU", "SU", Lost(NotKept::Stopping), &["AE"]),
         (taken, "NE", "AL", Lost(NotKept::TooLarge), &["AR"]),
         ("ADT^A01^ADT_A01", "", "", Durable, &["AR"]),
-        ("RGV^O15^RGV_O15", "AL", "AL", Durable, &["CR", "AR"]),
-        ("QBP^Q11^QBP_Q11", "ER", "AL", Durable, &["CR", "AR"]),
+        ("RGV^O15^RGV_O15", "AL", "AL", Durable, &["CR"]),
+        ("QBP^Q11^QBP_Q11", "ER", "AL", Durable, &["CR"]),
         ("ADT^A01^ADT_A01", "", "", storage, &["AE"]),
     ];
     for (kind, accept, application, how, expected) in cases {

@@ -83,7 +83,9 @@ fn expected(message: &[u8]) -> Vec<&'static str> {
     if wants(field(15)) {
         codes.push(accept);
     }
-    if wants(field(16)) || (field(15).is_empty() && field(16).is_empty()) {
+    // What is not committed is not processed: behind CR comes nothing.
+    let is_over = !taken && !codes.is_empty();
+    if (wants(field(16)) && !is_over) || (field(15).is_empty() && field(16).is_empty()) {
         codes.push(application);
     }
     codes
