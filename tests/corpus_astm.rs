@@ -193,9 +193,10 @@ fn is_listed(reading: &Reading, listed: &Listed) -> bool {
     let words = listed.test_id.trim_matches('^');
     // An empty code in the table: the fourth component is not the test code of that device.
     let same_test = (listed.code.is_empty() || coding.code == listed.code)
-        && (words == coding.code || words.split('^').all(|part| {
-            part == coding.code || coding.words.split('^').any(|other| other == part)
-        }));
+        && (words == coding.code
+            || words.split('^').all(|part| {
+                part == coding.code || coding.words.split('^').any(|other| other == part)
+            }));
     same_test && reading.value.as_sent() == listed.value && unit == listed.unit
 }
 

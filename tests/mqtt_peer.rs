@@ -151,7 +151,10 @@ fn as_the_contract_says(heard: &Json, record: &Json) {
     assert!(properties.get("message_expiry").is_none(), "a record does not expire");
     let user = properties["user"].as_array().unwrap();
     for key in ["id", "source", "type", "time", "subject"] {
-        assert!(user.iter().any(|pair| pair[0] == key && pair[1] == record[key]), "{key}: {user:?}");
+        assert!(
+            user.iter().any(|pair| pair[0] == key && pair[1] == record[key]),
+            "{key}: {user:?}"
+        );
     }
     assert_eq!(record["specversion"], "1.0");
     assert_eq!(record["source"], house::SOURCE);
