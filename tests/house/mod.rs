@@ -430,6 +430,11 @@ impl XorShift {
         Self(seed)
     }
 
+    /// From a number.
+    pub fn from(seed: u64) -> Self {
+        Self(seed | 1)
+    }
+
     /// The next number.
     pub fn next(&mut self) -> u64 {
         self.0 ^= self.0 << 13;
