@@ -51,6 +51,8 @@ pub enum RunError {
     Signals(std::io::Error),
     #[error("the journal had to be closed; it can be opened anew now")]
     DoorShut,
+    #[error("the journal had to be closed: nothing more was taken")]
+    TookNothing,
     #[error("the committer has failed")]
     Committer,
 }
@@ -77,8 +79,12 @@ pub async fn run(configuration: Configuration) -> Result<(), RunError> {
     if matches!(ended, Err(RunError::Committer)) {
         return ended;
     }
+    let door_is_shut = house.room.shut.load(Ordering::Relaxed);
     house.stop().await;
-    ended
+    match ended {
+        Ok(()) if door_is_shut => Err(RunError::TookNothing),
+        ended => ended,
+    }
 }
 
 struct Signals {

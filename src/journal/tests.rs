@@ -400,5 +400,6 @@ fn kinds_have_fixed_numbers() {
         assert_eq!(Kind::from_code(code).code(), code);
     }
     assert_eq!(Kind::Stop.code(), 11);
-    assert_eq!(Kind::from_code(12), Kind::Other(12));
+    assert_eq!(Kind::Carried.code(), 12);
+    assert_eq!(Kind::from_code(13), Kind::Other(13));
 }

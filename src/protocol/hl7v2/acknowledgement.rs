@@ -9,7 +9,8 @@
 //!
 //! AL always, NE never, ER only for the last three rows, SU only for the first. Both empty, or a
 //! value outside that table (Mindray writes 0, 1, 2 for its kinds of sample), is original mode. CA
-//! goes out before AA, both at once; behind CE or CR comes nothing. Sources: facts/semantics.md 1.4, facts/lab.md 3.1.
+//! goes out before AA, both at once; behind CE or CR comes nothing. Sources: facts/semantics.md
+//! 1.4, facts/lab.md 3.1.
 //!
 //! Two decisions. A failure is told even if MSH-15 and MSH-16 would have it silent, as AE or AR:
 //! who hears nothing takes his message for delivered. And a message in which one OBX cannot be
