@@ -33,3 +33,6 @@ pub mod record;
 pub mod replay;
 pub mod run;
 pub mod status;
+
+#[cfg(test)]
+mod tests;

@@ -214,3 +214,39 @@ impl Memory {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_carried_forward_gives_the_same_memory() {
+        let mut memory = Memory::default();
+        let oximeter = memory.devices.entry("oximeter".to_owned()).or_default();
+        oximeter.last = Some((5_000_000, 41));
+        oximeter.association = Some(("icu/bed-1".to_owned(), 7));
+        let gap = OpenGap { cause: "link-down".to_owned(), began_us: Some(4), after: Some(40) };
+        oximeter.open_gaps.insert(42, gap.clone());
+        memory.last_routed.insert("core".to_owned(), 42);
+        memory.configuration = "digest".to_owned();
+
+        let mut rebuilt = Memory::default();
+        // What stood in an older part of the journal is replaced, not mixed in.
+        rebuilt.last_routed.insert("retired".to_owned(), 3);
+        let record = Record {
+            sequence: Sequence::new(43).unwrap(),
+            kind: Kind::Carried,
+            time_us: 6_000_000,
+            batch_index: 0,
+            batch_records: 1,
+            payload: memory.carried(),
+        };
+        rebuilt.take(&record);
+        let device = &rebuilt.devices["oximeter"];
+        assert_eq!(device.last, Some((5_000_000, 41)));
+        assert_eq!(device.association, Some(("icu/bed-1".to_owned(), 7)));
+        assert_eq!(device.open_gaps, [(42, gap)].into());
+        assert_eq!(rebuilt.last_routed, memory.last_routed);
+        assert_eq!(rebuilt.configuration, "digest");
+    }
+}
