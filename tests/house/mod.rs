@@ -7,6 +7,7 @@
 
 #![allow(dead_code)]
 
+mod core;
 pub mod judges;
 pub mod lis01;
 pub mod mllp;
@@ -14,10 +15,9 @@ pub mod oximeter;
 pub mod pty;
 
 use std::collections::BTreeSet;
-use std::io::{BufRead, BufReader};
 use std::net::{SocketAddr, TcpListener};
-use std::path::{Path, PathBuf};
-use std::process::{Child, ChildStdin, Command, ExitStatus, Output, Stdio};
+use std::path::PathBuf;
+use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Resource, Rlimit, Signal, kill_process, prlimit};
@@ -26,6 +26,8 @@ use tempfile::TempDir;
 use wardgate::forward::stored::Stored;
 use wardgate::gateway::status::{self, DeviceSnapshot, Snapshot};
 use wardgate::journal::{Journal, Kind, Record};
+
+use self::core::Core;
 
 /// Far more than any condition needs on a small machine; who waits so long has failed.
 pub const PATIENCE: Duration = Duration::from_secs(20);
@@ -360,47 +362,6 @@ pub fn mqtt_destination(port: u16, more: &str) -> String {
         "[[destination]]\nname = \"core\"\nfiles = \"trial\"\nrequired = \"required\"\n\
          mqtt = {{ host = \"127.0.0.1\", port = {port}, receivers = [\"core\"]{more} }}\n"
     )
-}
-
-/// The stand-in core's process. It ends with its standard input, too.
-struct Core {
-    process: Child,
-    port: u16,
-    _input: ChildStdin,
-}
-
-impl Core {
-    fn start(store: &Path, port: u16) -> Self {
-        let binary = Path::new(env!("CARGO_BIN_EXE_wardgate")).with_file_name("wardgate-hil");
-        let what = "wardgate-hil is built beside wardgate (cargo build --workspace)";
-        assert!(binary.exists(), "{what}");
-        let mut process = Command::new(binary)
-            .args(["core", "--listen", &format!("127.0.0.1:{port}"), "--store"])
-            .arg(store)
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .spawn()
-            .expect("the stand-in core starts");
-        let input = process.stdin.take().expect("a pipe");
-        let mut line = String::new();
-        let mut output = BufReader::new(process.stdout.take().expect("a pipe"));
-        output.read_line(&mut line).expect("a line");
-        let ready: Json = serde_json::from_str(&line).expect("the core is ready");
-        let port = ready["port"].as_u64().and_then(|port| u16::try_from(port).ok());
-        Self { process, port: port.expect("a port"), _input: input }
-    }
-
-    fn kill(&mut self) {
-        let _ = self.process.kill();
-        let _ = self.process.wait();
-    }
-}
-
-impl Drop for Core {
-    fn drop(&mut self) {
-        self.kill();
-    }
 }
 
 /// A loopback port that nobody listens on.
