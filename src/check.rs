@@ -98,7 +98,7 @@ fn not_a_number(metric: &Metric, words: &Vocabulary) -> Option<Doubt> {
 /// Marks of the device that are doubts of ours too (facts/semantics.md 1.2).
 fn flagged(metric: &Metric) -> impl Iterator<Item = Doubt> + use<> {
     let has = |text: &str| metric.flags.iter().any(|flag| flag.0 == text);
-    let questionable = has("QUES") || has("CAL") || has("EARLY");
+    let questionable = has("QUES") || has("CAL") || has("EARLY") || has("status:X");
     let guessed = has("charset-guessed");
     questionable
         .then_some(Doubt::Questionable)

@@ -73,11 +73,9 @@ const DECIDED: [Decided; 3] = [
         judge: &[
             "message 1 OBX-4 1.0.1.2 150022^MDC_PRESS_BLD_NONINV_DIA: value 'absent (invalid)' is \
              '70' in the source",
-            "message 1 OBX-4 1.0.1.3 1500232^MDC_PRESS_BLD_NONINV_MEAN: value 'absent \
-             (not-available)' is '100' in the source",
         ],
-        why: "by HL7 table 0085 a result of status D is deleted and one of status X cannot be had: \
-              the number stays as the mark of absence and is no value",
+        why: "by HL7 table 0085 a result of status D is deleted: the number stays as the mark of \
+              absence and is no value",
     },
 ];
 

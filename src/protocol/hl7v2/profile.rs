@@ -211,10 +211,14 @@ pub enum AcknowledgementType {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum StatusX {
-    /// There is no valid value; what stands in OBX-5 is kept as the mark of its absence.
+    /// A number from a monitor or a pump stands, with the flag `status:X` and a doubt: a Philips
+    /// sample marks valid numbers X, so that X alone must not drop one (facts/semantics.md 1.1).
+    /// Anything else with X is no result.
     #[default]
+    NumberDoubted,
+    /// There is no valid value; what stands in OBX-5 is kept as the mark of its absence.
     NoResult,
-    /// The value stands: a Philips sample marks valid numbers X (facts/semantics.md 1.1).
+    /// The value stands: this device marks valid values X.
     ValueStands,
 }
 

@@ -59,7 +59,7 @@ pub fn read(wire: &Wire, obx: &Segment, manner: &Manner) -> Result<Option<Readin
     let letter = wire.field_text(obx, 11)?.trim().to_owned();
     let value = if no_value {
         Value::absent(&written, empty_because(&flags, &letter, manner))
-    } else if let Some(reason) = void_because(&flags, &letter, manner) {
+    } else if let Some(reason) = void_because(&flags, &letter, &value_type, manner) {
         Value::absent(&wire.text(&at)?, reason)
     } else {
         value(wire, &value_type, &at, manner)?
@@ -72,6 +72,11 @@ pub fn read(wire: &Wire, obx: &Segment, manner: &Manner) -> Result<Option<Readin
     reading.flags = flags;
     if reading.status == ResultStatus::Other {
         reading.flags.push(Flag(letter));
+    } else if reading.status == ResultStatus::NoResult
+        && reading.value.absent_reason().is_none()
+        && manner.profile.valid_with_status_x == StatusX::NumberDoubted
+    {
+        reading.flags.push(Flag("status:X".to_owned()));
     }
     reading.limits = wire.field_text(obx, 7)?;
     for repetition in wire.repetitions(obx, 17) {
@@ -147,12 +152,18 @@ fn empty_because(flags: &[Flag], letter: &str, manner: &Manner) -> AbsentReason 
 
 /// Why what stands in OBX-5 is no value: the flags and statuses that uv-pocd and HL7 table 0085
 /// give for that. CAL, QUES and EARLY leave the value standing.
-fn void_because(flags: &[Flag], letter: &str, manner: &Manner) -> Option<AbsentReason> {
+fn void_because(
+    flags: &[Flag],
+    letter: &str,
+    value_type: &str,
+    manner: &Manner,
+) -> Option<AbsentReason> {
     let void = ["INV", "NAV", "OFF", "BUSY"].into_iter().any(|code| has_flag(flags, code));
     match letter {
         _ if void => Some(empty_because(flags, letter, manner)),
         "X" => match manner.profile.valid_with_status_x {
-            StatusX::NoResult => Some(no_result(manner)),
+            StatusX::NumberDoubted if value_type == "NM" && !manner.laboratory => None,
+            StatusX::NumberDoubted | StatusX::NoResult => Some(no_result(manner)),
             StatusX::ValueStands => None,
         },
         "I" => Some(AbsentReason::Pending),

@@ -81,7 +81,7 @@ fn flags_and_status_say_why_there_is_no_value() {
         (b"OBX|1|NM|A|||u|||||R", AbsentReason::NotStated, ""),
         (b"OBX|1|NM|A|||u|||||I", AbsentReason::Pending, ""),
         (b"OBX|1|NM|A||88|u||INV|||X", AbsentReason::Invalid, "88"),
-        (b"OBX|1|NM|A||100|u|||||X", AbsentReason::NotAvailable, "100"),
+        (b"OBX|1|ST|A||high|u|||||X", AbsentReason::NotAvailable, "high"),
         (b"OBX|1|NM|A||88|u|||||W", AbsentReason::Invalid, "88"),
     ];
     for (obx, reason, as_sent) in cases {
@@ -94,9 +94,19 @@ fn flags_and_status_say_why_there_is_no_value() {
         assert_eq!((reading.value.as_sent(), reading.flags[0].0.as_str()), ("97", flag));
         assert_eq!(reading.value.absent_reason(), None);
     }
+    // X alone must not drop a number of a monitor: it stands, and it is marked.
+    let marked = one(b"OBX|1|NM|A||100|u|||||X");
+    assert_eq!((marked.value.absent_reason(), marked.status), (None, ResultStatus::NoResult));
+    assert_eq!(marked.flags[0].0, "status:X");
+    let strict = profile("valid_with_status_x = \"no-result\"");
+    let message = one_with(strict, b"OBX|1|NM|A||100|u|||||X");
+    let value = &readings(&message)[0].value;
+    assert_eq!(value.absent_reason(), Some(AbsentReason::NotAvailable));
+    assert_eq!(value.as_sent(), "100");
     let stands = profile("valid_with_status_x = \"value-stands\"");
     let message = one_with(stands, b"OBX|1|NM|A||100|u|||||X");
     assert_eq!(readings(&message)[0].value.absent_reason(), None);
+    assert!(readings(&message)[0].flags.is_empty());
 }
 
 #[test]
