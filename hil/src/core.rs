@@ -155,6 +155,7 @@ fn connect(address: SocketAddr, receiver: &str) -> (AsyncClient, EventLoop) {
     mqtt.set_keep_alive(10);
     // The client walks over all of its slots after every flush; 65,535 is its default.
     mqtt.set_outgoing_inflight_upper_limit(REQUESTS_MAX as u16);
+    wardgate::forward::mqtt::without_waits(&mut mqtt);
     let limit = IncomingPacketSizeLimit::Bytes(broker::PACKET_BYTES_MAX as u32);
     mqtt.set_incoming_packet_size_limit(limit);
     AsyncClient::builder(mqtt).capacity(REQUESTS_MAX).build()

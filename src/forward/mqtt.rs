@@ -15,6 +15,9 @@
 
 mod connection;
 mod session;
+mod socket;
+
+pub use socket::without_waits;
 
 use std::path::PathBuf;
 use std::sync::atomic::Ordering;
@@ -249,6 +252,7 @@ impl Forwarder {
         // The client walks over all of its slots after every flush: with its default of 65,535
         // that was two thirds of our time at 1,400 records a second.
         options.set_outgoing_inflight_upper_limit(PUBLISHES_MAX);
+        without_waits(&mut options);
         let answers = super::acknowledgement::ANSWER_BYTES_MAX as u32 + 4096;
         options.set_incoming_packet_size_limit(rumqttc::IncomingPacketSizeLimit::Bytes(answers));
         let will = state_text("lost", name);
