@@ -13,10 +13,12 @@
 //! | `/acknowledgement/{destination}` | in | answers: the response topic of every record |
 //! | `/have/{destination}` | in | what a restored receiver has |
 
+mod configuration;
 mod connection;
 mod session;
 mod socket;
 
+pub use configuration::{MqttConfig, check};
 pub use socket::without_waits;
 
 use std::path::PathBuf;
@@ -25,45 +27,16 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use rumqttc::{LastWill, MqttOptions, QoS, TlsConfiguration, Transport};
-use serde::Deserialize;
 use tokio::sync::watch;
 
 use super::Counters;
+use super::acknowledgement::RECEIVER_CHARACTERS_MAX;
 use super::cursor::{self, CursorError, CursorFile, Found, State};
 use super::stored::Rendered;
 use super::window::{Pace, Window};
 use crate::journal::{self, Reader};
 use crate::vocabulary::{DeviceName, StreamId};
 use session::Ended;
-
-/// How a broker is reached and who may answer.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct MqttConfig {
-    /// Name or address of the broker.
-    pub host: String,
-    /// 8883 with TLS, 1883 without, unless said otherwise.
-    #[serde(default)]
-    pub port: Option<u16>,
-    /// The `receiver_id`s whose answers count; at least one.
-    pub receivers: Vec<String>,
-    /// The certificate authorities of the broker, a PEM file. With it the connection is TLS.
-    #[serde(default)]
-    pub ca: Option<PathBuf>,
-    /// Our certificate, a PEM file; with `key`.
-    #[serde(default)]
-    pub certificate: Option<PathBuf>,
-    /// Its private key, a PEM file.
-    #[serde(default)]
-    pub key: Option<PathBuf>,
-    /// The silence after which a record is sent again.
-    #[serde(default = "resend_after_s")]
-    pub resend_after_s: u16,
-}
-
-const fn resend_after_s() -> u16 {
-    5
-}
 
 /// Where this gateway is, as its topics say.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -101,16 +74,42 @@ pub enum Error {
         "tenant, site, ward, gateway and destination must be names: a-z, A-Z, 0-9, '-', '_', '.'"
     )]
     BadName,
-    #[error("a destination needs at least one receiver id")]
+    #[error("the host must be a name or an address, without a scheme or a port")]
+    BadHost,
+    #[error("at least one receiver id is needed")]
     NoReceiver,
-    #[error("certificate and key come together, and with ca")]
-    HalfOfTls,
-    #[error("cannot read the {what} file: {kind:?}")]
-    TlsFile { what: &'static str, kind: std::io::ErrorKind },
+    #[error("a receiver id has 1 to {RECEIVER_CHARACTERS_MAX} characters")]
+    BadReceiver,
+    #[error("{field} must not be 0")]
+    Zero { field: &'static str },
+    #[error("{field} needs {lacks} beside it: certificate and key come together, and with ca")]
+    HalfOfTls { field: &'static str, lacks: &'static str },
+    #[error("cannot read the {field} file: {kind:?}")]
+    TlsFile { field: &'static str, kind: std::io::ErrorKind },
+    #[error("the {field} file does not hold what it should, in PEM")]
+    NotPem { field: &'static str },
+    #[error("key is not a usable key of certificate")]
+    OtherKey,
     #[error(transparent)]
     Cursor(#[from] CursorError),
     #[error(transparent)]
     Journal(#[from] journal::Error),
+}
+
+impl Error {
+    /// The key of [`MqttConfig`] that is wrong; `None` if the fault lies elsewhere.
+    pub const fn field(&self) -> Option<&'static str> {
+        match self {
+            Error::BadHost => Some("host"),
+            Error::NoReceiver | Error::BadReceiver => Some("receivers"),
+            Error::Zero { field }
+            | Error::HalfOfTls { field, .. }
+            | Error::TlsFile { field, .. }
+            | Error::NotPem { field } => Some(field),
+            Error::OtherKey => Some("key"),
+            Error::BadName | Error::Cursor(_) | Error::Journal(_) => None,
+        }
+    }
 }
 
 /// The first wait before connecting again; it doubles.
@@ -151,7 +150,7 @@ impl Forwarder {
         reader: Reader,
         counters: Arc<Counters>,
     ) -> Result<Self, Error> {
-        check(&destination)?;
+        check_destination(&destination)?;
         let path = cursor::path(&destination.cursors, &destination.name);
         let (cursor, found) = CursorFile::open(&path)?;
         let stream = reader.stream();
@@ -244,7 +243,7 @@ impl Forwarder {
 
     fn options(&self) -> Result<MqttOptions, Error> {
         let Destination { name, address, mqtt, .. } = &self.destination;
-        let tls = tls(mqtt)?;
+        let tls = configuration::tls(mqtt)?;
         let port = mqtt.port.unwrap_or(if tls.is_some() { 8883 } else { 1883 });
         let id = format!("wardgate-{}-{name}", address.gateway);
         let mut options = MqttOptions::new(id, (mqtt.host.clone(), port));
@@ -264,7 +263,7 @@ impl Forwarder {
             None,
         ));
         if let Some(tls) = tls {
-            options.set_transport(Transport::tls_with_config(tls));
+            options.set_transport(Transport::tls_with_config(TlsConfiguration::Rustls(tls)));
         }
         Ok(options)
     }
@@ -303,36 +302,13 @@ pub fn highest_sent(
     Ok(known)
 }
 
-fn check(destination: &Destination) -> Result<(), Error> {
+fn check_destination(destination: &Destination) -> Result<(), Error> {
     let Destination { name, address, mqtt, .. } = destination;
     let Address { tenant, site, ward, gateway } = address;
     if [name, tenant, site, ward, gateway].iter().any(|name| DeviceName::parse(name).is_err()) {
         return Err(Error::BadName);
     }
-    if mqtt.receivers.is_empty() {
-        return Err(Error::NoReceiver);
-    }
-    tls(mqtt).map(drop)
-}
-
-fn tls(mqtt: &MqttConfig) -> Result<Option<TlsConfiguration>, Error> {
-    let read = |what, path: &PathBuf| {
-        std::fs::read(path).map_err(|error| Error::TlsFile { what, kind: error.kind() })
-    };
-    let client_auth = match (&mqtt.certificate, &mqtt.key) {
-        (Some(certificate), Some(key)) => {
-            Some((read("certificate", certificate)?, read("key", key)?))
-        }
-        (None, None) => None,
-        (Some(_), None) | (None, Some(_)) => return Err(Error::HalfOfTls),
-    };
-    match &mqtt.ca {
-        Some(ca) => {
-            Ok(Some(TlsConfiguration::Simple { ca: read("ca", ca)?, alpn: None, client_auth }))
-        }
-        None if client_auth.is_some() => Err(Error::HalfOfTls),
-        None => Ok(None),
-    }
+    check(mqtt)
 }
 
 /// For jitter only: without random bytes there is none.
@@ -353,15 +329,6 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_configuration_says_what_it_does_not_know() {
-        let good = "host = \"core\"\nreceivers = [\"core\"]";
-        let config: MqttConfig = toml::from_str(good).unwrap();
-        assert_eq!(config.resend_after_s, 5);
-        let bad = format!("{good}\npasword = \"x\"");
-        assert!(toml::from_str::<MqttConfig>(&bad).is_err());
-    }
-
-    #[test]
     fn names_that_would_change_the_topic_are_refused() {
         let name = |text: &str| text.to_owned();
         let destination = |ward: &str| Destination {
@@ -376,18 +343,11 @@ mod tests {
             cursors: PathBuf::new(),
             mqtt: toml::from_str("host = \"core\"\nreceivers = [\"core\"]").unwrap(),
         };
-        assert_eq!(check(&destination("icu")), Ok(()));
+        assert_eq!(check_destination(&destination("icu")), Ok(()));
         for bad in ["", "icu/#", "+", "i c u"] {
-            assert_eq!(check(&destination(bad)), Err(Error::BadName), "{bad}");
+            assert_eq!(check_destination(&destination(bad)), Err(Error::BadName), "{bad}");
         }
         let topic = destination("icu").address.topic("observation/bed-3");
         assert_eq!(topic, "wardgate/v1/hospital/main/icu/box-1/observation/bed-3");
-    }
-
-    #[test]
-    fn half_of_the_tls_files_is_refused() {
-        let text = "host = \"core\"\nreceivers = [\"core\"]\ncertificate = \"/nowhere\"";
-        let config: MqttConfig = toml::from_str(text).unwrap();
-        assert!(matches!(tls(&config), Err(Error::HalfOfTls)));
     }
 }
