@@ -10,12 +10,14 @@
 //! | [`stored`] | what a forwardable record's payload is, and its CloudEvents form |
 //! | [`acknowledgement`] | what a receiver answers |
 //! | [`window`] | which records are in flight, and what an acknowledgement retires. Pure |
+//! | [`ranges`] | a set of sequences. Pure |
 //! | [`cursor`] | how far a destination is, on disk |
 //! | [`mqtt`] | the MQTT 5 binding |
 
 pub mod acknowledgement;
 pub mod cursor;
 pub mod mqtt;
+pub mod ranges;
 pub mod stored;
 pub mod window;
 
@@ -38,8 +40,12 @@ pub struct Counters {
     pub refused_acknowledgements: AtomicU64,
     /// Records of the journal that could not be read or rendered.
     pub unreadable: AtomicU64,
+    /// Records that were needed here after the box had freed them.
+    pub freed: AtomicU64,
     /// Cursor writes that failed; nothing new is sent before one succeeds.
     pub cursor_failures: AtomicU64,
+    /// Connections lost, and attempts to make one that failed.
+    pub losses: AtomicU64,
     /// Connections made.
     pub connections: AtomicU64,
     /// Whether there is a connection.
@@ -54,4 +60,29 @@ impl Counters {
     fn add(counter: &AtomicU64, count: usize) {
         counter.fetch_add(count as u64, Ordering::Relaxed);
     }
+}
+
+/// Records that a destination needs and cannot get any more. The contract wants a gap record of
+/// it (`INGESTION.md`, "Acknowledgement").
+///
+/// Some of them may not have been routed to the destination: records that cannot be read do not
+/// say so any more. Each sequence is told once while the daemon runs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Unavailable {
+    /// The destination's name.
+    pub destination: String,
+    /// The first sequence.
+    pub first: u64,
+    /// The last sequence.
+    pub last: u64,
+    pub why: UnavailableWhy,
+}
+
+/// Why records cannot be had any more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum UnavailableWhy {
+    /// The box has freed them: they had been accepted, or the destination is not required.
+    Freed,
+    /// They cannot be read.
+    Damaged,
 }

@@ -143,7 +143,7 @@ fn destination(folder: &Path, port: u16) -> Destination {
 struct Running {
     mark: watch::Receiver<u64>,
     stop: watch::Sender<bool>,
-    task: tokio::task::JoinHandle<Result<(), wardgate::forward::mqtt::Error>>,
+    task: tokio::task::JoinHandle<Result<(), std::convert::Infallible>>,
 }
 
 impl Running {
@@ -223,6 +223,51 @@ async fn nothing_is_lost_while_the_core_is_killed_and_comes_back() {
     assert!((6..=7).contains(&fresh), "{fresh} sent after the restart");
     assert_eq!(counters.refused_acknowledgements.load(Ordering::Relaxed), 0);
     assert_eq!(counters.unreadable.load(Ordering::Relaxed), 0);
+    running.stop().await;
+    committer.appender.close();
+    core.kill();
+}
+
+/// More segments than files that the journal keeps open, so that the first is opened anew.
+const SEGMENTS: usize = 24;
+
+#[tokio::test]
+async fn a_journal_that_cannot_be_read_for_a_while_is_read_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = folder.path().join("core.jsonl");
+    let mut core = Core::start(&store, 0);
+    let (durable_in, durable) = watch::channel(0);
+    let options = Options {
+        segment_bytes: wardgate::journal::SEGMENT_BYTES_MIN,
+        on_durable: Arc::new(move |sequence| {
+            durable_in.send_replace(sequence.map_or(0, |sequence| sequence.number()));
+        }),
+        ..Options::default()
+    };
+    let journal = folder.path().join("journal");
+    let mut opened = Journal::open(&journal, options).unwrap();
+    let mut committer = Committer { appender: opened.appender, previous: 0, serial: 0 };
+    let mut last = 0;
+    while opened.reader.segments().len() < SEGMENTS {
+        last = committer.append(1);
+        durable.clone().wait_for(|durable| *durable >= last).await.unwrap();
+    }
+    let first = journal.join(opened.reader.segments()[0].file_name());
+    let away = folder.path().join("away");
+    std::fs::rename(&first, &away).unwrap();
+    let destination = destination(folder.path(), core.port);
+    let counters = Arc::new(Counters::default());
+    let mut running = Running::start(&destination, &opened.reader, &counters, &durable);
+    let lost = async {
+        while counters.losses.load(Ordering::Relaxed) == 0 {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, lost).await.expect("the read fails");
+    assert_eq!(counters.sent.load(Ordering::Relaxed), 0);
+    std::fs::rename(&away, &first).unwrap();
+    running.reaches(last).await;
+    check_store(&store, &expected(&mut opened.reader));
     running.stop().await;
     committer.appender.close();
     core.kill();

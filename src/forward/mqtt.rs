@@ -15,26 +15,29 @@
 
 mod configuration;
 mod connection;
+mod reading;
 mod session;
 mod socket;
 
 pub use configuration::{MqttConfig, check};
 pub use socket::without_waits;
 
+use std::convert::Infallible;
 use std::path::PathBuf;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use rumqttc::{LastWill, MqttOptions, QoS, TlsConfiguration, Transport};
-use tokio::sync::watch;
+use tokio::sync::{mpsc, watch};
 
-use super::Counters;
 use super::acknowledgement::RECEIVER_CHARACTERS_MAX;
 use super::cursor::{self, CursorError, CursorFile, Found, State};
+use super::ranges::Ranges;
 use super::stored::Rendered;
 use super::window::{Pace, Window};
-use crate::journal::{self, Reader};
+use super::{Counters, Unavailable};
+use crate::journal::Reader;
 use crate::vocabulary::{DeviceName, StreamId};
 use session::Ended;
 
@@ -92,8 +95,6 @@ pub enum Error {
     OtherKey,
     #[error(transparent)]
     Cursor(#[from] CursorError),
-    #[error(transparent)]
-    Journal(#[from] journal::Error),
 }
 
 impl Error {
@@ -107,7 +108,7 @@ impl Error {
             | Error::TlsFile { field, .. }
             | Error::NotPem { field } => Some(field),
             Error::OtherKey => Some("key"),
-            Error::BadName | Error::Cursor(_) | Error::Journal(_) => None,
+            Error::BadName | Error::Cursor(_) => None,
         }
     }
 }
@@ -133,6 +134,9 @@ pub struct Forwarder {
     /// What the cursor file holds.
     saved: State,
     low_water: watch::Sender<u64>,
+    unavailable: Option<mpsc::UnboundedSender<Unavailable>>,
+    /// What was told as unavailable.
+    told: Ranges,
     /// What `now_ms` counts from.
     began: Instant,
 }
@@ -173,8 +177,16 @@ impl Forwarder {
             cursor: Arc::new(Mutex::new(cursor)),
             saved: state,
             low_water,
+            unavailable: None,
+            told: Ranges::default(),
             began: Instant::now(),
         })
+    }
+
+    /// Says what this destination needs and cannot get any more, for the gap records.
+    #[must_use]
+    pub fn telling(self, unavailable: mpsc::UnboundedSender<Unavailable>) -> Self {
+        Self { unavailable: Some(unavailable), ..self }
     }
 
     /// Every record up to this sequence is done here, and the cursor that says so is durable.
@@ -183,20 +195,23 @@ impl Forwarder {
     }
 
     /// Sends what becomes durable (`durable` holds the last durable sequence) until `stop` holds
-    /// true or its sender is gone; then saves the cursor.
+    /// true or its sender is gone; then saves the cursor. Whatever fails meanwhile, be it the
+    /// network, a TLS file that is being replaced or a read of the journal, is a lost connection
+    /// and is tried again.
     pub async fn run(
         mut self,
         mut durable: watch::Receiver<u64>,
         mut stop: watch::Receiver<bool>,
-    ) -> Result<(), Error> {
+    ) -> Result<(), Infallible> {
         let mut wait = RECONNECT_AFTER;
         loop {
             let connected_at = Instant::now();
-            let ended = self.session(&mut durable, &mut stop).await?;
+            let ended = self.session(&mut durable, &mut stop).await;
             self.counters.connected.store(false, Ordering::Relaxed);
             match ended {
                 Ended::Stopped => break,
                 Ended::Lost(why) => {
+                    Counters::add(&self.counters.losses, 1);
                     tracing::warn!(destination = self.destination.name, why, "connection lost");
                 }
             }
@@ -273,12 +288,14 @@ fn state_text(state: &str, destination: &str) -> String {
     serde_json::json!({ "state": state, "destination": destination }).to_string()
 }
 
-/// A lost cursor cannot say what was sent, so everything that is durable may have been.
+/// A lost cursor cannot say what was sent, so everything that is durable may have been. A
+/// destination without one is new, and nothing that was freed before it came was for it.
 fn starting_state(found: Found, reader: &Reader) -> State {
     let fresh = State::start(reader.stream());
     match found {
         Found::State(state) if state.stream == fresh.stream => state,
-        Found::State(_) | Found::New => fresh,
+        Found::State(_) => fresh,
+        Found::New => State { low_water: reader.first().number() - 1, ..fresh },
         Found::Lost => {
             let highest_sent = reader.durable().map_or(0, |durable| durable.number());
             State { highest_sent, ..fresh }
@@ -325,13 +342,12 @@ async fn stopped_within(stop: &mut watch::Receiver<bool>, time: Duration) -> boo
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
 
-    #[test]
-    fn names_that_would_change_the_topic_are_refused() {
+    pub fn destination(ward: &str) -> Destination {
         let name = |text: &str| text.to_owned();
-        let destination = |ward: &str| Destination {
+        Destination {
             name: name("core"),
             address: Address {
                 tenant: name("hospital"),
@@ -342,7 +358,11 @@ mod tests {
             source: name("urn:uuid:1"),
             cursors: PathBuf::new(),
             mqtt: toml::from_str("host = \"core\"\nreceivers = [\"core\"]").unwrap(),
-        };
+        }
+    }
+
+    #[test]
+    fn names_that_would_change_the_topic_are_refused() {
         assert_eq!(check_destination(&destination("icu")), Ok(()));
         for bad in ["", "icu/#", "+", "i c u"] {
             assert_eq!(check_destination(&destination(bad)), Err(Error::BadName), "{bad}");

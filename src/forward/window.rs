@@ -11,6 +11,7 @@ use std::collections::BTreeMap;
 
 use super::acknowledgement::{Acknowledgement, Have, Range, Rejection};
 use super::cursor::{SET_ASIDE_MAX, SetAside, State};
+use super::ranges::Ranges;
 use crate::vocabulary::StreamId;
 
 /// Records in flight: enough to fill a round trip of 50 ms at 5,000 records a second.
@@ -84,8 +85,8 @@ pub struct Window<M> {
     next: u64,
     in_flight: BTreeMap<u64, InFlight<M>>,
     bytes: usize,
-    /// Accepted at or above `next`, from before a restart: first to last, not touching.
-    ahead: BTreeMap<u64, u64>,
+    /// Accepted at or above `next`, from before a restart.
+    ahead: Ranges,
     highest_sent: u64,
     have_generation: u64,
     set_aside: Vec<SetAside>,
@@ -102,7 +103,7 @@ impl<M> Window<M> {
             next: state.low_water + 1,
             in_flight: BTreeMap::new(),
             bytes: 0,
-            ahead: BTreeMap::new(),
+            ahead: Ranges::default(),
             highest_sent: state.highest_sent.max(state.low_water),
             have_generation: state.have_generation,
             set_aside: state.set_aside,
@@ -146,8 +147,12 @@ impl<M> Window<M> {
 
     /// Whether this sequence is known to be accepted already.
     pub fn is_accepted(&self, sequence: u64) -> bool {
-        let before = self.ahead.range(..=sequence).next_back();
-        before.is_some_and(|(_, last)| *last >= sequence)
+        self.ahead.contains(sequence)
+    }
+
+    /// The parts of a range at or above the read position that are not known to be accepted.
+    pub fn not_accepted(&self, range: Range) -> Vec<Range> {
+        self.ahead.outside((*range.start()).max(self.next)..=*range.end())
     }
 
     /// Everything up to `sequence` that is not in flight is not for here (not routed, accepted
@@ -155,15 +160,7 @@ impl<M> Window<M> {
     pub fn pass(&mut self, sequence: u64) {
         self.next = self.next.max(sequence + 1);
         // Ranges below the read position say nothing any more.
-        while let Some((first, last)) = self.ahead.first_key_value().map(|(a, b)| (*a, *b)) {
-            if first >= self.next {
-                break;
-            }
-            self.ahead.remove(&first);
-            if last >= self.next {
-                self.ahead.insert(self.next, last);
-            }
-        }
+        self.ahead.forget_below(self.next);
     }
 
     /// Puts a record in flight; it is due for sending at once. `bytes` is what it costs in memory.
@@ -267,7 +264,7 @@ impl<M> Window<M> {
         self.next = 1;
         have.ranges.iter().for_each(|range| self.note_ahead(range.clone()));
         // The receiver's first range, if it starts at the beginning, is below the cursor again.
-        if let Some(last) = self.ahead.get(&1).copied() {
+        if let Some(last) = self.ahead.last_from(1) {
             self.pass(last);
         }
         Ok(())
@@ -286,7 +283,7 @@ impl<M> Window<M> {
         if from < self.next {
             accepted.push((from, self.next - 1));
         }
-        accepted.extend(self.ahead.iter().map(|(first, last)| (*first, *last)));
+        accepted.extend(self.ahead.pairs());
         State {
             stream: self.stream,
             low_water: self.low_water(),
@@ -336,20 +333,7 @@ impl<M> Window<M> {
 
     /// Remembers the part of an accepted range that lies at or above the read position.
     fn note_ahead(&mut self, range: Range) {
-        let (mut first, mut last) = ((*range.start()).max(self.next), *range.end());
-        if first > last {
-            return;
-        }
-        // Swallow what touches or overlaps.
-        while let Some((from, until)) = self.ahead.range(..=last + 1).next_back() {
-            let (from, until) = (*from, *until);
-            if until + 1 < first {
-                break;
-            }
-            self.ahead.remove(&from);
-            (first, last) = (first.min(from), last.max(until));
-        }
-        self.ahead.insert(first, last);
+        self.ahead.add((*range.start()).max(self.next)..=*range.end());
     }
 }
 

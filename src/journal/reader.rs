@@ -14,8 +14,9 @@ pub struct Read {
     /// In order of sequence.
     pub records: Vec<Record>,
     /// Sequences between the asked one and `next` that cannot be read any more (damage).
-    /// Freed ones are not in it: see [`Reader::first`].
     pub missing: Vec<Missing>,
+    /// Sequences between the asked one and `next` that have been freed.
+    pub freed: Vec<Missing>,
     /// Where reading goes on.
     pub next: Sequence,
 }
@@ -85,12 +86,17 @@ impl Reader {
         records_max: usize,
         bytes_max: usize,
     ) -> Result<Read, Error> {
-        let mut read = Read { records: Vec::new(), missing: Vec::new(), next: from };
+        let mut read =
+            Read { records: Vec::new(), missing: Vec::new(), freed: Vec::new(), next: from };
         let mut bytes = 0;
         while read.records.len() < records_max && (bytes < bytes_max || read.records.is_empty()) {
             match self.step(read.next.number())? {
                 Step::End => break,
-                Step::Freed => read.next = self.first().max(read.next),
+                Step::Freed => {
+                    let first = self.first().max(read.next);
+                    read.freed.push(read.next.number()..=first.number() - 1);
+                    read.next = first;
+                }
                 Step::Missing(until) => {
                     read.missing.push(read.next.number()..=until);
                     read.next = Sequence::FIRST.plus(until);

@@ -8,12 +8,9 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 
 use super::connection::{News, poll, publish};
-use super::{Counters, Error, Forwarder, Outgoing, chance, state_text};
+use super::{Counters, Forwarder, Outgoing, chance, state_text};
 use crate::forward::acknowledgement::{Acknowledgement, Have};
-use crate::forward::stored::{Stored, render};
 use crate::forward::window::IN_FLIGHT_RECORDS_MAX;
-use crate::journal::{Kind, Record};
-use crate::vocabulary::DeviceName;
 
 /// How a session ended.
 pub(super) enum Ended {
@@ -36,8 +33,6 @@ const GOODBYE: Duration = Duration::from_secs(2);
 const CONNECT_WITHIN: Duration = Duration::from_secs(15);
 /// The longest sleep between two looks at what is due.
 const LOOK_AFTER: Duration = Duration::from_secs(1);
-/// What a topic and the properties of a record add to its payload at most.
-const PROPERTIES_BYTES: usize = 2048;
 /// The largest record that any broker may be asked to take, if it names no limit itself.
 const PACKET_BYTES_MAX: usize = 8 << 20;
 
@@ -55,8 +50,12 @@ impl Forwarder {
         &mut self,
         durable: &mut watch::Receiver<u64>,
         stop: &mut watch::Receiver<bool>,
-    ) -> Result<Ended, Error> {
-        let options = self.options()?;
+    ) -> Ended {
+        let options = match self.options() {
+            Ok(options) => options,
+            // Files are replaced while we run: the next attempt may find them whole.
+            Err(error) => return Ended::Lost(error.to_string()),
+        };
         let (client, event_loop) = AsyncClient::builder(options).capacity(REQUESTS_MAX).build();
         let (tell, mut news) = mpsc::channel(EVENTS_MAX);
         let poller = tokio::spawn(poll(event_loop, tell));
@@ -67,7 +66,7 @@ impl Forwarder {
             retains: true,
             connected: false,
         };
-        let ended = self.converse(&mut session, &mut news, durable, stop).await?;
+        let ended = self.converse(&mut session, &mut news, durable, stop).await;
         // Answers that came meanwhile are not waited for: what they name is sent again.
         if session.connected && matches!(ended, Ended::Stopped) {
             self.publish_state(&session, "stopped");
@@ -82,7 +81,7 @@ impl Forwarder {
         if tokio::time::timeout(GOODBYE, ending).await.is_err() {
             tracing::warn!(destination = self.destination.name, "connection did not end in time");
         }
-        Ok(ended)
+        ended
     }
 
     async fn converse(
@@ -91,7 +90,7 @@ impl Forwarder {
         news: &mut mpsc::Receiver<News>,
         durable: &mut watch::Receiver<u64>,
         stop: &mut watch::Receiver<bool>,
-    ) -> Result<Ended, Error> {
+    ) -> Ended {
         let deadline = tokio::time::Instant::now() + CONNECT_WITHIN;
         let mut save_at: Option<tokio::time::Instant> = None;
         loop {
@@ -99,31 +98,33 @@ impl Forwarder {
             let mut came = Vec::new();
             tokio::select! {
                 biased;
-                _ = stop.wait_for(|stop| *stop) => return Ok(Ended::Stopped),
+                _ = stop.wait_for(|stop| *stop) => return Ended::Stopped,
                 count = news.recv_many(&mut came, EVENTS_AT_ONCE) => if count == 0 {
-                    return Ok(Ended::Lost("the connection's task ended".to_owned()));
+                    return Ended::Lost("the connection's task ended".to_owned());
                 },
                 Some(notice) = session.notices.join_next() => self.notice(notice),
                 changed = durable.changed() => if changed.is_err() {
-                    return Ok(Ended::Stopped);
+                    return Ended::Stopped;
                 },
                 () = tokio::time::sleep_until(wake) => {}
             }
             for news in came {
                 if let Some(ended) = self.hear(session, news) {
-                    return Ok(ended);
+                    return ended;
                 }
             }
             let now = tokio::time::Instant::now();
             if !session.connected && now >= deadline {
-                return Ok(Ended::Lost("no answer to CONNECT".to_owned()));
+                return Ended::Lost("no answer to CONNECT".to_owned());
             }
             if session.connected {
-                self.take_from_journal(session)?;
+                if let Err(error) = self.take_from_journal(session.packet_bytes_max) {
+                    return Ended::Lost(format!("journal: {error}"));
+                }
                 if self.window.highest_sent() > self.saved.highest_sent {
                     // The highest number that leaves the box is durable before it leaves.
                     if !self.save().await {
-                        return Ok(Ended::Lost("the cursor cannot be saved".to_owned()));
+                        return Ended::Lost("the cursor cannot be saved".to_owned());
                     }
                 }
                 self.send(session);
@@ -241,51 +242,6 @@ impl Forwarder {
         }
     }
 
-    /// Puts durable records in flight while there is room.
-    fn take_from_journal(&mut self, session: &Session) -> Result<(), Error> {
-        while let Some((records, bytes)) = self.window.room() {
-            let from = crate::vocabulary::Sequence::FIRST.plus(self.window.next() - 1);
-            let read = self.reader.read_from(from, records, bytes)?;
-            if read.next == from {
-                break;
-            }
-            let missing: u64 =
-                read.missing.iter().map(|range| range.end() - range.start() + 1).sum();
-            Counters::add(&self.counters.unreadable, usize::try_from(missing).unwrap_or(0));
-            for record in read.records {
-                self.take(session, record);
-            }
-            self.window.pass(read.next.number() - 1);
-        }
-        Ok(())
-    }
-
-    fn take(&mut self, session: &Session, record: Record) {
-        let sequence = record.sequence.number();
-        if !is_forwardable(record.kind) || self.window.is_accepted(sequence) {
-            return self.window.pass(sequence);
-        }
-        let stored = Stored::from_bytes(&record.payload)
-            .filter(|stored| DeviceName::parse(&stored.subject).is_ok());
-        let Some(stored) = stored else {
-            Counters::add(&self.counters.unreadable, 1);
-            return self.window.pass(sequence);
-        };
-        let (source, name) = (&self.destination.source, &self.destination.name);
-        let stream = self.reader.stream();
-        let Some(rendered) = render(&stored, stream, record.sequence, source, name) else {
-            return self.window.pass(sequence);
-        };
-        let bytes = rendered.payload.len() + PROPERTIES_BYTES;
-        if bytes > session.packet_bytes_max {
-            Counters::add(&self.counters.set_aside, 1);
-            return self.window.put_aside(sequence, "larger-than-the-broker-takes");
-        }
-        let rest = format!("{}/{}", stored.kind.name(), stored.subject);
-        let topic = self.destination.address.topic(&rest);
-        self.window.put(sequence, Outgoing { topic, rendered }, bytes, record.time_us);
-    }
-
     fn send(&mut self, session: &mut Session) {
         let response = self.topic_in("acknowledgement");
         let now_ms = self.now_ms();
@@ -308,20 +264,50 @@ impl Forwarder {
     }
 }
 
-/// Raw bytes and the house's own book-keeping stay in the box. Kinds of a later version may be
-/// forwardable: their payload says so.
-const fn is_forwardable(kind: Kind) -> bool {
-    match kind {
-        Kind::Observation | Kind::Gap | Kind::DeviceState | Kind::Association | Kind::Other(_) => {
-            true
-        }
-        Kind::Wire
-        | Kind::Profile
-        | Kind::Configuration
-        | Kind::ClockStep
-        | Kind::SetAside
-        | Kind::Start
-        | Kind::Stop
-        | Kind::Carried => false,
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use tokio::io::AsyncReadExt as _;
+
+    use super::*;
+    use crate::forward::mqtt::configuration::tests::CERTIFICATE;
+    use crate::forward::mqtt::tests::destination;
+    use crate::journal::{Journal, Options};
+
+    /// The first byte of a TLS record that holds a handshake (RFC 8446, 5.1).
+    const HANDSHAKE: u8 = 22;
+
+    #[tokio::test]
+    async fn a_tls_file_that_is_away_for_a_moment_costs_one_attempt() {
+        let folder = tempfile::tempdir().unwrap();
+        let broker = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let ca = folder.path().join("ca.pem");
+        std::fs::write(&ca, CERTIFICATE).unwrap();
+        let mut destination = destination("icu");
+        destination.cursors = folder.path().to_owned();
+        destination.mqtt.host = "127.0.0.1".to_owned();
+        destination.mqtt.port = Some(broker.local_addr().unwrap().port());
+        destination.mqtt.ca = Some(ca.clone());
+        let opened = Journal::open(&folder.path().join("journal"), Options::default()).unwrap();
+        let counters = Arc::new(Counters::default());
+        let mut forwarder = Forwarder::open(destination, opened.reader, counters).unwrap();
+        let (_durable, mut durable) = watch::channel(0);
+        let (stop, mut stopping) = watch::channel(false);
+
+        std::fs::remove_file(&ca).unwrap();
+        let ended = forwarder.session(&mut durable, &mut stopping).await;
+        assert!(matches!(ended, Ended::Lost(why) if why == "cannot read the ca file: NotFound"));
+
+        std::fs::write(&ca, CERTIFICATE).unwrap();
+        let hello = async {
+            let (mut stream, _) = broker.accept().await.unwrap();
+            let first = stream.read_u8().await.unwrap();
+            stop.send_replace(true);
+            first
+        };
+        let (ended, first) = tokio::join!(forwarder.session(&mut durable, &mut stopping), hello);
+        assert!(matches!(ended, Ended::Stopped));
+        assert_eq!(first, HANDSHAKE);
     }
 }
