@@ -82,7 +82,7 @@ mod memory;
 mod tests;
 
 pub use appender::{Appender, Refused};
-pub use reader::{Read, Reader, Verification};
+pub use reader::{Read, Reader, SegmentAge, Verification};
 pub use recovery::{Damage, Recovery};
 pub use storage::{Disk, Storage};
 

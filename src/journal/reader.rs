@@ -1,6 +1,10 @@
 //! Reads durable records in order, and says which are missing.
 
+mod age;
+
 use std::sync::Arc;
+
+pub use age::SegmentAge;
 
 use super::format::{FLAG_ENCRYPTED, SEGMENT_HEADER_BYTES, Tag};
 use super::storage::segment_name;
