@@ -56,8 +56,15 @@
 //! its segment, so recovery can copy it byte for byte and the chain of tags still holds.
 //!
 //! # After a failure
-//! The door shuts: every later batch gets [`NotKept`], reading goes on. To open it again, close the
-//! [`Appender`] and open the journal anew: what was not proven durable is copied and synced first.
+//! The door shuts: every later batch gets [`NotKept`], reading goes on. What was not proven durable
+//! is copied and synced when the journal is opened anew, so opening it is the way back.
+//!
+//! **The daemon does that by ending with an error and being started again.** Its service manager
+//! waits in between. Opening in the same process works, once the [`Appender`] is closed, but every
+//! [`Reader`] belongs to the opening that it came from: an old one shows the old door, stays at its
+//! last durable record, and may fail once a segment that it knows is freed. What the daemon remembers
+//! may also be ahead of what was kept. Starting again rebuilds all of it on the path that every
+//! start takes.
 
 use std::fs::{File, TryLockError};
 use std::io;

@@ -339,6 +339,41 @@ fn a_folder_has_one_writer_and_a_closed_one_can_be_opened_again() {
 }
 
 #[test]
+fn after_a_failure_a_new_opening_goes_on_and_the_readers_of_the_old_one_stay_where_they_were() {
+    let disk = Arc::new(Memory::default());
+    let storage = || Arc::clone(&disk) as Arc<dyn Storage>;
+    let mut old = Journal::open_on(storage(), small(), None).unwrap();
+    for number in 0..250 {
+        append(&mut old.appender, format!("payload {number:4}").as_bytes()).unwrap();
+    }
+    // The write goes through; the sync that follows fails, and its pages are clean all the same.
+    disk.fail_at(Some(disk.operations() + 2));
+    assert!(matches!(append(&mut old.appender, b"not told"), Err(NotKept::Failed(_))));
+    let mut forwarder = old.reader.clone();
+    assert!(matches!(forwarder.door(), Door::Shut(_)));
+    old.appender.close();
+
+    let mut new = Journal::open_on(storage(), small(), None).unwrap();
+    assert_eq!((new.reader.stream(), new.reader.door()), (forwarder.stream(), Door::Open));
+    let next = append(&mut new.appender, b"goes on").unwrap();
+    let (records, missing) = everything(&mut new.reader);
+    assert_eq!((records.len() as u64, missing), (next.number(), vec![]));
+    assert_eq!(records.last().map(|last| &*last.payload), Some(&b"goes on"[..]));
+
+    // The old reader: no new record, its door still shut, and every record as it was.
+    assert!(matches!(forwarder.door(), Door::Shut(_)));
+    assert_eq!(forwarder.durable(), Sequence::new(250));
+    let (seen, missing) = everything(&mut forwarder);
+    assert_eq!((&seen[..], missing), (&records[..250], vec![]));
+    // What is freed under it is a failure, never another record.
+    assert!(new.appender.free_before(next).unwrap() > 0);
+    assert!(matches!(forwarder.read_from(Sequence::FIRST, 1, 1), Err(Error::Storage(_))));
+    disk.cut_power(&mut Chance(1));
+    let (_, mut reader, _) = open(&disk).unwrap();
+    assert_eq!(everything(&mut reader).0.last(), records.last());
+}
+
+#[test]
 fn a_stream_that_was_set_aside_can_still_be_read() {
     let folder = tempfile::tempdir().unwrap();
     let mut opened = Journal::open(folder.path(), small()).unwrap();

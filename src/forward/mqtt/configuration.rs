@@ -124,22 +124,11 @@ fn read(field: &'static str, path: &Path) -> Result<Vec<u8>, Error> {
 }
 
 #[cfg(test)]
-pub(super) mod tests {
+mod tests {
     use super::*;
+    use crate::forward::mqtt::tests::CERTIFICATE;
 
-    /// Made with OpenSSL for these tests: P-256, self-signed, good for a hundred years.
-    pub const CERTIFICATE: &str = "\
------BEGIN CERTIFICATE-----
-MIIBdDCCARugAwIBAgIURiGxxbaqm9PO1jVcPPbj7rHZlNQwCgYIKoZIzj0EAwIw
-DzENMAsGA1UEAwwEdGVzdDAgFw0yNjExMjMwOTQyMDZaGA8yMTI2MTAzMDA5NDIw
-NlowDzENMAsGA1UEAwwEdGVzdDBZMBMGByqGSM49AgEGCCqGSM49AwEHA0IABDqj
-Ei7fFLS2FXq6Hp7SmXK+X2HlA/od5EntKuUkezeUm2/U/LVddyR/RkEhFVpYfH7F
-NfJ4nZCPnOx+O6/iOhyjUzBRMB0GA1UdDgQWBBSSOOi3nqkpvC2P3k6Og5vmsXB2
-AjAfBgNVHSMEGDAWgBSSOOi3nqkpvC2P3k6Og5vmsXB2AjAPBgNVHRMBAf8EBTAD
-AQH/MAoGCCqGSM49BAMCA0cAMEQCIAwYeHFg6MO5+yrZQKftMTIMnKkawdToDbpG
-NpP9sM0vAiAjrQcfeGK5PRJ6DOHJyIDvLmSAXVl6gNxDaxJNEoY0Aw==
------END CERTIFICATE-----
-";
+    /// The key of [`CERTIFICATE`].
     const KEY: &str = "\
 -----BEGIN PRIVATE KEY-----
 MIGHAgEAMBMGByqGSM49AgEGCCqGSM49AwEHBG0wawIBAQQg+iHeabWE4B/LBCyq

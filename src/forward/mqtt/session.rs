@@ -271,8 +271,7 @@ mod tests {
     use tokio::io::AsyncReadExt as _;
 
     use super::*;
-    use crate::forward::mqtt::configuration::tests::CERTIFICATE;
-    use crate::forward::mqtt::tests::destination;
+    use crate::forward::mqtt::tests::{CERTIFICATE, destination};
     use crate::journal::{Journal, Options};
 
     /// The first byte of a TLS record that holds a handshake (RFC 8446, 5.1).
