@@ -62,9 +62,9 @@
 //! **The daemon does that by ending with an error and being started again.** Its service manager
 //! waits in between. Opening in the same process works, once the [`Appender`] is closed, but every
 //! [`Reader`] belongs to the opening that it came from: an old one shows the old door, stays at its
-//! last durable record, and may fail once a segment that it knows is freed. What the daemon remembers
-//! may also be ahead of what was kept. Starting again rebuilds all of it on the path that every
-//! start takes.
+//! last durable record, and may fail once a segment that it knows is freed. What the daemon
+//! remembers may also be ahead of what was kept. Starting again rebuilds all of it on the path that
+//! every start takes.
 
 use std::fs::{File, TryLockError};
 use std::io;

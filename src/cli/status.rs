@@ -83,5 +83,12 @@ fn table(snapshot: &Snapshot) {
             destination.resent,
             destination.set_aside
         ));
+        if destination.unavailable > 0 {
+            say(&format!("    {} records cannot be had any more", destination.unavailable));
+        }
+        if destination.cursor_failures > 0 {
+            let failures = destination.cursor_failures;
+            say(&format!("    {failures} writes of the cursor failed: is the disk full?"));
+        }
     }
 }

@@ -16,8 +16,10 @@ use super::status::DeviceStatus;
 use crate::association::Ledger;
 use crate::check::clock::Times;
 use crate::check::repeats::StatementKeys;
+use crate::forward::Unavailable;
 use crate::forward::stored::Stored;
 use crate::journal::{Appender, Door, Kind, NewRecord, Refused as JournalRefused};
+use crate::link::clock;
 use crate::profile::Status;
 use crate::protocol::{Completeness, Message, MessageId, NotKept, Settled};
 use crate::vocabulary::moment::utc_text;
@@ -74,6 +76,8 @@ pub enum Request {
         identity: crate::protocol::Identity,
         now: Moment,
     },
+    /// A destination needs records that cannot be had any more.
+    Unavailable(Unavailable),
     /// Every required destination has what lies before.
     Free {
         before: Sequence,
@@ -99,6 +103,8 @@ pub struct Room {
 
 /// The committer's task.
 pub struct Committer {
+    /// The box's name: the subject of records that are about no device.
+    pub name: String,
     /// UTC minus time since boot, of the newest moment.
     pub clock_offset_us: Option<i64>,
     pub appender: Appender,
@@ -125,6 +131,7 @@ impl Committer {
                 Request::Identity { device, identity, now } => {
                     self.identity(&device, &identity, now).await;
                 }
+                Request::Unavailable(what) => self.unavailable(&what, clock::now()).await,
                 Request::Free { before, now } => self.free(before, now).await,
                 Request::Ping(answer) => {
                     let _ = answer.send(());

@@ -12,7 +12,7 @@ use std::sync::Arc;
 use jiff::tz::TimeZone;
 use serde::Deserialize;
 
-use crate::forward::mqtt::MqttConfig;
+use crate::forward::mqtt::{self, MqttConfig};
 use crate::link::{Endpoint, Parity, SerialParameters};
 use crate::profile::position::Step::{Index, Key};
 use crate::profile::position::{Problem, Step};
@@ -293,6 +293,11 @@ impl Loader<'_> {
                     &[&path[..], &[Key("name")]].concat(),
                     "another destination has this name",
                 );
+            }
+            if let Err(error) = mqtt::check(&destination.mqtt) {
+                let at = [&path[..], &[Key("mqtt")]].concat();
+                let field = error.field().map(|field| [&at[..], &[Key(field)]].concat());
+                self.add(&field.unwrap_or(at), error.to_string());
             }
             if self.mode == Mode::Production && is_plain_beyond_loopback(&destination.mqtt) {
                 let what = "expected TLS (ca, certificate, key): plain MQTT leaves the box only in \

@@ -9,7 +9,8 @@ use tokio::sync::oneshot;
 use super::committer::{Committer, DeviceIdentity};
 use super::gaps::GapCause;
 use super::record::ProfileStamp;
-use crate::forward::stored::EventKind;
+use crate::forward::stored::{EventKind, Stored};
+use crate::forward::{Unavailable, UnavailableWhy};
 use crate::journal::{Kind, NewRecord};
 use crate::vocabulary::{Digest, Moment, Sequence};
 
@@ -43,6 +44,32 @@ impl Committer {
         for device in devices {
             self.gap_began(device, GapCause::JournalDamaged, None, now).await;
             self.gaps_ended(device, Some(GapCause::JournalDamaged), now).await;
+        }
+    }
+
+    /// A gap for one destination: it asked for records that the box has freed, or that cannot be
+    /// read.
+    pub(super) async fn unavailable(&mut self, what: &Unavailable, now: Moment) {
+        let cause = match what.why {
+            UnavailableWhy::Freed => "freed",
+            UnavailableWhy::Damaged => GapCause::JournalDamaged.as_str(),
+        };
+        let mut data = serde_json::Map::new();
+        data.insert("phase".to_owned(), json!("ended"));
+        data.insert("cause".to_owned(), json!(cause));
+        data.insert("first".to_owned(), json!(what.first));
+        data.insert("last".to_owned(), json!(what.last));
+        let previous = self.memory.last_routed.get(&what.destination).copied().unwrap_or(0);
+        let stored = Stored {
+            kind: EventKind::Gap,
+            time: now.utc_text(),
+            subject: self.name.clone(),
+            routes: [(what.destination.clone(), previous)].into(),
+            data,
+        };
+        let sequence = self.appender.next();
+        if self.append_one(Kind::Gap, now.utc_us(), stored.to_bytes()).await.is_some() {
+            self.memory.last_routed.insert(what.destination.clone(), sequence.number());
         }
     }
 

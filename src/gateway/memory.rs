@@ -185,6 +185,10 @@ impl Memory {
     }
 
     fn take_state(&mut self, record: &Record, stored: &Stored) {
+        // A gap of sequences is about a destination and no device.
+        if stored.data.contains_key("first") {
+            return;
+        }
         let memory = self.devices.entry(stored.subject.clone()).or_default();
         if record.kind == Kind::Association {
             let place = stored.data.get("place").and_then(serde_json::Value::as_str);

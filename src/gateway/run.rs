@@ -152,8 +152,14 @@ impl House {
 
         // Everything that can fail comes before the first record is written.
         let (stop_destinations, stopping) = watch::channel(false);
-        let forwarding =
-            start_destinations(&configuration, &opened.reader, &durable_seen, &stopping)?;
+        let (requests, received) = mpsc::unbounded_channel();
+        let forwarding = start_destinations(
+            &configuration,
+            &opened.reader,
+            &durable_seen,
+            &requests,
+            &stopping,
+        )?;
         let (low_waters, counters) = (forwarding.low_waters, forwarding.counters);
         let identities = identities(&configuration);
         let reader = opened.reader.clone();
@@ -163,6 +169,7 @@ impl House {
             .map_err(|error| RunError::Socket { socket: socket.clone(), error })?;
 
         let mut committer = Committer {
+            name: configuration.gateway.name.clone(),
             clock_offset_us: None,
             appender: opened.appender,
             stream: opened.reader.stream(),
@@ -181,7 +188,6 @@ impl House {
             committer.profile(&identity.stamp, &text, since).await;
         }
 
-        let (requests, received) = mpsc::unbounded_channel();
         let free = free_behind(requests.clone(), opened.reader, low_waters, stopping.clone());
         let free = tokio::spawn(free);
         let committer = tokio::spawn(committer.run(received));
@@ -319,6 +325,7 @@ fn start_destinations(
     configuration: &Configuration,
     reader: &Reader,
     durable: &watch::Receiver<u64>,
+    requests: &mpsc::UnboundedSender<Request>,
     stop: &watch::Receiver<bool>,
 ) -> Result<Forwarding, RunError> {
     let mut forwarding =
@@ -341,6 +348,15 @@ fn start_destinations(
         };
         let forwarder = mqtt::Forwarder::open(destination, reader.clone(), Arc::clone(&counters))
             .map_err(|error| failed(error.to_string()))?;
+        let (unavailable, mut told) = mpsc::unbounded_channel();
+        let forwarder = forwarder.telling(unavailable);
+        let committer = requests.clone();
+        forwarding.tasks.push(tokio::spawn(async move {
+            while let Some(what) = told.recv().await {
+                // The committer is gone only when the house stops.
+                let _ = committer.send(Request::Unavailable(what));
+            }
+        }));
         let low_water = forwarder.low_water();
         let (name, durable, stop) = (table.name.clone(), durable.clone(), stop.clone());
         forwarding.tasks.push(tokio::spawn(async move {
@@ -415,6 +431,9 @@ fn destination(name: &str, counters: &Counters) -> DestinationSnapshot {
         acknowledged: counters.acknowledged.load(Ordering::Relaxed),
         backlog: counters.backlog.load(Ordering::Relaxed),
         set_aside: counters.set_aside.load(Ordering::Relaxed),
+        unavailable: counters.unreadable.load(Ordering::Relaxed)
+            + counters.freed.load(Ordering::Relaxed),
+        cursor_failures: counters.cursor_failures.load(Ordering::Relaxed),
         refused_acknowledgements: counters.refused_acknowledgements.load(Ordering::Relaxed),
     }
 }

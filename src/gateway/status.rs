@@ -102,6 +102,10 @@ pub struct DestinationSnapshot {
     pub acknowledged: u64,
     pub backlog: u64,
     pub set_aside: u64,
+    /// Records that were needed and cannot be had any more.
+    pub unavailable: u64,
+    /// Writes of the cursor that failed; nothing new is sent before one succeeds.
+    pub cursor_failures: u64,
     pub refused_acknowledgements: u64,
 }
 

@@ -110,7 +110,8 @@ const fn forwardable(kind: Kind) -> Forwardable {
         | Kind::ClockStep
         | Kind::SetAside
         | Kind::Start
-        | Kind::Stop => Forwardable::No,
+        | Kind::Stop
+        | Kind::Carried => Forwardable::No,
     }
 }
 
