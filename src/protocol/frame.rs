@@ -36,11 +36,13 @@ pub struct FrameDriver {
     next_number: u64,
     /// Bytes that may still become a frame; it starts with the start mark or the head of one.
     pending: Vec<u8>,
+    /// When each byte of `pending` came: a frame behind a false start has its own time.
+    pending_came: Vec<Moment>,
     /// Bytes before `pending` that belong to no frame, and why the first of them does not.
     stretch: Vec<u8>,
     stretch_why: Option<(Why, String)>,
-    /// When the oldest byte of `pending` or `stretch` came.
-    begun: Option<Moment>,
+    /// When the oldest byte of `stretch` came.
+    stretch_begun: Option<Moment>,
     events: VecDeque<Event>,
 }
 
@@ -52,20 +54,18 @@ impl FrameDriver {
             session: Session(0),
             next_number: 0,
             pending: Vec::new(),
+            pending_came: Vec::new(),
             stretch: Vec::new(),
             stretch_why: None,
-            begun: None,
+            stretch_begun: None,
             events: VecDeque::new(),
         }
     }
 
     fn take_byte(&mut self, byte: u8, now: Moment) {
-        self.begun.get_or_insert(now);
         self.pending.push(byte);
+        self.pending_came.push(now);
         while self.step(now) {}
-        if self.pending.is_empty() && self.stretch.is_empty() {
-            self.begun = None;
-        }
     }
 
     /// One look at `pending`; `true` if another look may find more.
@@ -73,14 +73,14 @@ impl FrameDriver {
         match decode::look(&self.profile, &self.pending) {
             decode::Look::NeedMore => false,
             decode::Look::NotAFrame { why, detail } => {
-                self.give_to_stretch(1, why, detail, now);
+                self.give_to_stretch(why, detail, now);
                 !self.pending.is_empty()
             }
             decode::Look::Frame { bytes } => {
                 self.flush_stretch(now);
                 let rest = self.pending.split_off(bytes);
                 let raw = std::mem::replace(&mut self.pending, rest);
-                self.begun = if self.pending.is_empty() { None } else { Some(now) };
+                self.pending_came.drain(..bytes);
                 let decoded = decode::frame(&self.profile, &raw);
                 self.emit(raw, decoded, Completeness::Complete, now);
                 !self.pending.is_empty()
@@ -88,7 +88,8 @@ impl FrameDriver {
         }
     }
 
-    fn give_to_stretch(&mut self, count: usize, why: Why, detail: String, now: Moment) {
+    /// The first byte of `pending` belongs to no frame.
+    fn give_to_stretch(&mut self, why: Why, detail: String, now: Moment) {
         // A damaged frame tells more than the noise around it.
         let telling = matches!(why, Why::Checksum | Why::TooLong | Why::TooShort);
         if self.stretch_why.is_none()
@@ -96,7 +97,9 @@ impl FrameDriver {
         {
             self.stretch_why = Some((why, detail));
         }
-        self.stretch.extend(self.pending.drain(..count));
+        self.stretch.push(self.pending.remove(0));
+        let came = self.pending_came.remove(0);
+        self.stretch_begun.get_or_insert(came);
         if self.stretch.len() >= STRETCH_BYTES_MAX {
             self.flush_stretch(now);
         }
@@ -104,6 +107,7 @@ impl FrameDriver {
 
     fn flush_stretch(&mut self, now: Moment) {
         let raw = std::mem::take(&mut self.stretch);
+        self.stretch_begun = None;
         if let Some((why, detail)) = self.stretch_why.take()
             && !raw.is_empty()
         {
@@ -117,7 +121,8 @@ impl FrameDriver {
         let mut raw = std::mem::take(&mut self.stretch);
         let pending = std::mem::take(&mut self.pending);
         let earlier = self.stretch_why.take();
-        self.begun = None;
+        self.pending_came.clear();
+        self.stretch_begun = None;
         let unfinished = !pending.is_empty();
         raw.extend(pending);
         if raw.is_empty() {
@@ -201,19 +206,24 @@ impl Driver for FrameDriver {
     }
 
     fn wake(&mut self, now: Moment) {
-        if self.next_wake().is_some_and(|due| now >= due) {
-            // A good frame may stand behind the head of one that never finished.
-            while !self.pending.is_empty() {
-                let detail = "the frame did not end within its time".to_owned();
-                self.give_to_stretch(1, Why::TimedOut, detail, now);
-                while !self.pending.is_empty() && self.step(now) {}
-            }
-            self.give_up(Why::TimedOut, "the frame did not end within its time", now);
+        let unfinished_ms = self.profile.frame_unfinished_ms;
+        let is_due = |came: &Moment| now >= came.plus_ms(unfinished_ms);
+        // A good frame may stand behind the head of one that never finished, and one that has just
+        // begun behind noise that is due: only what is too old itself is given up.
+        while self.pending_came.first().is_some_and(is_due) {
+            let detail = "the frame did not end within its time".to_owned();
+            self.give_to_stretch(Why::TimedOut, detail, now);
+            while !self.pending.is_empty() && self.step(now) {}
+        }
+        if self.stretch_begun.as_ref().is_some_and(is_due) {
+            self.flush_stretch(now);
         }
     }
 
     fn next_wake(&self) -> Option<Moment> {
-        self.begun.map(|begun| begun.plus_ms(self.profile.frame_unfinished_ms))
+        // What stands in the stretch came before what is pending.
+        let oldest = self.stretch_begun.or_else(|| self.pending_came.first().copied());
+        oldest.map(|came| came.plus_ms(self.profile.frame_unfinished_ms))
     }
 
     fn poll(&mut self) -> Option<Event> {

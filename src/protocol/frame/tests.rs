@@ -120,6 +120,29 @@ fn a_false_start_does_not_swallow_the_frame_behind_it() {
     assert_eq!(driver.next_wake(), None);
 }
 
+/// Noise is due 1000 ms after it came (`frame_unfinished_ms`); the frame that began 980 ms after it
+/// has its own second.
+#[test]
+fn noise_that_is_due_does_not_take_the_frame_behind_it() {
+    let good = frame(&[1, 0x03, 0xcf, 0, 37, 45, 9]);
+    // Plain noise, the head of a start mark, and a whole false start with a length.
+    for noise in [&[0x13][..], &[0xaa], &[0xaa, 0x55, 20]] {
+        let mut driver = driver();
+        driver.receive(noise, Peer::STREAM, NOW);
+        let (head, tail) = good.split_at(4);
+        driver.receive(head, Peer::STREAM, NOW.plus_ms(980));
+        assert_eq!(driver.next_wake(), Some(NOW.plus_ms(1000)));
+        driver.wake(NOW.plus_ms(1000));
+        assert_eq!(driver.next_wake(), Some(NOW.plus_ms(1980)));
+        driver.receive(tail, Peer::STREAM, NOW.plus_ms(1020));
+        let seen = messages(&mut driver);
+        assert_eq!(seen.len(), 2, "{noise:02X?}");
+        assert_eq!(seen[0].raw, noise);
+        assert_eq!(texts(&seen[1]), ["97.5", "37", "0.45"]);
+        assert_eq!(driver.next_wake(), None);
+    }
+}
+
 #[test]
 fn no_flipped_bit_yields_a_value() {
     let good = frame(&[1, 0x03, 0xcf, 0, 37, 45, 9]);
