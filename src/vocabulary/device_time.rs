@@ -68,6 +68,22 @@ impl DeviceTime {
     ) -> Self {
         Self { as_written, utc_us, evidence }
     }
+
+    /// Whether the text says the second. Two measurements easily fall into one minute, and two
+    /// equal values in it are then two.
+    pub fn has_seconds(&self) -> bool {
+        let text = self.as_written.trim();
+        let digits = text.bytes().take_while(u8::is_ascii_digit).count();
+        // YYYYMMDDHHMMSS, or with milliseconds behind it (see `read`).
+        split(text).is_some() && digits >= 14
+    }
+
+    /// Whether it is one instant, and said to the second. Only then two equal values at equal times
+    /// are the same measurement: in the hour that autumn repeats, the same text comes twice, and
+    /// without a known zone nobody can tell which hour that is.
+    pub fn is_one_second(&self) -> bool {
+        self.utc_us.is_some() && self.has_seconds()
+    }
 }
 
 enum Parts {
@@ -156,6 +172,24 @@ mod tests {
         assert_eq!(plain.utc_us, Some(1_619_406_211_496_000));
         let undotted = DeviceTime::read("20190929092150000", Some(&helsinki()));
         assert_eq!(undotted.utc_us, Some(1_569_738_110_000_000));
+    }
+
+    #[test]
+    fn a_second_is_one_only_where_it_is_written_and_comes_once() {
+        let cases = [
+            ("20260806035556", Some(helsinki()), true),
+            ("20260806035556.5+0300", None, true),
+            ("20190929092150000", Some(helsinki()), true),
+            ("202608060355", Some(helsinki()), false),
+            ("2026080603+0300", None, false),
+            ("20261025033000", Some(helsinki()), false),
+            ("20260329033000", Some(helsinki()), false),
+            ("20260806035556", None, false),
+            ("99999999999999", Some(helsinki()), false),
+        ];
+        for (text, zone, one) in cases {
+            assert_eq!(DeviceTime::read(text, zone.as_ref()).is_one_second(), one, "{text}");
+        }
     }
 
     #[test]

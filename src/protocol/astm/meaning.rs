@@ -55,15 +55,15 @@ pub(super) fn read(
         group: None,
         result_is_open: false,
         remarks: Vec::new(),
-        is_timed: false,
+        has_untimed: false,
         basis: Vec::new(),
     };
     for range in records::split(joined.text) {
         reader.record(range);
     }
-    let Reader { mut read, is_timed, basis, .. } = reader;
+    let Reader { mut read, has_untimed, basis, .. } = reader;
     let has_readings = read.groups.iter().any(|group| !group.readings.is_empty());
-    read.repeat_basis = (is_timed && has_readings).then_some(basis);
+    read.repeat_basis = (has_readings && !has_untimed).then_some(basis);
     read
 }
 
@@ -111,8 +111,9 @@ pub(super) struct Reader<'a> {
     result_is_open: bool,
     /// Comments on a patient or order that has no group yet.
     remarks: Vec<String>,
-    /// Whether the device's own time or number for a result stands in the message.
-    pub(super) is_timed: bool,
+    /// Whether a result without the device's own time stands in the message: two equal messages
+    /// may then be two measurements.
+    pub(super) has_untimed: bool,
     basis: Vec<u8>,
 }
 

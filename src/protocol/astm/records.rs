@@ -235,8 +235,6 @@ pub(super) mod field {
 
     pub(in crate::protocol::astm) const LOCATION: usize = 26;
 
-    pub(in crate::protocol::astm) const SPECIMEN: usize = 3;
-    pub(in crate::protocol::astm) const INSTRUMENT_SPECIMEN: usize = 4;
     pub(in crate::protocol::astm) const ORDERED: usize = 5;
     pub(in crate::protocol::astm) const ACTION: usize = 12;
     pub(in crate::protocol::astm) const SPECIMEN_TYPE: usize = 16;

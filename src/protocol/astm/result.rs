@@ -5,8 +5,7 @@ use super::path::{RecordLetter, RecordPath};
 use super::records::{Found, NotInCharset, Record, field};
 use crate::vocabulary::reading::Coding;
 use crate::vocabulary::{
-    AbsentReason, DeviceCode, DeviceTime, DeviceTimeEvidence, DeviceUnit, Flag, Mode, Reading,
-    ResultStatus, Value,
+    AbsentReason, DeviceCode, DeviceTime, DeviceUnit, Flag, Mode, Reading, ResultStatus, Value,
 };
 
 impl<'a> Reader<'a> {
@@ -145,27 +144,19 @@ impl<'a> Reader<'a> {
         Ok(None)
     }
 
-    /// Whether this result carries the device's own time (R.12, R.13, O.23) or, with a specimen,
-    /// the device's own number for it (O.4). R.2 restarts in every message and proves nothing.
+    /// Whether this result carries one second of the device's own time (R.12, R.13, O.23). R.2
+    /// restarts in every message and proves nothing; O.3 and O.4 number the specimen, and a
+    /// specimen is measured more than once.
     pub(super) fn note_own_time(&mut self, record: &Record<'a>) {
-        let is_time = |found: Option<Found<'_>>| {
+        let is_one_second = |found: Option<Found<'_>>| {
             let text = self.optional(found).unwrap_or_default();
-            let time = DeviceTime::read(&text, None);
-            match time.evidence {
-                DeviceTimeEvidence::OffsetSent
-                | DeviceTimeEvidence::ZoneConfigured
-                | DeviceTimeEvidence::ZoneUnknown
-                | DeviceTimeEvidence::InFold
-                | DeviceTimeEvidence::InMissingHour => true,
-                DeviceTimeEvidence::DateOnly | DeviceTimeEvidence::Unreadable => false,
-            }
+            DeviceTime::read(&text, self.site.zone.as_ref()).is_one_second()
         };
-        let ordered = |number: usize| self.order.and_then(|order| order.field(number));
-        let numbered = |number: usize| ordered(number).is_some_and(|found| !found.says_nothing());
-        self.is_timed |= is_time(record.field(field::STARTED))
-            || is_time(record.field(field::COMPLETED))
-            || is_time(ordered(field::REPORTED))
-            || numbered(field::SPECIMEN) && numbered(field::INSTRUMENT_SPECIMEN);
+        let reported = self.order.and_then(|order| order.field(field::REPORTED));
+        let timed = is_one_second(record.field(field::STARTED))
+            || is_one_second(record.field(field::COMPLETED))
+            || is_one_second(reported);
+        self.has_untimed |= !timed;
     }
 
     /// H.12, and the profile's marks of control samples.

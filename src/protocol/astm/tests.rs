@@ -11,6 +11,8 @@ mod shapes;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use jiff::tz::TimeZone;
+
 use super::{AstmDriver, AstmProfile};
 use crate::protocol::{
     Driver, Event, LinkChange, Message, MessageId, NotKept, Peer, Session, Settled, Site,
@@ -45,7 +47,15 @@ pub(super) struct Bench {
 
 impl Bench {
     pub fn new(toml: &str) -> Self {
-        let mut driver = AstmDriver::new(profile(toml), Site::default());
+        Self::at_site(toml, Site::default())
+    }
+
+    pub fn with_zone(toml: &str, zone: &TimeZone) -> Self {
+        Self::at_site(toml, Site { zone: Some(zone.clone()), charset: None })
+    }
+
+    fn at_site(toml: &str, site: Site) -> Self {
+        let mut driver = AstmDriver::new(profile(toml), site);
         driver.link(LinkChange::Opened { session: Session(7) }, at(0));
         let (messages, sent, events) = (Vec::new(), Vec::new(), Vec::new());
         Self { driver, messages, sent, events, now: 0, store: Some(Settled::Durable) }

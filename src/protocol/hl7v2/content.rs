@@ -22,9 +22,7 @@ use super::segments::{Delimiters, Line, Segment, slice, split};
 use super::wire::Wire;
 use crate::protocol::{Identity, Site};
 use crate::vocabulary::reading::EventKind;
-use crate::vocabulary::{
-    DeviceCode, DeviceTime, DeviceTimeEvidence, Group, Nature, Reading, Refused, Why,
-};
+use crate::vocabulary::{DeviceCode, DeviceTime, Group, Nature, Reading, Refused, Why};
 
 /// What came out of one block.
 #[derive(Debug)]
@@ -190,17 +188,10 @@ fn refused(header: Header, why: Why, at: Range<usize>, detail: &str) -> Content 
     }
 }
 
-/// Whether every value stands at a time of the device's own. Without that two equal messages may
-/// be two measurements: SpO2 97 and again 97.
+/// Whether every value stands at one second of the device's own time. Without that two equal
+/// messages may be two measurements: SpO2 97 and again 97, two cuff pressures in one minute, two
+/// equal values an hour apart in the night in which the clock is set back.
 fn has_own_times(groups: &[Group]) -> bool {
-    let is_time = |time: &DeviceTime| match time.evidence {
-        DeviceTimeEvidence::OffsetSent
-        | DeviceTimeEvidence::ZoneConfigured
-        | DeviceTimeEvidence::ZoneUnknown
-        | DeviceTimeEvidence::InFold
-        | DeviceTimeEvidence::InMissingHour => true,
-        DeviceTimeEvidence::DateOnly | DeviceTimeEvidence::Unreadable => false,
-    };
     let mut values = groups
         .iter()
         .flat_map(|group| group.readings.iter().map(move |reading| (group, reading)))
@@ -208,7 +199,7 @@ fn has_own_times(groups: &[Group]) -> bool {
         .peekable();
     values.peek().is_some()
         && values.all(|(group, reading)| {
-            reading.time.as_ref().or(group.time.as_ref()).is_some_and(is_time)
+            reading.time.as_ref().or(group.time.as_ref()).is_some_and(DeviceTime::is_one_second)
         })
 }
 

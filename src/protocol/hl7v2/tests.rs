@@ -13,6 +13,8 @@
 
 use std::sync::Arc;
 
+use jiff::tz::TimeZone;
+
 use super::{Hl7v2Driver, Hl7v2Profile};
 use crate::protocol::{
     Driver, Event, LinkChange, Message, MessageId, Peer, Session, Settled, Site,

@@ -55,9 +55,12 @@ fn unreadable_records_are_refused_and_the_others_kept() {
 }
 
 #[test]
-fn a_repeat_is_known_by_the_device_s_own_time() {
+fn a_repeat_is_known_by_the_device_s_own_second() {
+    let helsinki = TimeZone::get("Europe/Helsinki").unwrap();
     let basis = |header: &str, order: &str, result: &str| {
-        message(PLAIN, &[header, order, result, "L|1"]).repeat_basis
+        let mut bench = Bench::with_zone(PLAIN, &helsinki);
+        bench.feed(&transmission(&[header, order, result, "L|1"]));
+        bench.messages.remove(0).repeat_basis
     };
     let timed = "R|1|^^^X|1|u||||F||||20120217144954";
     let again = r"H|\^&|MSG2||LAB^1.0^S1|||||||P|1|20260101000500";
@@ -67,8 +70,16 @@ fn a_repeat_is_known_by_the_device_s_own_time() {
     assert_ne!(first, basis(H, "O|1|S2", timed));
     assert_ne!(first, basis(H, "O|1|S", "R|1|^^^X|2|u||||F||||20120217144954"));
     assert_eq!(basis(H, "O|1|S", "R|1|^^^X|1"), None);
-    assert_eq!(basis(H, "O|1|S", "R|1|^^^X|1|u||||F||||20120217"), None);
-    assert!(basis(H, "O|1|S|Sample #^267", "R|1|^^^X|1").is_some());
+    // A date, a minute, and the hour that comes twice on 25 October 2026 are no second.
+    for time in ["20120217", "201202171449", "20261025033000"] {
+        let result = format!("R|1|^^^X|1|u||||F||||{time}");
+        assert_eq!(basis(H, "O|1|S", &result), None, "{time}");
+    }
+    // Numbers of the specimen are no numbers of the result: it may be measured again.
+    assert_eq!(basis(H, "O|1|S|Sample #^267", "R|1|^^^X|1"), None);
+    // One result with a time does not make the other recognisable.
+    let mixed = format!("{timed}\rR|2|^^^Y|1");
+    assert_eq!(basis(H, "O|1|S", &mixed), None);
 }
 
 #[test]

@@ -197,17 +197,42 @@ fn a_repeat_is_known_by_everything_but_msh_7_and_10_and_only_with_own_times() {
     assert!(basis("20261123043300", "1", timed).is_some());
     assert_eq!(basis("20261123043300", "1", timed), basis("20261123043311", "77", timed));
     assert_ne!(basis("1", "1", timed), basis("1", "1", "OBR|1|||X|||20261123043256+0200"));
-    for untimed in ["OBR|1|||X", "OBR|1|||X|||20261123", "OBR|1|||X|||soon"] {
+    let untimed = [
+        "OBR|1|||X",
+        "OBR|1|||X|||20261123",
+        "OBR|1|||X|||soon",
+        // To the hour and to the minute, and local time of an unknown zone.
+        "OBR|1|||X|||2026112304+0200",
+        "OBR|1|||X|||202611230432+0200",
+        "OBR|1|||X|||20261123043255",
+    ];
+    for untimed in untimed {
         assert_eq!(basis("20261123043300", "1", untimed), None, "{untimed}");
     }
     // One old blood pressure with a time does not make the others recognisable.
     let mixed = read(&[
         MSH,
         b"OBR|1|||X",
-        b"OBX|1|NM|NIBP||120|x|||||R|||20261123043255",
+        b"OBX|1|NM|NIBP||120|x|||||R|||20261123043255+0200",
         b"OBX|2|NM|SpO2||97|x|||||R",
     ]);
     assert_eq!(mixed.repeat_basis, None);
+}
+
+/// On 25 October 2026 the clocks of Helsinki go from 04:00 back to 03:00: 03:30 comes twice.
+#[test]
+fn two_equal_readings_of_the_autumn_night_are_two() {
+    let helsinki = || Site { zone: TimeZone::get("Europe/Helsinki").ok(), charset: None };
+    let basis = |time: &str| {
+        let obr = format!("OBR|1|||X|||{time}");
+        let lines = block(&[MSH, obr.as_bytes(), OBX]);
+        read_with(Hl7v2Profile::default(), helsinki(), &lines).repeat_basis
+    };
+    assert!(basis("20261025023000").is_some());
+    assert_eq!(basis("20261025033000"), None);
+    assert!(basis("20261025033000+0300").is_some());
+    // The hour that spring leaves out: no such time.
+    assert_eq!(basis("20260329033000"), None);
 }
 
 #[test]
