@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use crate::profile::{Profile, Protocol};
 use crate::vocabulary::observation::Doubt;
+use crate::vocabulary::parameter::UnitsDisagree;
 use crate::vocabulary::reading::Coding;
 use crate::vocabulary::{
     DeviceCode, DeviceTime, DeviceUnit, Group, Metric, Observation, Parameter, Reading, Refused,
@@ -181,20 +182,23 @@ impl Mapper {
         Err(Refused::new(Why::Unit, reading.at.clone(), detail))
     }
 
-    /// The unit in MDC and UCUM, where the vocabulary knows it.
+    /// The unit in MDC and UCUM, where the vocabulary knows it. A coding that contradicts itself
+    /// leaves no unit, whatever the ones beside it say.
     fn unit(
         &self,
         unit: Option<&DeviceUnit>,
         parameter: Option<&Parameter>,
     ) -> (Option<String>, Option<String>) {
         let accepted = parameter.map(|parameter| parameter.units.as_slice()).unwrap_or_default();
-        let found = unit.and_then(|unit| {
-            unit.codings.iter().find_map(|coding| {
-                let by_number =
-                    code::mdil(coding).and_then(|number| self.vocabulary.unit_by_mdc_code(number));
-                by_number.or_else(|| self.vocabulary.unit_of(coding, accepted))
-            })
-        });
+        let mut found = None;
+        for coding in unit.iter().flat_map(|unit| &unit.codings) {
+            let by_number =
+                code::mdil(coding).and_then(|number| self.vocabulary.unit_by_mdc_code(number));
+            match self.vocabulary.unit_claimed(coding, accepted) {
+                Ok(claimed) => found = found.or(by_number).or(claimed),
+                Err(UnitsDisagree) => return (None, None),
+            }
+        }
         let ucum = found
             .and_then(|mdc| self.vocabulary.unit(mdc))
             .and_then(|unit| unit.ucum.first())

@@ -100,7 +100,8 @@ pub struct Vocabulary {
     parameter_by_code: BTreeMap<u32, String>,
     parameter_by_mdc: BTreeMap<String, String>,
     unit_by_code: BTreeMap<u32, String>,
-    unit_by_text: BTreeMap<String, String>,
+    /// All units that a text may mean.
+    units_by_text: BTreeMap<String, Vec<String>>,
 }
 
 impl Vocabulary {
@@ -116,7 +117,7 @@ impl Vocabulary {
             parameter_by_code: BTreeMap::new(),
             parameter_by_mdc: BTreeMap::new(),
             unit_by_code: BTreeMap::new(),
-            unit_by_text: BTreeMap::new(),
+            units_by_text: BTreeMap::new(),
         };
         vocabulary.check()?;
         vocabulary.index()?;
@@ -166,8 +167,10 @@ impl Vocabulary {
                 return Err(VocabularyError::CodeTwice { file, code, first, second });
             }
             for text in unit.ucum.iter().chain(&unit.written) {
-                // The first unit keeps a text that two share; a parameter's own list decides then.
-                self.unit_by_text.entry(text.clone()).or_insert_with(|| mdc.clone());
+                let units = self.units_by_text.entry(text.clone()).or_default();
+                if !units.contains(mdc) {
+                    units.push(mdc.clone());
+                }
             }
         }
         Ok(())
@@ -206,27 +209,90 @@ impl Vocabulary {
     }
 
     /// The MDC reference id of the unit that a coding means: by MDC code, MDC reference id, UCUM or
-    /// a text from the `written` lists. `accepted` are the units of the parameter in question;
-    /// where a text means several units, one of those is chosen.
+    /// a text from the `written` lists. `accepted` are the units of the parameter in question.
+    ///
+    /// Nothing is chosen by order: where number and name are of two different units, and where a
+    /// text means several units and `accepted` does not say which, there is no answer.
     pub fn unit_of<'a>(&'a self, coding: &Coding, accepted: &'a [String]) -> Option<&'a str> {
+        self.unit_claimed(coding, accepted).ok().flatten()
+    }
+
+    /// The same, and apart from "unknown" the case that the coding contradicts itself.
+    pub(crate) fn unit_claimed<'a>(
+        &'a self,
+        coding: &Coding,
+        accepted: &'a [String],
+    ) -> Result<Option<&'a str>, UnitsDisagree> {
         let (code, words) = (coding.code.as_str(), coding.words.as_str());
-        let by_number = code.parse().ok().filter(|_| coding.system == "MDC");
-        if let Some(found) = by_number.and_then(|number| self.unit_by_mdc_code(number)) {
-            return Some(found);
+        let claims_mdc = coding.system == "MDC" || words.starts_with("MDC_");
+        let number = code.parse().ok().filter(|_| claims_mdc);
+        let by_number = number.and_then(|number| self.unit_by_mdc_code(number));
+        let by_name = [code, words]
+            .into_iter()
+            .find_map(|text| self.units.get_key_value(text).map(|(mdc, _)| mdc.as_str()));
+        match (by_number, by_name) {
+            (Some(first), Some(second)) if first != second => return Err(UnitsDisagree),
+            (Some(found), _) | (None, Some(found)) => return Ok(Some(found)),
+            (None, None) => {}
         }
-        for text in [code, words] {
-            if let Some((mdc, _)) = self.units.get_key_value(text) {
-                return Some(mdc);
-            }
-        }
-        let writes = |mdc: &String, text: &str| {
-            self.units
-                .get(mdc)
-                .is_some_and(|unit| unit.ucum.iter().chain(&unit.written).any(|one| one == text))
+        let meant_by = |text: &str| {
+            let meant = self.units_by_text.get(text).map(Vec::as_slice).unwrap_or_default();
+            accepted.iter().find(|mdc| meant.contains(mdc)).or(match meant {
+                [one] => Some(one),
+                _ => None,
+            })
         };
-        [code, words].into_iter().filter(|text| !text.is_empty()).find_map(|text| {
-            let wanted = accepted.iter().find(|mdc| writes(mdc, text));
-            wanted.or_else(|| self.unit_by_text.get(text)).map(String::as_str)
-        })
+        Ok([code, words].into_iter().find_map(meant_by).map(String::as_str))
+    }
+}
+
+/// A coding whose number is one unit's and whose name is another's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct UnitsDisagree;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const UNITS: &str = r#"
+[unit.MDC_DIM_MMHG]
+mdc_code = 266016
+ucum = ["mm[Hg]"]
+source = "test"
+[unit.MDC_DIM_KILO_PASCAL]
+mdc_code = 265987
+ucum = ["kPa"]
+source = "test"
+[unit.MDC_DIM_BEAT_PER_MIN]
+mdc_code = 264864
+ucum = ["/min"]
+source = "test"
+[unit.MDC_DIM_RESP_PER_MIN]
+mdc_code = 264928
+ucum = ["/min"]
+source = "test"
+"#;
+
+    #[test]
+    fn a_unit_is_never_chosen_between_number_and_name() {
+        let words = Vocabulary::parse("parameter = {}", UNITS).unwrap();
+        let unit = |code: &str, name: &str, system: &str| {
+            words.unit_of(&Coding::new(code, name, system), &[]).map(str::to_owned)
+        };
+        assert_eq!(unit("266016", "MDC_DIM_MMHG", "MDC").as_deref(), Some("MDC_DIM_MMHG"));
+        assert_eq!(unit("266016", "MDC_DIM_KILO_PASCAL", "MDC"), None);
+        assert_eq!(unit("266016", "MDC_DIM_KILO_PASCAL", ""), None);
+        assert_eq!(unit("0", "MDC_DIM_KILO_PASCAL", "MDC").as_deref(), Some("MDC_DIM_KILO_PASCAL"));
+        assert_eq!(unit("kPa", "", "UCUM").as_deref(), Some("MDC_DIM_KILO_PASCAL"));
+    }
+
+    #[test]
+    fn a_text_of_several_units_is_decided_by_the_parameter_alone() {
+        let words = Vocabulary::parse("parameter = {}", UNITS).unwrap();
+        let per_minute = Coding::new("/min", "", "UCUM");
+        assert_eq!(words.unit_of(&per_minute, &[]), None);
+        assert_eq!(words.unit_of(&per_minute, &["MDC_DIM_MMHG".to_owned()]), None);
+        let accepted = ["MDC_DIM_RESP_PER_MIN".to_owned()];
+        assert_eq!(words.unit_of(&per_minute, &accepted), Some("MDC_DIM_RESP_PER_MIN"));
     }
 }
