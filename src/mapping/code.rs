@@ -11,8 +11,20 @@ pub(super) struct Found {
 }
 
 /// Looks through all codings: MDC by number and by reference id, Philips MDIL by its hexadecimal
-/// numbers. Where number and reference id name two different parameters, neither is taken
-/// (facts/semantics.md 1.5: 196670 is MDC_EVT_LO in one text and a pump alarm in a capture).
+/// numbers.
+///
+/// | number | reference id | parameter | doubt |
+/// |---|---|---|---|
+/// | of a parameter | of the same one, or none sent | that one | |
+/// | of a parameter | of another one | none | code-and-name-disagree |
+/// | of a parameter | sent, and not known | none | code-and-name-disagree |
+/// | 0, none, or the low half of its number | of a parameter | that one | |
+/// | any other | of a parameter | that one | code-and-name-disagree |
+///
+/// A known number beside a name that nobody knows is not taken: numbers are mistyped and reused
+/// (facts/semantics.md 1.5: 196670 is MDC_EVT_LO in one text and a pump alarm in a capture), and
+/// the name is what the maker meant. The value stays, unmapped, counted and shown. In the opposite
+/// case the name says in words what was measured; it is taken, with the doubt.
 pub(super) fn of(codings: &[Coding], vocabulary: &Vocabulary) -> Found {
     for coding in codings {
         let number = mdil(coding).or_else(|| {
@@ -40,9 +52,11 @@ pub(super) fn of(codings: &[Coding], vocabulary: &Vocabulary) -> Found {
             (Some(_), Some(_)) => {
                 return Found { name: None, doubt: Some(Doubt::CodeAndNameDisagree) };
             }
+            (Some(_), None) if has_name => {
+                return Found { name: None, doubt: Some(Doubt::CodeAndNameDisagree) };
+            }
             (Some((name, _)), None) => {
-                let doubt = has_name.then_some(Doubt::CodeAndNameDisagree);
-                return Found { name: Some(name.to_owned()), doubt };
+                return Found { name: Some(name.to_owned()), doubt: None };
             }
             (None, Some((name, parameter))) => {
                 // 0 means "not yet assigned"; a 16-bit code is the low half of the whole one.

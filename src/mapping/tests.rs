@@ -6,6 +6,7 @@ const PARAMETERS: &str = r#"
 words = "oxygen saturation"
 category = "vitals"
 mdc = "MDC_PULS_OXIM_SAT_O2"
+mdc_synonyms = ["MDC_SATURATION_SYNONYM"]
 mdc_code = 150456
 kind = "periodic"
 units = ["MDC_DIM_PERCENT"]
@@ -56,7 +57,9 @@ fn number_and_reference_id_lead_to_the_same_parameter() {
         // 150456 = 2 * 65536 + 19384: the low half alone, as some monitors send it.
         ("19384", "MDC_PULS_OXIM_SAT_O2", "MDC", None),
         ("0002-4bb8", "SpO2", "MDIL", None),
-        ("150456", "MDC_SOMETHING_ELSE", "MDC", Some(Doubt::CodeAndNameDisagree)),
+        ("150456", "MDC_SATURATION_SYNONYM", "MDC", None),
+        ("150456", "", "MDC", None),
+        ("150999", "MDC_PULS_OXIM_SAT_O2", "MDC", Some(Doubt::CodeAndNameDisagree)),
     ];
     for (code, words, system, doubt) in cases {
         let metric = one(coded(code, words, system, percent()));
@@ -69,10 +72,22 @@ fn number_and_reference_id_lead_to_the_same_parameter() {
 
 #[test]
 fn contradicting_codes_are_not_mapped() {
-    let unit = Coding::new("%", "", "UCUM");
-    let metric = one(coded("150456", "MDC_PULS_OXIM_PULS_RATE", "MDC", unit));
-    assert_eq!(metric.parameter, None);
-    assert_eq!(metric.doubts, [Doubt::CodeAndNameDisagree]);
+    // The name of another parameter, and one that the vocabulary does not know.
+    for name in ["MDC_PULS_OXIM_PULS_RATE", "MDC_SOMETHING_ELSE"] {
+        let metric = one(coded("150456", name, "MDC", Coding::new("%", "", "UCUM")));
+        assert_eq!(metric.parameter, None, "{name}");
+        assert_eq!(metric.doubts, [Doubt::CodeAndNameDisagree], "{name}");
+    }
+}
+
+#[test]
+fn a_unit_that_contradicts_itself_is_none() {
+    let contradiction = || Coding::new("262688", "MDC_DIM_BEAT_PER_MIN", "MDC");
+    let mut reading = coded("150456", "MDC_PULS_OXIM_SAT_O2", "MDC", contradiction());
+    reading.unit = Some(DeviceUnit { codings: vec![contradiction(), Coding::new("%", "", "")] });
+    let metric = one(reading);
+    assert_eq!((metric.unit_mdc, metric.ucum), (None, None));
+    assert_eq!(metric.doubts, [Doubt::UnitUnexpected]);
 }
 
 #[test]
