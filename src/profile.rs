@@ -19,6 +19,7 @@ use crate::protocol::{
 };
 use crate::vocabulary::{Digest, Vocabulary};
 
+mod claims;
 pub mod explain;
 mod file;
 mod flatten;
@@ -109,3 +110,6 @@ impl Profile {
 
 /// The largest line or frame that a profile may allow.
 const FRAME_BYTES_MAX: usize = protocol::MESSAGE_BYTES_MAX;
+
+#[cfg(test)]
+mod tests;

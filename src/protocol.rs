@@ -16,6 +16,7 @@ use crate::vocabulary::{Group, Moment, Refused};
 
 pub mod astm;
 pub mod checksum;
+pub mod flag;
 pub mod frame;
 pub mod hl7v2;
 pub mod line;

@@ -5,11 +5,12 @@
 use std::fmt::Write as _;
 
 use super::Profile;
+use super::claims::{Claims, frame_claims, line_claims};
 use super::file::Protocol;
-use super::verify::{Claims, frame_claims, line_claims};
+use crate::protocol::flag::FlagMode;
 use crate::protocol::frame::{FrameMessage, FrameProfile};
 use crate::protocol::line::{LineMessage, LineProfile};
-use crate::vocabulary::Vocabulary;
+use crate::vocabulary::{AbsentReason, Vocabulary};
 
 /// The explanation for one firmware, as text for a terminal.
 pub fn explain(profile: &Profile, firmware: &str, vocabulary: &Vocabulary) -> String {
@@ -88,7 +89,7 @@ fn explain_line(text: &mut String, line: &LineProfile, vocabulary: &Vocabulary) 
             rows.push((field.column, row));
         }
         for flag in &message.flag {
-            let row = format!("bit {} = {} on {}", flag.bit, flag.means, flag.affects.join(", "));
+            let row = flag_row(flag.bit, &flag.means, &flag.affects, flag.absent, flag.mode);
             rows.push((flag.column, row));
         }
         rows.extend(
@@ -119,7 +120,7 @@ fn explain_frame(text: &mut String, frame: &FrameProfile, vocabulary: &Vocabular
             rows.push((field.at, row));
         }
         for flag in &message.flag {
-            let row = format!("bit {} = {} on {}", flag.bit, flag.means, flag.affects.join(", "));
+            let row = flag_row(flag.bit, &flag.means, &flag.affects, flag.absent, flag.mode);
             rows.push((flag.at, row));
         }
         rows.extend(message.ignored.iter().map(|one| (one.at, format!("ignored: {}", one.why))));
@@ -128,6 +129,26 @@ fn explain_frame(text: &mut String, frame: &FrameProfile, vocabulary: &Vocabular
         rows.extend(claims.free().map(|at| (at as u16, NOBODY.to_owned())));
         write_rows(text, "byte", rows);
     }
+}
+
+fn flag_row(
+    bit: u8,
+    means: &str,
+    affects: &[String],
+    absent: Option<AbsentReason>,
+    mode: Option<FlagMode>,
+) -> String {
+    let mut row = format!("bit {bit} = {means}");
+    if !affects.is_empty() {
+        let _ = write!(row, " on {}", affects.join(", "));
+    }
+    if let Some(reason) = absent {
+        let _ = write!(row, ", means absent: {reason}");
+    }
+    if let Some(mode) = mode {
+        let _ = write!(row, ", puts the message into mode {}", mode.as_str());
+    }
+    row
 }
 
 const NOBODY: &str = "? claimed by nobody";

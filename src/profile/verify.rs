@@ -1,12 +1,11 @@
 //! What the types of the device file cannot say.
 
-use std::collections::BTreeMap;
-
+use super::claims::{Claims, frame_claims, line_claims};
 use super::file::{Direction, Protocol, Status};
 use super::position::{Problem, Step};
 use super::{Drafts, FRAME_BYTES_MAX, Profile, flatten};
-use crate::protocol::frame::{FrameMessage, FrameProfile, LengthSize};
-use crate::protocol::line::{LineMessage, LineProfile};
+use crate::protocol::frame::{FrameProfile, LengthSize};
+use crate::protocol::line::LineProfile;
 use crate::vocabulary::Vocabulary;
 use crate::vocabulary::reading::Coding;
 
@@ -22,12 +21,12 @@ pub(super) fn problems(
     vocabulary: &Vocabulary,
     drafts: Drafts,
 ) -> Vec<Problem> {
-    let mut check = Check { profile, text, vocabulary, problems: Vec::new() };
+    let mut check = Check { profile, text, vocabulary, within: None, problems: Vec::new() };
     check.head(drafts);
     check.link();
+    check.interpreted(&profile.file.protocol);
     match &profile.file.protocol {
-        Protocol::Line(line) => check.line(line),
-        Protocol::Frame(frame) => check.frame(frame),
+        Protocol::Line(_) | Protocol::Frame(_) => {}
         Protocol::Astm(astm) => {
             if let Err(error) = astm.check() {
                 check.add(&[Key("protocol"), Key("astm")], error.to_string());
@@ -67,16 +66,36 @@ fn hl7v2_rows(hl7v2: &crate::protocol::hl7v2::Hl7v2Profile) -> Vec<Row> {
     .collect()
 }
 
+/// What is looked at in a flag of either family.
+struct FlagShape<'a> {
+    bit: u8,
+    /// How many bits its place has.
+    bits: u8,
+    affects: &'a [String],
+    mode: bool,
+    absent: bool,
+}
+
 struct Check<'a> {
     profile: &'a Profile,
     text: &'a str,
     vocabulary: &'a Vocabulary,
+    /// The variant and the firmware whose flattened file is looked at: its places are not in the
+    /// text.
+    within: Option<(usize, &'a str)>,
     problems: Vec<Problem>,
 }
 
-impl Check<'_> {
+impl<'a> Check<'a> {
     fn add(&mut self, path: &[Step<'_>], what: impl Into<String>) {
-        self.problems.push(Problem::at(self.text, path, what));
+        let problem = match self.within {
+            None => Problem::at(self.text, path, what),
+            Some((index, firmware)) => {
+                let what = format!("with firmware {firmware:?}: {}", what.into());
+                Problem::at(self.text, &[Key("variant"), Index(index)], what)
+            }
+        };
+        self.problems.push(problem);
     }
 
     fn head(&mut self, drafts: Drafts) {
@@ -178,6 +197,15 @@ impl Check<'_> {
         }
     }
 
+    /// The families whose messages stand in the file; variants can change these alone.
+    fn interpreted(&mut self, protocol: &Protocol) {
+        match protocol {
+            Protocol::Line(line) => self.line(line),
+            Protocol::Frame(frame) => self.frame(frame),
+            Protocol::Astm(_) | Protocol::Hl7v2(_) => {}
+        }
+    }
+
     fn line(&mut self, line: &LineProfile) {
         let family = [Key("protocol"), Key("line")];
         let end = line.line_end.as_bytes();
@@ -200,9 +228,15 @@ impl Check<'_> {
                 self.parameter(&path, &field.parameter, Some(&field.unit));
                 self.source(&path, &field.source);
             }
-            let affects = message.flag.iter().map(|flag| (flag.bit, 32, &flag.affects[..]));
+            let flags = message.flag.iter().map(|flag| FlagShape {
+                bit: flag.bit,
+                bits: 32,
+                affects: &flag.affects,
+                mode: flag.mode.is_some(),
+                absent: flag.absent.is_some(),
+            });
             let names: Vec<&str> = message.field.iter().map(|one| one.parameter.as_str()).collect();
-            self.flags(&path, affects.collect(), &names);
+            self.flags(&path, &flags.collect::<Vec<_>>(), &names);
             self.claims(&path, &line_claims(message), "column");
         }
     }
@@ -217,6 +251,10 @@ impl Check<'_> {
         if frame.length.min > frame.length.max || too_wide {
             let what = "expected min <= max, and max at most 255 for a length of one byte";
             self.add(&[&family[..], &[Key("length"), Key("max")]].concat(), what);
+        }
+        if frame.checksum.from > frame.length.at {
+            let what = "expected a checksum that covers the length: from <= length.at";
+            self.add(&[&family[..], &[Key("checksum"), Key("from")]].concat(), what);
         }
         for (index, message) in frame.message.iter().enumerate() {
             let path = [family[0], family[1], Key("message"), Index(index)];
@@ -235,21 +273,29 @@ impl Check<'_> {
                     }
                 }
             }
-            let affects = message.flag.iter().map(|flag| (flag.bit, 8, &flag.affects[..]));
+            let flags = message.flag.iter().map(|flag| FlagShape {
+                bit: flag.bit,
+                bits: 8,
+                affects: &flag.affects,
+                mode: flag.mode.is_some(),
+                absent: flag.absent.is_some(),
+            });
             let names: Vec<&str> = message.field.iter().map(|one| one.parameter.as_str()).collect();
-            self.flags(&path, affects.collect(), &names);
+            self.flags(&path, &flags.collect::<Vec<_>>(), &names);
             self.claims(&path, &frame_claims(message), "byte");
         }
     }
 
-    fn flags(&mut self, path: &[Step<'_>], flags: Vec<(u8, u8, &[String])>, names: &[&str]) {
-        for (index, (bit, bits, affects)) in flags.into_iter().enumerate() {
+    fn flags(&mut self, path: &[Step<'_>], flags: &[FlagShape<'_>], names: &[&str]) {
+        for (index, flag) in flags.iter().enumerate() {
             let path = [path, &[Key("flag"), Index(index)]].concat();
-            if bit >= bits {
-                let what = format!("expected a bit from 0 to {}", bits - 1);
+            if flag.bit >= flag.bits {
+                let what = format!("expected a bit from 0 to {}", flag.bits - 1);
                 self.add(&[&path[..], &[Key("bit")]].concat(), what);
             }
-            if affects.is_empty() || affects.iter().any(|one| !names.contains(&one.as_str())) {
+            // A flag that only says the mode marks no parameter of its own.
+            let marks_nothing = flag.affects.is_empty() && (!flag.mode || flag.absent);
+            if marks_nothing || flag.affects.iter().any(|one| !names.contains(&one.as_str())) {
                 let what = format!("expected parameters of this message: {names:?}");
                 self.add(&[&path[..], &[Key("affects")]].concat(), what);
             }
@@ -280,9 +326,10 @@ impl Check<'_> {
     }
 
     fn variants(&mut self) {
-        let file = &self.profile.file;
-        for (index, variant) in file.variant.iter().enumerate() {
-            let path = [Key("variant"), Index(index)];
+        let profile = self.profile;
+        let file = &profile.file;
+        for (place, variant) in file.variant.iter().enumerate() {
+            let path = [Key("variant"), Index(place)];
             for firmware in &variant.firmware {
                 if !self.profile.is_tested_with(firmware) {
                     let tested = &file.firmware.tested;
@@ -302,72 +349,34 @@ impl Check<'_> {
                 self.source(&field, &replace.field.source);
             }
             for firmware in &variant.firmware {
-                if let Err(what) = flatten::try_protocol(&self.profile.table, file, firmware) {
-                    let what = format!("with firmware {firmware:?} the file does not load: {what}");
-                    self.add(&path, what);
+                match flatten::try_protocol(&self.profile.table, file, firmware) {
+                    Ok(protocol) => self.flattened(place, firmware, &protocol),
+                    Err(what) => {
+                        let what =
+                            format!("with firmware {firmware:?} the file does not load: {what}");
+                        self.add(&path, what);
+                    }
                 }
             }
         }
     }
-}
 
-/// How often each place of a message is claimed.
-pub(super) struct Claims {
-    pub count: BTreeMap<usize, usize>,
-    pub outside: Vec<usize>,
-}
-
-impl Claims {
-    fn new(places: std::ops::RangeInclusive<usize>) -> Self {
-        Self { count: places.map(|place| (place, 0)).collect(), outside: Vec::new() }
+    /// What a variant makes of the file is checked like the file itself. Problems that the file has
+    /// without the variant are not said again.
+    fn flattened(&mut self, index: usize, firmware: &'a str, protocol: &Protocol) {
+        let before = self.problems.len();
+        self.within = Some((index, firmware));
+        self.interpreted(protocol);
+        self.within = None;
+        let known: Vec<Problem> = self.problems.drain(..before).collect();
+        let prefix = format!("with firmware {firmware:?}: ");
+        let is_new = |problem: &Problem| {
+            let what = problem.what.strip_prefix(&prefix).unwrap_or(&problem.what);
+            !known.iter().any(|one| one.what == what)
+        };
+        self.problems.retain(is_new);
+        self.problems.splice(0..0, known);
     }
-
-    fn claim(&mut self, place: usize) {
-        match self.count.get_mut(&place) {
-            Some(count) => *count += 1,
-            None => self.outside.push(place),
-        }
-    }
-
-    /// Places that nobody claims.
-    pub fn free(&self) -> impl Iterator<Item = usize> {
-        self.count.iter().filter(|(_, count)| **count == 0).map(|(place, _)| *place)
-    }
-}
-
-/// Columns from 1. The first column is claimed by `starts_with` when that covers it.
-pub(super) fn line_claims(message: &LineMessage) -> Claims {
-    let mut claims = Claims::new(1..=usize::from(message.columns));
-    for column in 1..=message.starts_with.matches(&message.separator).count() {
-        claims.claim(column);
-    }
-    let fields = message.field.iter().map(|field| field.column);
-    let ignored = message.ignored.iter().map(|ignored| ignored.column);
-    let firmware = message.firmware.iter().map(|firmware| firmware.column);
-    for column in fields.chain(ignored).chain(firmware) {
-        claims.claim(usize::from(column));
-    }
-    // Several flags share a column: together they claim it once.
-    let mut flags: Vec<u16> = message.flag.iter().map(|flag| flag.column).collect();
-    flags.dedup();
-    flags.into_iter().for_each(|column| claims.claim(usize::from(column)));
-    claims
-}
-
-/// Bytes of the payload from 0.
-pub(super) fn frame_claims(message: &FrameMessage) -> Claims {
-    let mut claims = Claims::new(0..=usize::from(message.payload_bytes).saturating_sub(1));
-    let mut claim = |at: u16, bytes: usize| {
-        (0..bytes).for_each(|offset| claims.claim(usize::from(at) + offset));
-    };
-    claim(0, message.payload_type.0.len());
-    message.field.iter().for_each(|field| claim(field.at, field.raw.bytes()));
-    message.ignored.iter().for_each(|ignored| claim(ignored.at, usize::from(ignored.bytes)));
-    message.firmware.iter().for_each(|one| claim(one.at, usize::from(one.bytes)));
-    let mut flags: Vec<u16> = message.flag.iter().map(|flag| flag.at).collect();
-    flags.dedup();
-    flags.into_iter().for_each(|at| claim(at, 1));
-    claims
 }
 
 /// The three names that share most with a misspelt one.

@@ -161,7 +161,7 @@ impl FrameDriver {
         let groups = if decoded.readings.is_empty() {
             Vec::new()
         } else {
-            vec![Group::of(decoded.readings)]
+            vec![Group { mode: decoded.mode, ..Group::of(decoded.readings) }]
         };
         self.events.push_back(Event::Message(Message {
             id,

@@ -3,8 +3,10 @@
 use std::ops::Range;
 
 use super::profile::RawForm;
-use super::profile::{ByteOrder, Counts, FrameField, FrameMessage, FrameProfile, LengthSize};
-use crate::vocabulary::{DeviceCode, DeviceUnit, Flag, Reading, Refused, Value, Why};
+use super::profile::{
+    ByteOrder, Counts, FrameField, FrameFlag, FrameMessage, FrameProfile, LengthSize,
+};
+use crate::vocabulary::{DeviceCode, DeviceUnit, Flag, Mode, Reading, Refused, Value, Why};
 
 /// What the head of a buffer is.
 pub(super) enum Look {
@@ -26,6 +28,7 @@ pub(super) struct Decoded {
     pub readings: Vec<Reading>,
     pub refusals: Vec<Refused>,
     pub firmware: Option<String>,
+    pub mode: Mode,
 }
 
 /// Looks at the head of `buffer`.
@@ -125,7 +128,7 @@ pub(super) fn frame(profile: &FrameProfile, raw: &[u8]) -> Decoded {
         let place = from + at..from + at + field.raw.bytes();
         read_field(profile, field, payload.get(at..at + field.raw.bytes()), place, &mut decoded);
     }
-    flags(message, payload, &mut decoded);
+    flags(message, payload, from..to, &mut decoded);
     decoded.firmware = message.firmware.as_ref().and_then(|firmware| {
         let at = usize::from(firmware.at);
         let bytes = payload.get(at..at + usize::from(firmware.bytes))?;
@@ -220,23 +223,34 @@ pub(crate) fn scaled(raw: i64, lsb: &str) -> Option<String> {
     Some(format!("{sign}{head}.{tail}"))
 }
 
-fn flags(message: &FrameMessage, payload: &[u8], decoded: &mut Decoded) {
+fn flags(message: &FrameMessage, payload: &[u8], at: Range<usize>, decoded: &mut Decoded) {
     for flag in &message.flag {
-        let set = payload
-            .get(usize::from(flag.at))
-            .is_some_and(|byte| flag.bit < 8 && byte & (1 << flag.bit) != 0);
-        if !set {
+        let Some(byte) = payload.get(usize::from(flag.at)) else {
+            let detail = format!("byte {}: the payload ends before the flags", flag.at);
+            decoded.refusals.push(Refused::new(Why::TooShort, at.clone(), detail));
+            // Without its flags a value cannot be told from a bad one.
+            decoded.readings.clear();
             continue;
-        }
-        let marked = |reading: &&mut Reading| match &reading.code {
-            DeviceCode::Parameter(name) => flag.affects.contains(name),
-            DeviceCode::Codings(_) => false,
         };
-        for reading in decoded.readings.iter_mut().filter(marked) {
-            reading.flags.push(Flag(flag.means.clone()));
-            if let Some(reason) = flag.absent {
-                reading.value = Value::absent(reading.value.as_sent(), reason);
-            }
+        if byte.checked_shr(u32::from(flag.bit)).unwrap_or(0) & 1 == 1 {
+            set(flag, decoded);
         }
+    }
+}
+
+fn set(flag: &FrameFlag, decoded: &mut Decoded) {
+    let marked = |reading: &&mut Reading| match &reading.code {
+        DeviceCode::Parameter(name) => flag.affects.contains(name),
+        DeviceCode::Codings(_) => false,
+    };
+    for reading in decoded.readings.iter_mut().filter(marked) {
+        reading.flags.push(Flag(flag.means.clone()));
+        if let Some(reason) = flag.absent {
+            reading.value = Value::absent(reading.value.as_sent(), reason);
+        }
+    }
+    // Of several modes the first in the file's order stands; none of them is a patient's.
+    if let (Some(mode), Mode::Production) = (flag.mode, decoded.mode) {
+        decoded.mode = mode.mode();
     }
 }

@@ -6,6 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::protocol::checksum::ChecksumKind;
+use crate::protocol::flag::FlagMode;
 use crate::vocabulary::AbsentReason;
 
 /// Binary frames: a start mark, a length, a payload, a checksum.
@@ -209,11 +210,15 @@ pub struct FrameFlag {
     pub bit: u8,
     /// What a set bit means.
     pub means: String,
-    /// The parameters that it marks.
+    /// The parameters that it marks; none where it only says the mode.
+    #[serde(default)]
     pub affects: Vec<String>,
     /// Set where a marked value is no value at all, with the reason.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub absent: Option<AbsentReason>,
+    /// Set where the bit says that the whole message is not for a patient's record.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mode: Option<FlagMode>,
 }
 
 /// Bytes that are left alone.

@@ -1,5 +1,5 @@
 use super::*;
-use crate::vocabulary::{AbsentReason, Certainty};
+use crate::vocabulary::{AbsentReason, Certainty, Mode};
 
 const NOW: Moment = Moment::new(1_000_000, 1_700_000_000_000_000, Certainty::Synchronised);
 
@@ -85,6 +85,31 @@ fn raw_marks_are_absent_with_their_reason() {
     assert_eq!(readings[0].value.absent_reason(), Some(AbsentReason::NotMeasured));
     assert_eq!(readings[1].value.as_sent(), "37");
     assert_eq!(readings[2].value.absent_reason(), Some(AbsentReason::NotMeasured));
+}
+
+#[test]
+fn a_flag_can_say_that_there_is_no_value_and_that_nobody_is_measured() {
+    let flags = r#"
+flag = [
+  { at = 6, bit = 0, means = "probe-off", affects = ["spo2"], absent = "probe-off" },
+  { at = 6, bit = 7, means = "service", mode = "debugging" },
+]
+"#;
+    let read = |profile: &str, status: u8| {
+        let mut driver = FrameDriver::new(Arc::new(toml::from_str(profile).unwrap()));
+        driver.receive(&frame(&[1, 0x03, 0xcf, 0, 37, 45, status]), Peer::STREAM, NOW);
+        messages(&mut driver).remove(0)
+    };
+    let flagged = format!("{PROFILE}{flags}");
+    assert_eq!(read(&flagged, 0).groups[0].mode, Mode::Production);
+    let off = read(&flagged, 1);
+    let reading = &off.groups[0].readings[0];
+    assert_eq!(reading.value.absent_reason(), Some(AbsentReason::ProbeOff));
+    assert_eq!((off.groups[0].mode, reading.value.as_sent()), (Mode::Production, "97.5"));
+    assert_eq!(read(&flagged, 0x80).groups[0].mode, Mode::Debugging);
+    // Flags behind the payload: no value can be trusted.
+    let outside = read(&format!("{PROFILE}{}", flags.replace("at = 6", "at = 7")), 0);
+    assert!(outside.groups.is_empty() && outside.refusals[0].why == Why::TooShort);
 }
 
 #[test]

@@ -2,8 +2,8 @@
 
 use std::ops::Range;
 
-use super::profile::{ColumnField, LineChecksum, LineMessage, LineProfile};
-use crate::vocabulary::{DeviceCode, DeviceUnit, Flag, Reading, Refused, Value, Why};
+use super::profile::{ColumnField, ColumnFlag, LineChecksum, LineMessage, LineProfile};
+use crate::vocabulary::{DeviceCode, DeviceUnit, Flag, Mode, Reading, Refused, Value, Why};
 
 /// What one line holds.
 #[derive(Default)]
@@ -11,6 +11,7 @@ pub(super) struct Decoded {
     pub readings: Vec<Reading>,
     pub refusals: Vec<Refused>,
     pub firmware: Option<String>,
+    pub mode: Mode,
 }
 
 /// Decodes a whole line, its end mark included.
@@ -100,7 +101,11 @@ fn columns(message: &LineMessage, text: &str) -> Decoded {
         usize::from(number).checked_sub(1).and_then(|index| parts.get(index)).cloned()
     };
     for field in &message.field {
-        let Some((at, part)) = column(field.column) else { continue };
+        let Some((at, part)) = column(field.column) else {
+            let what = format!("for {}", field.parameter);
+            decoded.refusals.push(no_column(field.column, &what, text));
+            continue;
+        };
         match value(field, part) {
             Some(value) => {
                 let code = DeviceCode::Parameter(field.parameter.clone());
@@ -121,7 +126,7 @@ fn columns(message: &LineMessage, text: &str) -> Decoded {
             }
         }
     }
-    flags(message, &column, &mut decoded);
+    flags(message, text, &column, &mut decoded);
     decoded.firmware = message
         .firmware
         .as_ref()
@@ -139,32 +144,58 @@ fn value(field: &ColumnField, part: &str) -> Option<Value> {
     }
 }
 
+/// The loader lets no profile through that reads outside the line; if one came all the same, a
+/// value that is missing is said to be missing.
+fn no_column(number: u16, what: &str, text: &str) -> Refused {
+    let detail = format!("column {number}: the line has no such column {what}");
+    Refused::new(Why::TooShort, 0..text.len(), detail)
+}
+
 fn flags<'a>(
     message: &LineMessage,
+    text: &str,
     column: &impl Fn(u16) -> Option<(Range<usize>, &'a str)>,
     decoded: &mut Decoded,
 ) {
     let mut unreadable: Vec<u16> = Vec::new();
     for flag in &message.flag {
-        let Some((at, part)) = column(flag.column) else { continue };
-        let Ok(bits) = u32::from_str_radix(part.trim(), 16) else {
-            if !unreadable.contains(&flag.column) {
-                unreadable.push(flag.column);
+        let bits = match column(flag.column) {
+            Some((at, part)) => u32::from_str_radix(part.trim(), 16).map_err(|_| {
                 let detail = format!("column {}: expected a hexadecimal number", flag.column);
-                decoded.refusals.push(Refused::new(Why::Unreadable, at, detail));
+                Refused::new(Why::Unreadable, at, detail)
+            }),
+            None => Err(no_column(flag.column, "for flags", text)),
+        };
+        match bits {
+            Ok(bits) if bits.checked_shr(u32::from(flag.bit)).unwrap_or(0) & 1 == 1 => {
+                set(flag, decoded);
+            }
+            Ok(_) => {}
+            Err(refused) => {
+                if !unreadable.contains(&flag.column) {
+                    unreadable.push(flag.column);
+                    decoded.refusals.push(refused);
+                }
                 // Without its flags a value cannot be told from a bad one.
                 decoded.readings.clear();
             }
-            continue;
-        };
-        if bits & (1u32 << flag.bit) != 0 {
-            let marked = |reading: &&mut Reading| match &reading.code {
-                DeviceCode::Parameter(name) => flag.affects.contains(name),
-                DeviceCode::Codings(_) => false,
-            };
-            for reading in decoded.readings.iter_mut().filter(marked) {
-                reading.flags.push(Flag(flag.means.clone()));
-            }
         }
+    }
+}
+
+fn set(flag: &ColumnFlag, decoded: &mut Decoded) {
+    let marked = |reading: &&mut Reading| match &reading.code {
+        DeviceCode::Parameter(name) => flag.affects.contains(name),
+        DeviceCode::Codings(_) => false,
+    };
+    for reading in decoded.readings.iter_mut().filter(marked) {
+        reading.flags.push(Flag(flag.means.clone()));
+        if let Some(reason) = flag.absent {
+            reading.value = Value::absent(reading.value.as_sent(), reason);
+        }
+    }
+    // Of several modes the first in the file's order stands; none of them is a patient's.
+    if let (Some(mode), Mode::Production) = (flag.mode, decoded.mode) {
+        decoded.mode = mode.mode();
     }
 }

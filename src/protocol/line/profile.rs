@@ -6,6 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::protocol::checksum::ChecksumKind;
+use crate::protocol::flag::FlagMode;
 use crate::vocabulary::AbsentReason;
 
 /// Lines of ASCII text with separated columns.
@@ -98,8 +99,15 @@ pub struct ColumnFlag {
     pub bit: u8,
     /// What a set bit means.
     pub means: String,
-    /// The parameters that it marks.
+    /// The parameters that it marks; none where it only says the mode.
+    #[serde(default)]
     pub affects: Vec<String>,
+    /// Set where a marked value is no value at all, with the reason.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub absent: Option<AbsentReason>,
+    /// Set where the bit says that the whole message is not for a patient's record.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mode: Option<FlagMode>,
 }
 
 /// A column that is left alone.

@@ -1,5 +1,5 @@
 use super::*;
-use crate::vocabulary::{AbsentReason, Certainty, DeviceCode, Value};
+use crate::vocabulary::{AbsentReason, Certainty, DeviceCode, Mode, Value};
 
 const NOW: Moment = Moment::new(1_000_000, 1_700_000_000_000_000, Certainty::Synchronised);
 
@@ -34,10 +34,27 @@ column = 6
 bit = 0
 means = "low-perfusion"
 affects = ["spo2"]
+
+[[message.flag]]
+column = 6
+bit = 1
+means = "probe-off"
+affects = ["spo2"]
+absent = "probe-off"
+
+[[message.flag]]
+column = 6
+bit = 2
+means = "demo"
+mode = "training"
 "#;
 
 fn driver() -> LineDriver {
-    let mut driver = LineDriver::new(Arc::new(toml::from_str(PROFILE).unwrap()));
+    driver_of(PROFILE)
+}
+
+fn driver_of(profile: &str) -> LineDriver {
+    let mut driver = LineDriver::new(Arc::new(toml::from_str(profile).unwrap()));
     driver.link(LinkChange::Opened { session: Session(7) }, NOW);
     driver
 }
@@ -91,6 +108,35 @@ fn marks_of_absence_have_their_reason_and_nothing_else_passes() {
     let odd = fed(&line("PO,10:11:12,9?7,072,4.5,00"));
     assert_eq!(odd[0].refusals[0].why, Why::Unreadable);
     assert_eq!(values(&odd[0]), [("perfusion-index".into(), Value::read("4.5"))]);
+}
+
+#[test]
+fn a_flag_can_say_that_there_is_no_value_and_that_nobody_is_measured() {
+    let off = fed(&line("PO,10:11:12,097,072,04.5,02"));
+    let readings = &off[0].groups[0].readings;
+    assert_eq!(readings[0].value.absent_reason(), Some(AbsentReason::ProbeOff));
+    assert_eq!((readings[0].value.as_sent(), readings[1].value.as_sent()), ("097", "04.5"));
+    assert_eq!(off[0].groups[0].mode, Mode::Production);
+    let demo = fed(&line("PO,10:11:12,097,072,04.5,04"));
+    assert_eq!(demo[0].groups[0].mode, Mode::Training);
+    assert_eq!(values(&demo[0])[0].1, Value::read("097"));
+}
+
+#[test]
+fn a_column_that_is_not_there_is_refused() {
+    let outside = |column: &str| {
+        let profile = PROFILE.replace(&format!("column = {column}\n"), "column = 9\n");
+        let mut driver = driver_of(&profile);
+        driver.receive(&line("PO,10:11:12,097,072,04.5,00"), Peer::STREAM, NOW);
+        messages(&mut driver).remove(0)
+    };
+    let field = outside("3");
+    assert_eq!(field.refusals[0].why, Why::TooShort);
+    assert_eq!(values(&field), [("perfusion-index".into(), Value::read("04.5"))]);
+    // Flags that cannot be read leave no value to be trusted.
+    let flags = outside("6");
+    assert_eq!(flags.refusals.iter().map(|one| one.why).collect::<Vec<_>>(), [Why::TooShort]);
+    assert!(flags.groups.is_empty());
 }
 
 #[test]
