@@ -1,9 +1,15 @@
-//! The window in which a whole message sent twice is recognised, and a result stated again with
-//! something changed is tied to the record that first stated it.
+//! The window in which a whole message sent twice is recognised, and a measurement that is stated
+//! again is tied to the record that stated it before.
 //!
-//! A repeat equals, without transport fields, a whole earlier message and carries the device's own
-//! time, sequence or result number: the driver says so by giving a basis. Nothing else is ever
+//! A repeat equals, without transport fields, a whole earlier message and carries one second of the
+//! device's own time for every value: the driver says so by giving a basis. Nothing else is ever
 //! taken for a repeat: SpO2 97, 97, 97 from a clockless oximeter are three readings.
+//!
+//! Everything else is kept. A measurement that another message stated before, the same (a message
+//! that stopped in the middle and came again whole) or with something changed, is a record of its
+//! own that names the earlier one. A name drops, merges and replaces nothing: whoever receives both
+//! records can see that they may be one measurement. So a tie that is wrong costs a look, and a tie
+//! that is missing leaves one result twice with two patients.
 
 use std::collections::{BTreeMap, VecDeque};
 
@@ -12,6 +18,9 @@ use crate::vocabulary::{Digest, Observation, Sequence};
 /// How many messages one device's window holds: an analyser that sends its whole store again after
 /// a power cut (a few thousand results) is still recognised.
 pub const WINDOW_MESSAGES: usize = 4096;
+
+/// How many keys one statement has at most.
+const KEYS_MAX: usize = 3;
 
 /// What one device has said lately.
 #[derive(Clone, Debug, Default)]
@@ -49,11 +58,12 @@ impl Window {
         }
     }
 
-    /// The record that stated the same measurement before with something else in it (patient,
-    /// specimen, value or status).
-    pub fn stated_otherwise(&self, keys: &StatementKeys) -> Option<Sequence> {
+    /// The record of an earlier message that stated the same measurement: with something else in
+    /// it (patient, specimen, value or status), or just the same in a message that is no repeat as
+    /// a whole. The statements of the message in question must not be noted yet.
+    pub fn stated_before(&self, keys: &StatementKeys) -> Option<Sequence> {
         let stated = keys.keys.iter().filter_map(|key| self.statements.get(key));
-        stated.filter(|stated| stated.content != keys.content).map(|one| one.sequence).max()
+        stated.map(|one| one.sequence).max()
     }
 
     /// Notes a statement of the message `wire` that is in the journal. The messages that it
@@ -73,7 +83,7 @@ impl Window {
             if self.statements.insert(*key, stated).is_none() {
                 self.statement_order.push_back(*key);
             }
-            if self.statement_order.len() > 2 * WINDOW_MESSAGES
+            if self.statement_order.len() > KEYS_MAX * WINDOW_MESSAGES
                 && let Some(oldest) = self.statement_order.pop_front()
             {
                 self.statements.remove(&oldest);
@@ -82,9 +92,19 @@ impl Window {
     }
 }
 
-/// What makes two observations statements about the same measurement: the device's own time and
-/// codes together with either the specimen or the patient. One of the two may be corrected, not
-/// both.
+/// What makes two observations statements about the same measurement.
+///
+/// | key | made of | ties although changed |
+/// |---|---|---|
+/// | specimen | device's time, codes, specimen | patient, values |
+/// | patient | device's time with seconds, codes, patient | specimen, values |
+/// | measured | device's time with seconds, codes, values, specimen, place, equipment | patient |
+///
+/// One of patient, specimen and values may be corrected, never all. Without a specimen a time to
+/// the minute is not enough: two cuff pressures fall into one minute. The last key finds a result
+/// that was sent for one patient and then for another where no specimen has a number. Behind a
+/// gateway two patients may have equal values in one second; place and equipment, where the device
+/// names them, keep those apart, and where it does not, one record names another's for nothing.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StatementKeys {
     keys: Vec<Digest>,
@@ -92,29 +112,40 @@ pub struct StatementKeys {
 }
 
 impl StatementKeys {
-    /// `None` where the device gives no time of its own, or neither specimen nor patient.
+    /// `None` where the device gives no time of its own, or nothing else to know it by.
     pub fn of(observation: &Observation) -> Option<Self> {
         let time = observation.device_time.as_ref()?;
         let mut what = time.as_written.clone();
-        let mut content = String::new();
+        let (mut values, mut statuses, mut equipment) =
+            (String::new(), String::new(), String::new());
         for metric in &observation.metrics {
             let code =
                 metric.codings.first().map(|coding| coding.code.as_str()).unwrap_or_default();
             let parameter = metric.parameter.as_deref().unwrap_or_default();
             what.push_str(&format!("\u{1}{code}\u{2}{parameter}\u{2}{}", metric.sub_id));
-            content.push_str(&format!("\u{1}{}\u{2}{:?}", metric.value.as_sent(), metric.status));
+            values.push_str(&format!("\u{1}{}", metric.value.as_sent()));
+            statuses.push_str(&format!("\u{1}{:?}", metric.status));
+            equipment.push_str(&format!("\u{1}{}", metric.equipment.join("\u{2}")));
         }
         let subject = &observation.subject;
+        let specimen = &subject.specimen;
         let patient: String =
             subject.patient_ids.iter().map(|one| format!("\u{1}{}", one.id)).collect();
-        let key = |name: &str, id: &str| {
-            (!id.is_empty()).then(|| Digest::of(format!("{name}\u{3}{what}\u{3}{id}").as_bytes()))
-        };
-        let keys: Vec<Digest> = [key("specimen", &subject.specimen), key("patient", &patient)]
-            .into_iter()
-            .flatten()
-            .collect();
-        let content = format!("{content}\u{3}{}\u{3}{patient}", subject.specimen);
+        let key =
+            |name: &str, id: &str| Digest::of(format!("{name}\u{3}{what}\u{3}{id}").as_bytes());
+        let mut keys = Vec::with_capacity(KEYS_MAX);
+        if !specimen.is_empty() {
+            keys.push(key("specimen", specimen));
+        }
+        if time.has_seconds() {
+            if !patient.is_empty() {
+                keys.push(key("patient", &patient));
+            }
+            let place = &subject.place;
+            let measured = [&values, specimen, place, &equipment].map(String::as_str);
+            keys.push(key("measured", &measured.join("\u{3}")));
+        }
+        let content = format!("{values}\u{3}{statuses}\u{3}{specimen}\u{3}{patient}");
         (!keys.is_empty()).then(|| Self { keys, content: Digest::of(content.as_bytes()) })
     }
 
@@ -132,7 +163,13 @@ impl StatementKeys {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use super::*;
+    use crate::mapping::Mapper;
+    use crate::profile::{Drafts, Profile};
+    use crate::vocabulary::reading::{Coding, StatedPatientId};
+    use crate::vocabulary::{DeviceCode, DeviceTime, Group, Reading, Value, Vocabulary};
 
     fn sequence(number: u64) -> Sequence {
         Sequence::new(number).unwrap()
@@ -158,11 +195,92 @@ mod tests {
         window.note(Digest::of(b"for one"), sequence(4));
         window.note_statement(&keys("one"), sequence(4), sequence(5));
         assert_eq!(window.earlier(&Digest::of(b"for one")), Some(sequence(4)));
-        assert_eq!(window.stated_otherwise(&keys("one")), None);
-        assert_eq!(window.stated_otherwise(&keys("two")), Some(sequence(5)));
+        assert_eq!(window.stated_before(&keys("two")), Some(sequence(5)));
         window.note_statement(&keys("two"), sequence(8), sequence(9));
         assert_eq!(window.earlier(&Digest::of(b"for one")), None);
         let (texts, content) = keys("one").to_texts();
         assert_eq!(StatementKeys::from_texts(&texts, &content), Some(keys("one")));
+    }
+
+    /// One cuff pressure as a monitor sends it.
+    #[derive(Clone, Copy)]
+    struct Stated {
+        time: &'static str,
+        patient: &'static str,
+        specimen: &'static str,
+        place: &'static str,
+        value: &'static str,
+    }
+
+    const FIRST: Stated =
+        Stated { time: "20261120101010", patient: "P-1", specimen: "", place: "", value: "120" };
+
+    fn keys(stated: &Stated) -> Option<StatementKeys> {
+        let code = DeviceCode::Codings(vec![Coding::new("150021", "", "MDC")]);
+        let mut group = Group::of(vec![Reading::new(code, Value::read(stated.value), 0..3)]);
+        group.time = Some(DeviceTime::read(stated.time, None));
+        group.subject.specimen = stated.specimen.to_owned();
+        group.subject.place = stated.place.to_owned();
+        group.subject.patient_ids.push(StatedPatientId {
+            id: stated.patient.to_owned(),
+            authority: String::new(),
+            id_type: String::new(),
+        });
+        let vocabulary = Arc::new(Vocabulary::parse("parameter = {}", "unit = {}").unwrap());
+        let profile = include_str!("test-profile.toml");
+        let words = Vocabulary::parse(
+            include_str!("../../device-profiles/vocabulary/parameters.toml"),
+            include_str!("../../device-profiles/vocabulary/units.toml"),
+        )
+        .unwrap();
+        let profile = Profile::read(profile, &words, Drafts::Accepted).unwrap();
+        let mapped = Mapper::new(&profile, "1", vocabulary).map(&[group]);
+        StatementKeys::of(&mapped.observations[0])
+    }
+
+    /// What a second statement names once the first one is record 5.
+    fn named(first: &Stated, second: &Stated) -> Option<Sequence> {
+        let mut window = Window::default();
+        if let Some(keys) = keys(first) {
+            window.note_statement(&keys, sequence(4), sequence(5));
+        }
+        window.stated_before(&keys(second)?)
+    }
+
+    #[test]
+    fn without_a_specimen_another_patient_is_tied_by_second_and_value() {
+        let other = Stated { patient: "P-2", ..FIRST };
+        assert_eq!(named(&FIRST, &other), Some(sequence(5)));
+        assert_eq!(named(&FIRST, &Stated { value: "121", ..other }), None);
+        assert_eq!(named(&FIRST, &Stated { value: "121", ..FIRST }), Some(sequence(5)));
+        let (here, there) =
+            (Stated { place: "bed-1", ..FIRST }, Stated { place: "bed-2", ..other });
+        assert_eq!(named(&here, &there), None);
+        assert_eq!(named(&FIRST, &Stated { time: "20261120101011", ..FIRST }), None);
+    }
+
+    #[test]
+    fn a_minute_ties_nothing_without_a_specimen() {
+        let minute = Stated { time: "202611201010", ..FIRST };
+        assert_eq!(named(&minute, &minute), None);
+        let sample = Stated { specimen: "S-1", ..minute };
+        assert_eq!(named(&sample, &Stated { patient: "P-2", ..sample }), Some(sequence(5)));
+    }
+
+    /// A message that stopped in the middle is no repeat of the whole one that follows, but its
+    /// first result is the same statement.
+    #[test]
+    fn the_same_statement_in_another_message_names_the_first() {
+        assert_eq!(named(&FIRST, &FIRST), Some(sequence(5)));
+        let sample = Stated { specimen: "S-1", ..FIRST };
+        assert_eq!(named(&sample, &sample), Some(sequence(5)));
+        // It takes nothing back: the message stays recognisable.
+        let mut window = Window::default();
+        window.note(Digest::of(b"half"), sequence(4));
+        let keys = keys(&FIRST).unwrap();
+        window.note_statement(&keys, sequence(4), sequence(5));
+        window.note_statement(&keys, sequence(8), sequence(9));
+        assert_eq!(window.earlier(&Digest::of(b"half")), Some(sequence(4)));
+        assert_eq!(window.stated_before(&keys), Some(sequence(9)));
     }
 }

@@ -273,7 +273,7 @@ impl Committer {
             let statement = StatementKeys::of(observation);
             let names = statement.as_ref().and_then(|keys| {
                 let memory = self.memory.devices.get(submission.device.name.as_str())?;
-                memory.window.stated_otherwise(keys)
+                memory.window.stated_before(keys)
             });
             head.statements.push(statement.as_ref().map(|keys| {
                 let (keys, content) = keys.to_texts();
