@@ -13,14 +13,14 @@ use std::collections::BTreeMap;
 use crate::vocabulary::observation::Doubt;
 use crate::vocabulary::value::decimal;
 use crate::vocabulary::{
-    DeviceTimeEvidence, Meaning, Metric, Moment, Nature, Observation, ParameterKind, Vocabulary,
+    DeviceTimeEvidence, Meaning, Metric, Nature, Observation, ParameterKind, Vocabulary,
 };
 
 pub mod clock;
 pub mod repeats;
 
-/// How far a device's own time may lie behind on a live stream before a value counts as stale.
-const STALE_AFTER_MS: i64 = 120_000;
+use clock::Times;
+pub use clock::{Liveness, STALE_AFTER_MS, times};
 
 /// How far a device's own time may lie ahead before its clock counts as wrong.
 const AHEAD_MS_MAX: i64 = 60_000;
@@ -35,9 +35,10 @@ pub struct Checker {
 }
 
 impl Checker {
-    /// Adds doubts to the metrics of one observation.
-    pub fn mark(&mut self, observation: &mut Observation, received: Moment, words: &Vocabulary) {
-        let time = time_doubts(observation, received);
+    /// Adds doubts to the metrics of one observation whose times [`times`] has worked out: what is
+    /// stale here is what is not charted as the present there.
+    pub fn mark(&mut self, observation: &mut Observation, times: &Times, words: &Vocabulary) {
+        let time = time_doubts(observation, times);
         let undated = observation.device_time.is_none();
         for metric in &mut observation.metrics {
             let mut found: Vec<Doubt> = Vec::new();
@@ -46,7 +47,7 @@ impl Checker {
             found.extend(flagged(metric));
             found.extend(self.unit_changed(metric));
             if metric.nature == Nature::Measurement {
-                found.extend(time);
+                found.extend(&time);
                 if undated && metric.kind == Some(ParameterKind::Episodic) {
                     found.push(Doubt::TimeNotProven);
                 }
@@ -106,29 +107,27 @@ fn flagged(metric: &Metric) -> impl Iterator<Item = Doubt> + use<> {
         .chain(guessed.then_some(Doubt::CharsetGuessed))
 }
 
-fn time_doubts(observation: &Observation, received: Moment) -> Option<Doubt> {
-    let time = observation.device_time.as_ref()?;
+fn time_doubts(observation: &Observation, times: &Times) -> Vec<Doubt> {
+    let Some(time) = observation.device_time.as_ref() else { return Vec::new() };
     let Some(utc_us) = time.utc_us else {
-        return match time.evidence {
-            DeviceTimeEvidence::Unreadable | DeviceTimeEvidence::InMissingHour => {
-                Some(Doubt::ClockWrong)
-            }
+        return vec![match time.evidence {
+            DeviceTimeEvidence::Unreadable | DeviceTimeEvidence::InMissingHour => Doubt::ClockWrong,
             DeviceTimeEvidence::OffsetSent
             | DeviceTimeEvidence::ZoneConfigured
             | DeviceTimeEvidence::ZoneUnknown
             | DeviceTimeEvidence::InFold
-            | DeviceTimeEvidence::DateOnly => Some(Doubt::TimeNotProven),
-        };
+            | DeviceTimeEvidence::DateOnly => Doubt::TimeNotProven,
+        }];
     };
-    let behind_ms = (received.utc_us() - utc_us) / 1000;
-    let live = observation.metrics.iter().any(|one| one.kind == Some(ParameterKind::Periodic));
-    if behind_ms < -AHEAD_MS_MAX {
-        Some(Doubt::ClockWrong)
-    } else if live && behind_ms > STALE_AFTER_MS {
-        Some(Doubt::Stale)
-    } else {
-        None
+    let mut doubts = Vec::new();
+    if utc_us - times.received.utc_us() > AHEAD_MS_MAX * 1000 {
+        doubts.push(Doubt::ClockWrong);
     }
+    let of_stream = observation.metrics.iter().any(|one| one.kind == Some(ParameterKind::Periodic));
+    if of_stream && times.liveness == Liveness::Stored {
+        doubts.push(Doubt::Stale);
+    }
+    doubts
 }
 
 #[cfg(test)]

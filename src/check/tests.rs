@@ -2,7 +2,7 @@ use super::*;
 use crate::mapping::Mapper;
 use crate::profile::{Drafts, Profile};
 use crate::vocabulary::{
-    Certainty, DeviceCode, DeviceTime, DeviceUnit, Flag, Group, Reading, Value,
+    Certainty, DeviceCode, DeviceTime, DeviceUnit, Flag, Group, Moment, Reading, Value,
 };
 use std::sync::Arc;
 
@@ -45,7 +45,9 @@ fn doubts(checker: &mut Checker, readings: Vec<Reading>, time: Option<DeviceTime
     group.time = time;
     let mapper = Mapper::new(&profile, "1", vocabulary.clone());
     let mut observation = mapper.map(&[group]).observations.remove(0);
-    checker.mark(&mut observation, NOW, &vocabulary);
+    let mut clock = clock::DeviceClock::default();
+    let times = times(&observation, NOW, &mut clock, clock::UNCERTAINTY_MS_MAX);
+    checker.mark(&mut observation, &times, &vocabulary);
     observation.metrics.remove(0).doubts
 }
 
@@ -72,6 +74,9 @@ fn each_doubt_has_its_cause() {
     assert_eq!(once(reading("spo2", "-999", "%"), None), [Doubt::Implausible]);
     assert_eq!(once(reading("spo2", "97", "%"), seconds_ago(600)), [Doubt::Stale]);
     assert_eq!(once(reading("spo2", "97", "%"), seconds_ago(-600)), [Doubt::ClockWrong]);
+    // The limit is the one by which the chart time is chosen: two minutes.
+    assert_eq!(once(reading("spo2", "97", "%"), seconds_ago(120)), []);
+    assert_eq!(once(reading("spo2", "97", "%"), seconds_ago(121)), [Doubt::Stale]);
     assert_eq!(once(reading("spo2", "<50", "%"), None), [Doubt::NotANumber]);
     assert_eq!(once(reading("nibp-systolic", "120", "mm[Hg]"), None), [Doubt::TimeNotProven]);
     let unreadable = Some(DeviceTime::read("20261332", None));

@@ -12,13 +12,13 @@ use super::configuration::DeviceSetup;
 use super::connection::{Conversation, STOPPED, Silence};
 use super::gaps::GapCause;
 use super::record::FirmwareProof;
-use crate::check::Checker;
 use crate::check::clock::{DeviceClock, Times};
+use crate::check::{self, Checker};
 use crate::link::clock;
 use crate::mapping::Mapper;
 use crate::profile::{Learned, OnUnlisted};
 use crate::protocol::{Event, Identity, Message, Peer};
-use crate::vocabulary::{Moment, Observation, ParameterKind, Refused, Vocabulary};
+use crate::vocabulary::{Moment, Observation, Refused, Vocabulary};
 
 /// The unit in which a device's share of the committer is counted.
 const SHARE_UNIT_BYTES: usize = 4096;
@@ -155,19 +155,11 @@ impl Device {
         let meaning = &mut *meaning;
         let mapped = meaning.mapper.map(&message.groups);
         let refusals = message.refusals.iter().cloned().chain(mapped.refusals).collect();
-        let newest =
-            mapped.observations.iter().filter_map(|one| one.device_time.as_ref()?.utc_us).max();
-        if let Some(newest) = newest {
-            meaning.clock.observe(newest, message.received);
-        }
         let mut observations = Vec::new();
         for mut observation in mapped.observations {
-            meaning.checker.mark(&mut observation, message.received, &self.vocabulary);
-            let periodic = |kind| matches!(kind, Some(ParameterKind::Periodic));
-            let live = observation.metrics.iter().any(|metric| periodic(metric.kind));
-            let device_time = observation.device_time.as_ref();
             let limit = self.uncertainty_ms_max;
-            let times = meaning.clock.times(device_time, live, message.received, limit);
+            let times = check::times(&observation, message.received, &mut meaning.clock, limit);
+            meaning.checker.mark(&mut observation, &times, &self.vocabulary);
             observations.push((observation, times));
         }
         (observations, refusals)

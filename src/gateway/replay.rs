@@ -8,8 +8,8 @@ use std::sync::Arc;
 use serde_json::{Map, Value as Json, json};
 
 use super::record::{self, metric_core};
-use crate::check::Checker;
 use crate::check::clock::{DeviceClock, UNCERTAINTY_MS_MAX};
+use crate::check::{self, Checker};
 use crate::link::capture::{Capture, What};
 use crate::mapping::Mapper;
 use crate::profile::{Profile, Protocol};
@@ -187,9 +187,9 @@ impl Bench {
         self.outcome.incomplete += usize::from(message.completeness == Completeness::Incomplete);
         let mapped = self.mapper.map(&message.groups);
         for mut observation in mapped.observations {
-            self.checker.mark(&mut observation, message.received, &self.vocabulary);
-            let device_time = observation.device_time.as_ref();
-            let times = self.clock.times(device_time, true, message.received, UNCERTAINTY_MS_MAX);
+            let limit = UNCERTAINTY_MS_MAX;
+            let times = check::times(&observation, message.received, &mut self.clock, limit);
+            self.checker.mark(&mut observation, &times, &self.vocabulary);
             let unmapped = observation.unmapped();
             self.outcome.unmapped += unmapped;
             self.outcome.mapped +=
