@@ -134,9 +134,10 @@ pub struct Message {
     pub groups: Vec<Group>,
     pub refusals: Vec<Refused>,
     pub completeness: Completeness,
-    /// The message without its transport fields (MSH-7, MSH-10, frame numbers), and only if it
-    /// carries the device's own time, sequence or result number: two messages with the same basis
-    /// are the same message sent twice. `None`: never taken for a repeat.
+    /// The message without its transport fields (MSH-7, MSH-10, frame numbers), and only if every
+    /// value in it carries one second of the device's own time
+    /// ([`crate::vocabulary::DeviceTime::is_one_second`]): two messages with the same basis are the
+    /// same message sent twice. `None`: never taken for a repeat.
     pub repeat_basis: Option<Vec<u8>>,
     /// The firmware that the device reports in this message, if it does.
     pub firmware: Option<String>,

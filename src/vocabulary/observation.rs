@@ -1,6 +1,8 @@
 //! An observation: the readings of one message that share patient, specimen and time, with our
 //! codes beside the device's own words, and with every doubt that the checks had.
 
+use std::fmt;
+
 use serde::Serialize;
 
 use super::reading::{Coding, EventKind, Flag, Mode, Nature, ResultStatus, Subject};
@@ -50,8 +52,9 @@ impl Doubt {
     }
 }
 
-/// One value with the codes of the vocabulary and the words of the device.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// One value with the codes of the vocabulary and the words of the device. Its `Debug` shows what
+/// it is, not what was measured.
+#[derive(Clone, PartialEq, Eq)]
 pub struct Metric {
     /// The parameter's name in the vocabulary; `None` means unmapped: kept, counted and shown.
     pub parameter: Option<String>,
@@ -84,8 +87,23 @@ pub struct Metric {
     pub at: std::ops::Range<usize>,
 }
 
-/// One observation, ready for the committer.
-#[derive(Clone, Debug, PartialEq, Eq)]
+impl fmt::Debug for Metric {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Metric")
+            .field("parameter", &self.parameter)
+            .field("codings", &self.codings)
+            .field("value", &self.value)
+            .field("unit_mdc", &self.unit_mdc)
+            .field("doubts", &self.doubts)
+            .field("status", &self.status)
+            .field("nature", &self.nature)
+            .field("at", &self.at)
+            .finish_non_exhaustive()
+    }
+}
+
+/// One observation, ready for the committer. Its `Debug` counts its metrics and shows none.
+#[derive(Clone, PartialEq, Eq)]
 pub struct Observation {
     pub subject: Subject,
     pub mode: Mode,
@@ -94,6 +112,18 @@ pub struct Observation {
     pub device_time: Option<DeviceTime>,
     pub metrics: Vec<Metric>,
     pub remarks: Vec<String>,
+}
+
+impl fmt::Debug for Observation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Observation")
+            .field("subject", &self.subject)
+            .field("mode", &self.mode)
+            .field("event", &self.event)
+            .field("metrics", &self.metrics.len())
+            .field("remarks", &self.remarks.len())
+            .finish_non_exhaustive()
+    }
 }
 
 impl Observation {

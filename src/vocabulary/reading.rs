@@ -122,8 +122,8 @@ impl Mode {
     }
 }
 
-/// One value in the device's own words.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+/// One value in the device's own words. Its `Debug` shows what it is, not what was measured.
+#[derive(Clone, PartialEq, Eq, Hash)]
 pub struct Reading {
     /// What was measured, as the device or the profile names it.
     pub code: DeviceCode,
@@ -151,6 +151,18 @@ pub struct Reading {
     pub limits: String,
     /// Where the value stands in the message's raw bytes.
     pub at: Range<usize>,
+}
+
+impl fmt::Debug for Reading {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Reading")
+            .field("code", &self.code)
+            .field("value", &self.value)
+            .field("status", &self.status)
+            .field("nature", &self.nature)
+            .field("at", &self.at)
+            .finish_non_exhaustive()
+    }
 }
 
 impl Reading {
@@ -191,8 +203,9 @@ impl fmt::Debug for StatedPatientId {
     }
 }
 
-/// Whom and what a group of readings is about, in the device's own words.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+/// Whom and what a group of readings is about, in the device's own words. Its `Debug` shows how
+/// much is there and nothing of it.
+#[derive(Clone, Default, PartialEq, Eq, Hash)]
 pub struct Subject {
     /// Identifiers that the device sent; empty when it sent none or says that it knows nobody
     /// (PID-31 = Y). Never carried over from an earlier message.
@@ -207,6 +220,16 @@ pub struct Subject {
     pub ordered: Option<Coding>,
 }
 
+impl fmt::Debug for Subject {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Subject")
+            .field("patient_ids", &self.patient_ids.len())
+            .field("has_specimen", &!self.specimen.is_empty())
+            .field("has_place", &!self.place.is_empty())
+            .finish_non_exhaustive()
+    }
+}
+
 /// An alarm or a pump event, as sent.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum EventKind {
@@ -216,8 +239,9 @@ pub enum EventKind {
     PumpEvent,
 }
 
-/// Readings of one message that share patient, specimen, mode and default time.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+/// Readings of one message that share patient, specimen, mode and default time. Its `Debug` counts
+/// them and shows none.
+#[derive(Clone, PartialEq, Eq, Hash)]
 pub struct Group {
     pub subject: Subject,
     pub mode: Mode,
@@ -241,5 +265,64 @@ impl Group {
             readings,
             remarks: Vec::new(),
         }
+    }
+}
+
+impl fmt::Debug for Group {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Group")
+            .field("subject", &self.subject)
+            .field("mode", &self.mode)
+            .field("event", &self.event)
+            .field("readings", &self.readings.len())
+            .field("remarks", &self.remarks.len())
+            .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::vocabulary::Observation;
+
+    /// Free text where a device can put it, each with a name in it.
+    fn group() -> Group {
+        let code = DeviceCode::Parameter("spo2".to_owned());
+        let mut reading = Reading::new(code, Value::read("of Virtanen"), 0..11);
+        reading.sub_id = "Virtanen".to_owned();
+        reading.limits = "Virtanen".to_owned();
+        reading.equipment.push("Virtanen".to_owned());
+        reading.flags.push(Flag("Virtanen".to_owned()));
+        let mut group = Group::of(vec![reading]);
+        group.time = Some(DeviceTime::read("Virtanen", None));
+        group.remarks.push("Virtanen".to_owned());
+        let id = || "Virtanen".to_owned();
+        let stated = StatedPatientId { id: id(), authority: id(), id_type: id() };
+        group.subject = Subject {
+            patient_ids: vec![stated],
+            specimen: id(),
+            specimen_type: id(),
+            place: id(),
+            ordered: Some(Coding::new("Virtanen", "", "")),
+        };
+        group
+    }
+
+    #[test]
+    fn debug_shows_nothing_of_a_patient() {
+        let group = group();
+        let observation = Observation {
+            subject: group.subject.clone(),
+            mode: group.mode,
+            event: None,
+            device_time: group.time.clone(),
+            metrics: Vec::new(),
+            remarks: group.remarks.clone(),
+        };
+        let shown = format!("{group:?} {:?} {observation:?}", group.readings[0]);
+        assert!(!shown.contains("Virtanen"), "{shown}");
+        assert!(shown.contains("remarks: 1") && shown.contains("patient_ids: 1"), "{shown}");
+        let number = format!("{:?} {:?}", Value::read("7.41"), Value::read("<5"));
+        assert!(!number.contains("7.41") && !number.contains("<5"), "{number}");
     }
 }

@@ -137,10 +137,21 @@ pub enum Meaning {
 /// // Thousands or decimals? Nobody but the vendor knows, so it stays text.
 /// assert_eq!(Value::read("161,152").meaning(), &Meaning::Text);
 /// ```
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+///
+/// Its `Debug` shows its length or why there is none: a value can be anybody's text.
+#[derive(Clone, PartialEq, Eq, Hash)]
 pub struct Value {
     as_sent: String,
     meaning: Meaning,
+}
+
+impl fmt::Debug for Value {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.absent_reason() {
+            Some(reason) => write!(f, "Value(absent: {reason})"),
+            None => write!(f, "Value({} bytes)", self.as_sent.len()),
+        }
+    }
 }
 
 impl Value {
