@@ -143,7 +143,7 @@ fn destination(folder: &Path, port: u16) -> Destination {
 struct Running {
     mark: watch::Receiver<u64>,
     stop: watch::Sender<bool>,
-    task: tokio::task::JoinHandle<Result<(), std::convert::Infallible>>,
+    task: tokio::task::JoinHandle<()>,
 }
 
 impl Running {
@@ -170,7 +170,7 @@ impl Running {
 
     async fn stop(self) {
         self.stop.send(true).unwrap();
-        self.task.await.unwrap().unwrap();
+        self.task.await.unwrap();
     }
 }
 

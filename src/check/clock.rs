@@ -17,7 +17,8 @@
 //! The clock's own lag is the shortest of the last live messages, and 0 while that is longer or
 //! there are none. From this follows:
 //!
-//! - A clock that is ahead, by an hour, is live from its first message on, since nothing is measured
+//! - A clock that is ahead, by an hour, is live from its first message on, since nothing is
+//!   measured
 //!   in the future; and while it is known, its data of half an hour ago are old although their lag
 //!   is negative.
 //! - A clock that is behind by more than the limit looks like old data, for good: a buffer that is

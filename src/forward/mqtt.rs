@@ -22,7 +22,6 @@ mod socket;
 pub use configuration::{MqttConfig, check};
 pub use socket::without_waits;
 
-use std::convert::Infallible;
 use std::path::PathBuf;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -198,11 +197,7 @@ impl Forwarder {
     /// true or its sender is gone; then saves the cursor. Whatever fails meanwhile, be it the
     /// network, a TLS file that is being replaced or a read of the journal, is a lost connection
     /// and is tried again.
-    pub async fn run(
-        mut self,
-        mut durable: watch::Receiver<u64>,
-        mut stop: watch::Receiver<bool>,
-    ) -> Result<(), Infallible> {
+    pub async fn run(mut self, mut durable: watch::Receiver<u64>, mut stop: watch::Receiver<bool>) {
         let mut wait = RECONNECT_AFTER;
         loop {
             let connected_at = Instant::now();
@@ -225,7 +220,6 @@ impl Forwarder {
             wait = (wait * 2).min(RECONNECT_AFTER_MAX);
         }
         self.save().await;
-        Ok(())
     }
 
     /// Makes the cursor durable if it moved, then lets the gateway know. `false`: it is not.
@@ -304,7 +298,7 @@ fn starting_state(found: Found, reader: &Reader) -> State {
 }
 
 /// The highest sequences that left the box, from all cursor files, for
-/// [`journal::Options::highest_known`].
+/// [`crate::journal::Options::highest_known`].
 pub fn highest_sent(
     folder: &std::path::Path,
     destinations: &[&str],

@@ -21,14 +21,14 @@ const FREE_EVERY: Duration = Duration::from_secs(10);
 /// destination nothing is freed: the journal is then the only place where the data are.
 pub(super) async fn free_behind(
     requests: mpsc::UnboundedSender<Request>,
-    mut reader: Reader,
+    reader: Reader,
     low_waters: Vec<watch::Receiver<u64>>,
     mut stop: watch::Receiver<bool>,
 ) {
     while !*stop.borrow() {
         let lowest = low_waters.iter().map(|one| *one.borrow()).min().and_then(Sequence::new);
         let now = clock::now();
-        let before = lowest.and_then(|lowest| Some(lowest.min(old_enough(&mut reader, now)?)));
+        let before = lowest.and_then(|lowest| Some(lowest.min(old_enough(&reader, now)?)));
         let frees = |before: &Sequence| {
             reader.segments().get(1).is_some_and(|second| second.first <= *before)
         };
@@ -43,16 +43,14 @@ pub(super) async fn free_behind(
     }
 }
 
-/// The first sequence of the newest segment that begins before [`KEPT`].
-fn old_enough(reader: &mut Reader, now: Moment) -> Option<Sequence> {
+/// The first sequence that is not older than [`KEPT`].
+fn old_enough(reader: &Reader, now: Moment) -> Option<Sequence> {
     let kept_us = i64::try_from(KEPT.as_micros()).unwrap_or(i64::MAX);
-    let limit_us = now.utc_us().saturating_sub(kept_us);
-    let mut found = None;
-    for segment in reader.segments() {
-        match reader.read(segment.first) {
-            Ok(Some(record)) if record.time_us <= limit_us => found = Some(segment.first),
-            Ok(_) | Err(_) => break,
+    match reader.first_since(now.utc_us().saturating_sub(kept_us)) {
+        Ok(first) => Some(first),
+        Err(error) => {
+            tracing::warn!(%error, "the journal cannot say how old it is: nothing is freed");
+            None
         }
     }
-    found
 }

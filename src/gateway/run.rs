@@ -358,12 +358,7 @@ fn start_destinations(
             }
         }));
         let low_water = forwarder.low_water();
-        let (name, durable, stop) = (table.name.clone(), durable.clone(), stop.clone());
-        forwarding.tasks.push(tokio::spawn(async move {
-            if let Err(error) = forwarder.run(durable, stop).await {
-                tracing::error!(destination = name, %error, "the destination has ended");
-            }
-        }));
+        forwarding.tasks.push(tokio::spawn(forwarder.run(durable.clone(), stop.clone())));
         forwarding.counters.push((table.name.clone(), counters));
         if table.required == Required::Required {
             forwarding.low_waters.push(low_water);

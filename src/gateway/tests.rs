@@ -86,7 +86,12 @@ async fn a_full_share_stops_reading_and_is_one_gap() {
             Request::Message(_) => {}
             Request::GapEnded { cause, .. } => break cause,
             Request::GapBegan { .. } => {}
-            _ => panic!("only messages and the gap are expected"),
+            Request::LinkUp { .. }
+            | Request::Identity { .. }
+            | Request::Unavailable(_)
+            | Request::Free { .. }
+            | Request::Ping(_)
+            | Request::Stop { .. } => panic!("only messages and the gap are expected"),
         }
     };
     assert_eq!(ended, GapCause::BoxBusy);
