@@ -9,18 +9,17 @@
 //! | values | lag | taken for | chart time |
 //! |---|---|---|---|
 //! | periodic | no device time at all | live | receive time |
-//! | periodic | at most [`STALE_AFTER_MS`] above the clock's own lag | live | corrected, else receive |
+//! | periodic | at most [`STALE_AFTER_MS`] above the clock's | live | corrected, else receive |
 //! | periodic | more than that | stored | device time, unproven |
 //! | periodic | a device time that is no instant | stored | receive time, unproven |
-//! | none periodic | any | stored | device time, unproven; without one receive, unproven |
+//! | others | any | stored | device time, unproven; without one receive, unproven |
 //!
 //! The clock's own lag is the shortest of the last live messages, and 0 while that is longer or
 //! there are none. From this follows:
 //!
 //! - A clock that is ahead, by an hour, is live from its first message on, since nothing is
-//!   measured
-//!   in the future; and while it is known, its data of half an hour ago are old although their lag
-//!   is negative.
+//!   measured in the future; and while it is known, its data of half an hour ago are old although
+//!   their lag is negative.
 //! - A clock that is behind by more than the limit looks like old data, for good: a buffer that is
 //!   an hour late and sent at its own pace has the same constant lag. Its values are charted at the
 //!   time that the device says, doubted as stale, until a person sets the clock. A backlog that
