@@ -19,6 +19,7 @@ pub mod checksum;
 pub mod flag;
 pub mod frame;
 pub mod hl7v2;
+mod interpreted;
 pub mod line;
 
 /// Turns the bytes of one link into messages, and says what to send back.
@@ -63,7 +64,7 @@ impl Peer {
 }
 
 /// One opening of a link. Numbers grow, so that a late settlement is recognised.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Session(pub u64);
 
 /// What happened to the link.

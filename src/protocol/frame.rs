@@ -9,11 +9,11 @@
 //! search goes on at its second byte, so a good frame that a damaged length swallowed still comes
 //! out. What belongs to no frame is kept raw as one refusal per stretch.
 
-use std::collections::VecDeque;
 use std::sync::Arc;
 
-use super::{Completeness, Driver, Event, LinkChange, Message, MessageId, Peer, Session, Settled};
-use crate::vocabulary::{Group, Moment, Refused, Why};
+use super::interpreted::Outbox;
+use super::{Completeness, Driver, Event, LinkChange, MessageId, Peer, Settled};
+use crate::vocabulary::{Moment, Refused, Why};
 
 mod decode;
 mod profile;
@@ -32,8 +32,6 @@ const STRETCH_BYTES_MAX: usize = 4096;
 /// Reads frames by a [`FrameProfile`].
 pub struct FrameDriver {
     profile: Arc<FrameProfile>,
-    session: Session,
-    next_number: u64,
     /// Bytes that may still become a frame; it starts with the start mark or the head of one.
     pending: Vec<u8>,
     /// When each byte of `pending` came: a frame behind a false start has its own time.
@@ -43,7 +41,7 @@ pub struct FrameDriver {
     stretch_why: Option<(Why, String)>,
     /// When the oldest byte of `stretch` came.
     stretch_begun: Option<Moment>,
-    events: VecDeque<Event>,
+    outbox: Outbox,
 }
 
 impl FrameDriver {
@@ -51,14 +49,12 @@ impl FrameDriver {
     pub fn new(profile: Arc<FrameProfile>) -> Self {
         Self {
             profile,
-            session: Session(0),
-            next_number: 0,
             pending: Vec::new(),
             pending_came: Vec::new(),
             stretch: Vec::new(),
             stretch_why: None,
             stretch_begun: None,
-            events: VecDeque::new(),
+            outbox: Outbox::default(),
         }
     }
 
@@ -82,7 +78,7 @@ impl FrameDriver {
                 let raw = std::mem::replace(&mut self.pending, rest);
                 self.pending_came.drain(..bytes);
                 let decoded = decode::frame(&self.profile, &raw);
-                self.emit(raw, decoded, Completeness::Complete, now);
+                self.outbox.message(raw, decoded, Completeness::Complete, now);
                 !self.pending.is_empty()
             }
         }
@@ -112,7 +108,7 @@ impl FrameDriver {
             && !raw.is_empty()
         {
             let refused = Refused::new(why, 0..raw.len(), detail);
-            self.emit_refused(raw, refused, Completeness::Complete, now);
+            self.outbox.refused(raw, refused, Completeness::Complete, now);
         }
     }
 
@@ -135,46 +131,7 @@ impl FrameDriver {
         let completeness =
             if unfinished { Completeness::Incomplete } else { Completeness::Complete };
         let refused = Refused::new(why, 0..raw.len(), detail);
-        self.emit_refused(raw, refused, completeness, now);
-    }
-
-    fn emit_refused(
-        &mut self,
-        raw: Vec<u8>,
-        refused: Refused,
-        completeness: Completeness,
-        now: Moment,
-    ) {
-        let decoded = decode::Decoded { refusals: vec![refused], ..decode::Decoded::default() };
-        self.emit(raw, decoded, completeness, now);
-    }
-
-    fn emit(
-        &mut self,
-        raw: Vec<u8>,
-        decoded: decode::Decoded,
-        completeness: Completeness,
-        now: Moment,
-    ) {
-        let id = MessageId { session: self.session, number: self.next_number };
-        self.next_number += 1;
-        let groups = if decoded.readings.is_empty() {
-            Vec::new()
-        } else {
-            vec![Group { mode: decoded.mode, ..Group::of(decoded.readings) }]
-        };
-        self.events.push_back(Event::Message(Message {
-            id,
-            raw,
-            received: now,
-            groups,
-            refusals: decoded.refusals,
-            completeness,
-            // A frame has no time or number that the profile can name, so equal frames are
-            // readings.
-            repeat_basis: None,
-            firmware: decoded.firmware,
-        }));
+        self.outbox.refused(raw, refused, completeness, now);
     }
 }
 
@@ -183,8 +140,7 @@ impl Driver for FrameDriver {
         match change {
             LinkChange::Opened { session } => {
                 self.give_up(Why::Incomplete, "the link was opened anew in the middle", now);
-                self.session = session;
-                self.next_number = 0;
+                self.outbox.open(session);
             }
             LinkChange::Closed => {
                 self.give_up(Why::Incomplete, "the link closed in the middle of a frame", now);
@@ -227,7 +183,7 @@ impl Driver for FrameDriver {
     }
 
     fn poll(&mut self) -> Option<Event> {
-        self.events.pop_front()
+        self.outbox.poll()
     }
 }
 

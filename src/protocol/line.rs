@@ -11,11 +11,11 @@
 //!
 //! An eight-bit checksum is weak (see [`super::checksum`]): two flips in one bit column pass XOR-8.
 
-use std::collections::VecDeque;
 use std::sync::Arc;
 
-use super::{Completeness, Driver, Event, LinkChange, Message, MessageId, Peer, Session, Settled};
-use crate::vocabulary::{Group, Moment, Refused, Why};
+use super::interpreted::Outbox;
+use super::{Completeness, Driver, Event, LinkChange, MessageId, Peer, Settled};
+use crate::vocabulary::{Moment, Refused, Why};
 
 mod decode;
 mod profile;
@@ -30,8 +30,6 @@ const KEPT_OF_LONG_LINE_BYTES: usize = 4096;
 /// Reads lines by a [`LineProfile`].
 pub struct LineDriver {
     profile: Arc<LineProfile>,
-    session: Session,
-    next_number: u64,
     /// The line so far, its end mark included once complete; of an overlong one only the head.
     line: Vec<u8>,
     /// How many bytes the line has in all.
@@ -40,7 +38,7 @@ pub struct LineDriver {
     end_matched: usize,
     /// When the first byte of the unfinished line came.
     begun: Option<Moment>,
-    events: VecDeque<Event>,
+    outbox: Outbox,
 }
 
 impl LineDriver {
@@ -48,13 +46,11 @@ impl LineDriver {
     pub fn new(profile: Arc<LineProfile>) -> Self {
         Self {
             profile,
-            session: Session(0),
-            next_number: 0,
             line: Vec::new(),
             line_bytes: 0,
             end_matched: 0,
             begun: None,
-            events: VecDeque::new(),
+            outbox: Outbox::default(),
         }
     }
 
@@ -97,7 +93,7 @@ impl LineDriver {
             self.emit_refused(raw, Refused::new(Why::TooLong, at, detail), now);
         } else {
             let decoded = decode::line(&self.profile, &raw);
-            self.emit(raw, decoded, Completeness::Complete, now);
+            self.outbox.message(raw, decoded, Completeness::Complete, now);
         }
     }
 
@@ -112,35 +108,7 @@ impl LineDriver {
     fn emit_refused(&mut self, raw: Vec<u8>, refused: Refused, now: Moment) {
         let stopped = matches!(refused.why, Why::TimedOut | Why::Incomplete);
         let completeness = if stopped { Completeness::Incomplete } else { Completeness::Complete };
-        let decoded = decode::Decoded { refusals: vec![refused], ..decode::Decoded::default() };
-        self.emit(raw, decoded, completeness, now);
-    }
-
-    fn emit(
-        &mut self,
-        raw: Vec<u8>,
-        decoded: decode::Decoded,
-        completeness: Completeness,
-        now: Moment,
-    ) {
-        let id = MessageId { session: self.session, number: self.next_number };
-        self.next_number += 1;
-        let groups = if decoded.readings.is_empty() {
-            Vec::new()
-        } else {
-            vec![Group { mode: decoded.mode, ..Group::of(decoded.readings) }]
-        };
-        self.events.push_back(Event::Message(Message {
-            id,
-            raw,
-            received: now,
-            groups,
-            refusals: decoded.refusals,
-            completeness,
-            // A line has no time or number of its own, so two equal lines are two readings.
-            repeat_basis: None,
-            firmware: decoded.firmware,
-        }));
+        self.outbox.refused(raw, refused, completeness, now);
     }
 }
 
@@ -153,8 +121,7 @@ impl Driver for LineDriver {
                     "the link was opened anew in the middle of a line",
                     now,
                 );
-                self.session = session;
-                self.next_number = 0;
+                self.outbox.open(session);
             }
             LinkChange::Closed => {
                 self.give_up(Why::Incomplete, "the link closed in the middle of a line", now);
@@ -186,7 +153,7 @@ impl Driver for LineDriver {
     }
 
     fn poll(&mut self) -> Option<Event> {
-        self.events.pop_front()
+        self.outbox.poll()
     }
 }
 

@@ -3,10 +3,9 @@
 use std::ops::Range;
 
 use super::profile::RawForm;
-use super::profile::{
-    ByteOrder, Counts, FrameField, FrameFlag, FrameMessage, FrameProfile, LengthSize,
-};
-use crate::vocabulary::{DeviceCode, DeviceUnit, Flag, Mode, Reading, Refused, Value, Why};
+use super::profile::{ByteOrder, Counts, FrameField, FrameMessage, FrameProfile, LengthSize};
+use crate::protocol::interpreted::Decoded;
+use crate::vocabulary::{DeviceCode, DeviceUnit, Reading, Refused, Value, Why};
 
 /// What the head of a buffer is.
 pub(super) enum Look {
@@ -20,15 +19,6 @@ pub(super) enum Look {
         why: Why,
         detail: String,
     },
-}
-
-/// What one frame holds.
-#[derive(Default)]
-pub(super) struct Decoded {
-    pub readings: Vec<Reading>,
-    pub refusals: Vec<Refused>,
-    pub firmware: Option<String>,
-    pub mode: Mode,
 }
 
 /// Looks at the head of `buffer`.
@@ -233,24 +223,7 @@ fn flags(message: &FrameMessage, payload: &[u8], at: Range<usize>, decoded: &mut
             continue;
         };
         if byte.checked_shr(u32::from(flag.bit)).unwrap_or(0) & 1 == 1 {
-            set(flag, decoded);
+            decoded.mark(&flag.means, &flag.affects, flag.absent, flag.mode);
         }
-    }
-}
-
-fn set(flag: &FrameFlag, decoded: &mut Decoded) {
-    let marked = |reading: &&mut Reading| match &reading.code {
-        DeviceCode::Parameter(name) => flag.affects.contains(name),
-        DeviceCode::Codings(_) => false,
-    };
-    for reading in decoded.readings.iter_mut().filter(marked) {
-        reading.flags.push(Flag(flag.means.clone()));
-        if let Some(reason) = flag.absent {
-            reading.value = Value::absent(reading.value.as_sent(), reason);
-        }
-    }
-    // Of several modes the first in the file's order stands; none of them is a patient's.
-    if let (Some(mode), Mode::Production) = (flag.mode, decoded.mode) {
-        decoded.mode = mode.mode();
     }
 }

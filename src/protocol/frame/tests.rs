@@ -1,4 +1,5 @@
 use super::*;
+use crate::protocol::{Message, Session};
 use crate::vocabulary::{AbsentReason, Certainty, Mode};
 
 const NOW: Moment = Moment::new(1_000_000, 1_700_000_000_000_000, Certainty::Synchronised);

@@ -2,17 +2,9 @@
 
 use std::ops::Range;
 
-use super::profile::{ColumnField, ColumnFlag, LineChecksum, LineMessage, LineProfile};
-use crate::vocabulary::{DeviceCode, DeviceUnit, Flag, Mode, Reading, Refused, Value, Why};
-
-/// What one line holds.
-#[derive(Default)]
-pub(super) struct Decoded {
-    pub readings: Vec<Reading>,
-    pub refusals: Vec<Refused>,
-    pub firmware: Option<String>,
-    pub mode: Mode,
-}
+use super::profile::{ColumnField, LineChecksum, LineMessage, LineProfile};
+use crate::protocol::interpreted::Decoded;
+use crate::vocabulary::{DeviceCode, DeviceUnit, Reading, Refused, Value, Why};
 
 /// Decodes a whole line, its end mark included.
 pub(super) fn line(profile: &LineProfile, raw: &[u8]) -> Decoded {
@@ -168,7 +160,7 @@ fn flags<'a>(
         };
         match bits {
             Ok(bits) if bits.checked_shr(u32::from(flag.bit)).unwrap_or(0) & 1 == 1 => {
-                set(flag, decoded);
+                decoded.mark(&flag.means, &flag.affects, flag.absent, flag.mode);
             }
             Ok(_) => {}
             Err(refused) => {
@@ -180,22 +172,5 @@ fn flags<'a>(
                 decoded.readings.clear();
             }
         }
-    }
-}
-
-fn set(flag: &ColumnFlag, decoded: &mut Decoded) {
-    let marked = |reading: &&mut Reading| match &reading.code {
-        DeviceCode::Parameter(name) => flag.affects.contains(name),
-        DeviceCode::Codings(_) => false,
-    };
-    for reading in decoded.readings.iter_mut().filter(marked) {
-        reading.flags.push(Flag(flag.means.clone()));
-        if let Some(reason) = flag.absent {
-            reading.value = Value::absent(reading.value.as_sent(), reason);
-        }
-    }
-    // Of several modes the first in the file's order stands; none of them is a patient's.
-    if let (Some(mode), Mode::Production) = (flag.mode, decoded.mode) {
-        decoded.mode = mode.mode();
     }
 }

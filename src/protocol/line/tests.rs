@@ -1,4 +1,5 @@
 use super::*;
+use crate::protocol::{Message, Session};
 use crate::vocabulary::{AbsentReason, Certainty, DeviceCode, Mode, Value};
 
 const NOW: Moment = Moment::new(1_000_000, 1_700_000_000_000_000, Certainty::Synchronised);
