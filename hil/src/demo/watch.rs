@@ -158,8 +158,10 @@ impl Seen {
 fn words(values: &[Value]) -> String {
     let shown = values.iter().take(VALUES_SHOWN).map(|value| {
         let name = value.names.first().map(String::as_str).unwrap_or_default();
-        let text = if value.value.is_empty() { "absent" } else { &value.value };
-        format!("{name} {text} {}", value.unit).trim_end().to_owned()
+        if value.value.is_empty() {
+            return format!("{name} absent");
+        }
+        format!("{name} {} {}", value.value, value.unit).trim_end().to_owned()
     });
     let more = if values.len() > VALUES_SHOWN { ", ..." } else { "" };
     format!("{}{more}", shown.collect::<Vec<_>>().join(", "))
