@@ -8,6 +8,7 @@ use clap::{Parser, Subcommand};
 
 mod check;
 mod explain;
+mod journal;
 mod profile;
 mod run;
 mod status;
@@ -39,6 +40,9 @@ enum Verb {
     Status(status::StatusArguments),
     /// From a record in the core back to the bytes on the wire.
     Explain(explain::ExplainArguments),
+    /// What is on the disk: status, verify, export.
+    #[command(subcommand)]
+    Journal(journal::JournalVerb),
     /// Device files: check, explain, replay, show.
     #[command(subcommand)]
     Profile(profile::ProfileVerb),
@@ -51,6 +55,7 @@ pub fn main() -> ExitCode {
         Verb::Check(path) => check::run(&path.config),
         Verb::Status(arguments) => status::run(&arguments),
         Verb::Explain(arguments) => explain::run(&arguments),
+        Verb::Journal(verb) => journal::run(&verb),
         Verb::Profile(verb) => profile::run(&verb),
     };
     match done {
