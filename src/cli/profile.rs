@@ -97,6 +97,9 @@ fn file_in(path: &Path) -> PathBuf {
 /// The vocabulary stands in the nearest folder above the device file that has one.
 fn load(path: &Path, drafts: Drafts) -> Result<(Profile, Arc<Vocabulary>), Failed> {
     let file = file_in(path);
+    if !file.is_file() {
+        return Err(Failed::one(format!("{}: no such device file", file.display())));
+    }
     let absolute = std::path::absolute(&file).map_err(Failed::one)?;
     let above = absolute.ancestors().find(|one| one.join("vocabulary/parameters.toml").exists());
     let below = Path::new("device-profiles");
