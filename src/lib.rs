@@ -10,6 +10,16 @@
 //!
 //! Imports run downwards only; `tests/floors.rs` checks it.
 
+#![cfg_attr(
+    not(test),
+    deny(
+        clippy::unwrap_used,
+        clippy::indexing_slicing,
+        clippy::print_stdout,
+        clippy::print_stderr
+    )
+)]
+
 pub mod association;
 pub mod check;
 pub mod cli;

@@ -103,23 +103,25 @@ fn export(reader: &mut Reader, from: Option<u64>, to: Option<u64>) -> Result<(),
 }
 
 fn line(record: &Record) -> Json {
-    let mut line = json!({
-        "sequence": record.sequence,
-        "kind": name_of(record.kind),
-        "time": utc_text(record.time_us),
-    });
+    let mut line = serde_json::Map::new();
+    let mut put = |key: &str, value: Json| {
+        line.insert(key.to_owned(), value);
+    };
+    put("sequence", json!(record.sequence));
+    put("kind", json!(name_of(record.kind)));
+    put("time", json!(utc_text(record.time_us)));
     match WireHead::split(&record.payload).filter(|_| record.kind == Kind::Wire) {
         Some((head, raw)) => {
             let raw: String = raw.iter().map(|byte| format!("{byte:02x}")).collect();
-            line["head"] = json!(head);
-            line["raw"] = json!(raw);
+            put("head", json!(head));
+            put("raw", json!(raw));
         }
         None => {
             let text = || json!(String::from_utf8_lossy(&record.payload));
-            line["payload"] = serde_json::from_slice(&record.payload).unwrap_or_else(|_| text());
+            put("payload", serde_json::from_slice(&record.payload).unwrap_or_else(|_| text()));
         }
     }
-    line
+    Json::Object(line)
 }
 
 fn name_of(kind: Kind) -> String {

@@ -1,5 +1,8 @@
 //! Bytes of segment and record headers; the tables stand at the head of the module above.
 
+// All positions here are constants inside arrays and slices of known length.
+#![allow(clippy::indexing_slicing)]
+
 use sha2::{Digest as _, Sha256};
 
 use super::Kind;

@@ -302,10 +302,9 @@ impl Serialize for Digest {
 }
 
 fn base36(mut number: u64) -> String {
-    const DIGITS: &[u8; 36] = b"0123456789abcdefghijklmnopqrstuvwxyz";
     let mut digits = Vec::new();
     while number > 0 {
-        digits.push(char::from(DIGITS[(number % 36) as usize]));
+        digits.push(char::from_digit((number % 36) as u32, 36).expect("a remainder of 36"));
         number /= 36;
     }
     digits.iter().rev().collect()
