@@ -65,8 +65,8 @@ use crate::vocabulary::Moment;
 pub use self::charset::CharsetError;
 pub use self::path::{PathError, RecordPath};
 pub use self::profile::{
-    AstmProfile, ControlSampleRule, DefaultStatus, EndsWithLRecord, Framing, ProfileError,
-    ResultRow, SelectRule, Trailer, UnitCode,
+    AstmProfile, ControlSampleRule, DefaultStatus, EndsWithLRecord, FrameNumbers, Framing,
+    ProfileError, ResultRow, SelectRule, Trailer, UnitCode,
 };
 
 /// The receiver for one analyser.

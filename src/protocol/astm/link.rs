@@ -17,7 +17,7 @@
 //! only where the sender shows that it has stopped: EOT followed by ENQ, ENQ followed by STX, or
 //! nothing for [`CONTROL_QUIET_MS`] after either. Between frames they count at once.
 
-use super::profile::{AstmProfile, Trailer};
+use super::profile::{AstmProfile, FrameNumbers, Trailer};
 use crate::vocabulary::Why;
 
 pub(super) const STX: u8 = 0x02;
@@ -110,6 +110,7 @@ pub(super) struct Framer {
     /// The byte before this one, kept even when the frame is too long to keep.
     previous: u8,
     trailer: Trailer,
+    frame_numbers: FrameNumbers,
     text_max: usize,
     also_allowed: Vec<u8>,
 }
@@ -126,6 +127,7 @@ impl Framer {
             flaw: None,
             previous: 0,
             trailer: profile.trailer,
+            frame_numbers: profile.frame_numbers,
             text_max: profile.frame_text_limit(),
             also_allowed: profile.also_allowed_in_text.clone(),
         }
@@ -356,7 +358,8 @@ impl Framer {
         // The last number again is a repeat only if the whole frame is the same: anything else
         // under that number has never been accepted and may not be acknowledged.
         let repeats = self.last.as_deref() == Some(frame.body());
-        (number != self.expected && !repeats).then(|| {
+        let held_to = self.frame_numbers == FrameNumbers::Checked;
+        (held_to && number != self.expected && !repeats).then(|| {
             let detail = format!("expected frame number {}, got {number}", self.expected);
             (Why::FrameNumber, detail)
         })

@@ -19,6 +19,9 @@ pub struct AstmProfile {
     /// Whether every frame ends in CR LF, as LIS01 wants, or that is left out at times.
     #[serde(default)]
     pub trailer: Trailer,
+    /// Whether frame numbers are held to the standard.
+    #[serde(default)]
+    pub frame_numbers: FrameNumbers,
     /// How long we wait for the next frame after a reply of ours, in milliseconds.
     #[serde(default = "default::receiver_timer_ms")]
     pub receiver_timer_ms: u64,
@@ -106,6 +109,19 @@ pub enum Trailer {
     CrLf,
     /// CR LF, one of them, or nothing: the frame ends with its checksum.
     Optional,
+}
+
+/// Whether frame numbers are held to the standard.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum FrameNumbers {
+    /// Each frame carries the number after the last accepted one; any other is refused.
+    #[default]
+    Checked,
+    /// Any number from 0 to 7 is taken: transmissions that a collector has joined are numbered
+    /// 1, 1, 1 (facts/lab.md 1.5). Only the same frame twice in a row is known as sent again; a
+    /// frame that got lost is not noticed.
+    NotChecked,
 }
 
 /// Whether messages end with an L record.

@@ -166,6 +166,29 @@ fn a_missing_trailer_is_refused_unless_the_profile_allows_it() {
 }
 
 #[test]
+fn odd_frame_numbers_are_taken_only_where_the_profile_says_so() {
+    // As a collector joins frames: 1, 2, 1, 1, 5.
+    let numbered = [(1, H), (2, P), (1, O), (1, R), (5, L)];
+    let mut strict = begun(&[]);
+    let answers: Vec<u8> =
+        numbered.iter().flat_map(|(number, text)| strict.feed(&record(*number, text))).collect();
+    assert_eq!(answers, [ACK, ACK, NAK, NAK, NAK]);
+    let mut bench = Bench::new(&format!("{PLAIN}frame_numbers = 'not-checked'\n"));
+    bench.feed(&[5]);
+    for (number, text) in numbered {
+        assert_eq!(bench.feed(&record(number, text)), [ACK]);
+        // The same frame in a row is one that was sent again.
+        assert_eq!(bench.feed(&record(number, text)), [ACK]);
+    }
+    bench.feed(&[4]);
+    assert_eq!(values(&bench), ["5.60"]);
+    let mut damaged = record(3, R);
+    damaged[9] ^= 1;
+    bench.feed(&[5]);
+    assert_eq!(bench.feed(&damaged), [NAK], "the checksum counts as ever");
+}
+
+#[test]
 fn stx_inside_a_frame_begins_it_anew() {
     let mut bench = begun(&[H, P, O]);
     let mut twice = record(4, R)[..12].to_vec();
