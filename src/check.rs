@@ -74,14 +74,24 @@ impl Checker {
     }
 }
 
-/// Outside what is possible; only where the unit is the canonical one, since nothing is converted.
+/// Outside what is possible, or too large to be compared at all. Only where the unit is the
+/// canonical one or reads the same, since nothing is converted.
 fn implausible(metric: &Metric, words: &Vocabulary) -> Option<Doubt> {
     let parameter = words.parameter(metric.parameter.as_deref()?)?;
     let [low, high] = parameter.possible.as_ref()?;
-    if metric.unit_mdc.as_ref() != parameter.units.first() {
+    let (unit, canonical) = (metric.unit_mdc.as_deref(), parameter.units.first());
+    let comparable = match (unit, canonical) {
+        (Some(unit), Some(canonical)) => words.same_unit(unit, canonical),
+        (None, None) => true,
+        (Some(_), None) | (None, Some(_)) => false,
+    };
+    if !comparable {
         return None;
     }
-    let value = metric.value.for_comparing()?;
+    let is_number = matches!(metric.value.meaning(), Meaning::Number { .. });
+    let Some(value) = metric.value.for_comparing() else {
+        return is_number.then_some(Doubt::Implausible);
+    };
     (value < decimal(low)? || value > decimal(high)?).then_some(Doubt::Implausible)
 }
 

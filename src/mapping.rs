@@ -8,7 +8,6 @@ use std::sync::Arc;
 
 use crate::profile::{Profile, Protocol};
 use crate::vocabulary::observation::Doubt;
-use crate::vocabulary::parameter::UnitsDisagree;
 use crate::vocabulary::reading::Coding;
 use crate::vocabulary::{
     DeviceCode, DeviceTime, DeviceUnit, Group, Metric, Observation, Parameter, Reading, Refused,
@@ -182,22 +181,28 @@ impl Mapper {
         Err(Refused::new(Why::Unit, reading.at.clone(), detail))
     }
 
-    /// The unit in MDC and UCUM, where the vocabulary knows it. A coding that contradicts itself
-    /// leaves no unit, whatever the ones beside it say.
+    /// The unit in MDC and UCUM, where the vocabulary knows it. Codings that contradict themselves
+    /// or each other leave no unit.
     fn unit(
         &self,
         unit: Option<&DeviceUnit>,
         parameter: Option<&Parameter>,
     ) -> (Option<String>, Option<String>) {
         let accepted = parameter.map(|parameter| parameter.units.as_slice()).unwrap_or_default();
-        let mut found = None;
+        let words = &self.vocabulary;
+        let mut claims: Vec<&str> = Vec::new();
         for coding in unit.iter().flat_map(|unit| &unit.codings) {
-            let by_number =
-                code::mdil(coding).and_then(|number| self.vocabulary.unit_by_mdc_code(number));
-            match self.vocabulary.unit_claimed(coding, accepted) {
-                Ok(claimed) => found = found.or(by_number).or(claimed),
-                Err(UnitsDisagree) => return (None, None),
-            }
+            let by_number = code::mdil(coding).and_then(|number| words.unit_by_mdc_code(number));
+            let Ok(claimed) = words.unit_claimed(coding, accepted) else { return (None, None) };
+            // Words beside a number count only as a unit that this parameter may have: C is a
+            // temperature here and never a charge.
+            let texts = [&coding.code, &coding.words];
+            let written = texts.into_iter().filter_map(|text| words.accepted_unit(text, accepted));
+            claims.extend(by_number.into_iter().chain(claimed).chain(written));
+        }
+        let found = claims.first().copied();
+        if claims.iter().any(|one| found.is_some_and(|found| !words.same_unit(found, one))) {
+            return (None, None);
         }
         let ucum = found
             .and_then(|mdc| self.vocabulary.unit(mdc))

@@ -114,3 +114,24 @@ fn readings_at_their_own_time_become_their_own_observation() {
     assert_eq!(mapped.observations.len(), 2);
     assert_eq!(mapped.observations[0].device_time, None);
 }
+
+#[test]
+fn codings_or_units_that_contradict_each_other_lead_nowhere() {
+    let percent = || Coding::new("262688", "MDC_DIM_PERCENT", "MDC");
+    let mut reading = coded("150456", "MDC_PULS_OXIM_SAT_O2", "MDC", percent());
+    reading.code = DeviceCode::Codings(vec![
+        Coding::new("150456", "MDC_PULS_OXIM_SAT_O2", "MDC"),
+        Coding::new("149530", "MDC_PULS_OXIM_PULS_RATE", "MDC"),
+    ]);
+    let metric = one(reading);
+    assert_eq!((metric.parameter, metric.doubts), (None, vec![Doubt::CodeAndNameDisagree]));
+
+    let mut reading = coded("149530", "MDC_PULS_OXIM_PULS_RATE", "MDC", percent());
+    reading.unit = Some(DeviceUnit {
+        codings: vec![
+            Coding::new("264864", "MDC_DIM_BEAT_PER_MIN", "MDC"),
+            Coding::new("%", "%", "UCUM"),
+        ],
+    });
+    assert_eq!(one(reading).unit_mdc, None, "number and alternate disagree");
+}

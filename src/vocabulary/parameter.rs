@@ -246,6 +246,23 @@ impl Vocabulary {
     }
 }
 
+impl Vocabulary {
+    /// The accepted unit that a text means, if it means one.
+    pub(crate) fn accepted_unit<'a>(&self, text: &str, accepted: &'a [String]) -> Option<&'a str> {
+        let meant = self.units_by_text.get(text)?;
+        accepted.iter().find(|mdc| meant.contains(mdc)).map(String::as_str)
+    }
+
+    /// Whether two units are the same to everybody who reads UCUM.
+    pub(crate) fn same_unit(&self, first: &str, second: &str) -> bool {
+        let ucum = |mdc: &str| self.units.get(mdc).map(|unit| unit.ucum.as_slice());
+        let share = |(first, second): (&[String], &[String])| {
+            first.iter().any(|text| second.contains(text))
+        };
+        first == second || ucum(first).zip(ucum(second)).is_some_and(share)
+    }
+}
+
 /// A coding whose number is one unit's and whose name is another's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct UnitsDisagree;

@@ -25,7 +25,7 @@ use super::result::{self, Manner};
 use super::segments::{Line, Odd, Segment};
 use super::subject;
 use super::wire::Wire;
-use crate::vocabulary::{DeviceTime, Group, Meaning, Reading, Refused, Why};
+use crate::vocabulary::{DeviceTime, Group, Reading, Refused, Why};
 
 /// The flag on every reading of a message whose character set nobody named.
 pub const CHARSET_GUESSED: &str = "charset-guessed";
@@ -60,6 +60,9 @@ impl SpecimenOrder {
     }
 }
 
+/// OBX-11, the status of a result.
+const OBX_STATUS: usize = 11;
+
 /// Walks the lines of a message. `msh` is the first of them.
 pub fn read(
     wire: &Wire,
@@ -93,7 +96,7 @@ pub fn read(
             }
         }
     }
-    walk.close();
+    walk.end(lines);
     refuse_unread_text(wire, lines, &mut walk.said.refusals);
     if wire.guessed() {
         for reading in walk.said.groups.iter_mut().flat_map(|group| &mut group.readings) {
@@ -149,7 +152,7 @@ struct Draft<'a> {
     context: Vec<&'a Segment>,
     readings: Vec<Reading>,
     structure: Structure,
-    /// The last segment is an OBX with words that end it.
+    /// The last segment is an OBX with a value that ends it.
     may_be_cut: bool,
     remarks: Vec<String>,
 }
@@ -175,12 +178,31 @@ impl<'a> Walk<'a> {
             && std::mem::take(&mut draft.may_be_cut)
             && let Some(reading) = draft.readings.pop()
         {
-            let detail = "expected the rest of the OBX; its words may be cut by a line end";
+            let detail = "expected the rest of the OBX; its value may be cut by a line end";
             self.said.refusals.push(Refused::new(Why::Unreadable, reading.at, detail));
         }
         if odd == Odd::DamagedContext {
             self.forget();
         }
+    }
+
+    /// The message is over. An OBX that neither ends its line nor has come to its status may be
+    /// cut: its value, or the mark that it is a demo, may stand in what is missing.
+    fn end(&mut self, lines: &[Line]) {
+        if let Some(Line::Segment(last)) = lines.last()
+            && last.id == *b"OBX"
+            && last.field_count() < OBX_STATUS
+            && !matches!(self.wire.bytes(&(last.at.end..last.at.end + 1)), [b'\r' | b'\n'])
+            && let Some(draft) = &mut self.draft
+            && draft.readings.last().is_some_and(|reading| {
+                last.at.start <= reading.at.start && reading.at.end <= last.at.end
+            })
+            && let Some(reading) = draft.readings.pop()
+        {
+            let detail = "the message ends inside this OBX: expected OBX-11 or the end of the line";
+            self.said.refusals.push(Refused::new(Why::TooShort, reading.at, detail));
+        }
+        self.close();
     }
 
     fn segment(&mut self, segment: &'a Segment) {
@@ -232,7 +254,8 @@ impl<'a> Walk<'a> {
         match read {
             Ok(Some(mut reading)) => {
                 draft.structure.complete(&mut reading);
-                draft.may_be_cut = obx.field_count() == 5 && is_words(&reading);
+                draft.may_be_cut =
+                    obx.field_count() == 5 && reading.value.absent_reason().is_none();
                 draft.readings.push(reading);
             }
             Ok(None) => {
@@ -345,13 +368,6 @@ impl Structure {
         if let Some((_, equipment)) = above.max_by_key(|(row, _)| row.len()) {
             reading.equipment.clone_from(equipment);
         }
-    }
-}
-
-fn is_words(reading: &Reading) -> bool {
-    match reading.value.meaning() {
-        Meaning::Text | Meaning::Ordinal | Meaning::Coded { .. } => true,
-        Meaning::Number { .. } | Meaning::Absent(_) => false,
     }
 }
 

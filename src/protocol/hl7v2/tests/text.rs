@@ -148,7 +148,7 @@ fn odd_lines_are_refused_and_what_follows_is_read() {
 }
 
 #[test]
-fn words_that_a_line_end_may_have_cut_are_no_result() {
+fn a_value_that_a_line_end_may_have_cut_is_no_result() {
     let cut = read(&[
         MSH,
         b"OBX|1|NM|A||60",
@@ -159,7 +159,7 @@ fn words_that_a_line_end_may_have_cut_are_no_result() {
         b"OBX|4|ST|C||Not Detected",
     ]);
     let values: Vec<_> = readings(&cut).iter().map(|r| r.value.as_sent()).collect();
-    assert_eq!(values, ["60", "5", "Not Detected"]);
+    assert_eq!(values, ["60", "Not Detected"]);
     let refused: Vec<_> = cut.refusals.iter().map(|r| (r.why, &cut.raw[r.at.clone()])).collect();
     assert_eq!(
         refused,
@@ -167,8 +167,25 @@ fn words_that_a_line_end_may_have_cut_are_no_result() {
             (Why::OddSegment, b"in 24 h, then E. coli||||||F".as_slice()),
             (Why::Unreadable, b"No growth"),
             (Why::OddSegment, b"12"),
+            (Why::Unreadable, b"5"),
         ]
     );
+}
+
+#[test]
+fn a_message_that_ends_inside_its_last_result_gives_no_value_of_it() {
+    // Cut inside OBX-5, and inside OBX-8, which would have said DEMO.
+    for cut in [&b"OBX|2|NM|B||14"[..], b"OBX|2|NM|B||77|%||DE"] {
+        let mut block = vec![0x0b];
+        block.extend_from_slice(MSH);
+        block.extend_from_slice(b"\rOBX|1|NM|A||60|%|||||F\r");
+        block.extend_from_slice(cut);
+        block.extend_from_slice(&[0x1c, 0x0d]);
+        let message = read_with(Hl7v2Profile::default(), Site::default(), &block);
+        let values: Vec<_> = readings(&message).iter().map(|r| r.value.as_sent()).collect();
+        assert_eq!(values, ["60"]);
+        assert_eq!(message.refusals[0].why, Why::TooShort);
+    }
 }
 
 #[test]
