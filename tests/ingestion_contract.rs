@@ -1,0 +1,457 @@
+//! Promise 4 in public: `docs/ingestion` shows what the gateway really sends. The samples there are
+//! made here, by the committer and the rendering, from fixed inputs, and compared byte for byte;
+//! samples and everything that a running house sends are judged by another reader
+//! (`tests/judges/contract_check.py`) with the published schemas.
+//!
+//! `WARDGATE_WRITE=1` writes the samples anew.
+
+mod house;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::io::Write;
+use std::net::TcpStream;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use house::lis01::{Analyser, frame, ph_result};
+use house::mllp::{Mllp, Vital, framed, vital};
+use house::{House, Plan, SOURCE, TCP_SERVER, device, judges, oximeter, repository};
+use serde_json::{Value as Json, json};
+use tokio::sync::{Semaphore, mpsc, oneshot};
+use wardgate::association::Ledger;
+use wardgate::check::clock::{DeviceClock, UNCERTAINTY_MS_MAX};
+use wardgate::check::{self, Checker};
+use wardgate::forward::acknowledgement::{Acknowledgement, Have};
+use wardgate::forward::stored::{EventKind, Stored, render};
+use wardgate::forward::{Unavailable, UnavailableWhy};
+use wardgate::gateway::committer::{Committer, DeviceIdentity, Request, Room, Submission};
+use wardgate::gateway::configuration::{
+    DestinationTable, Files, Required, load_profile, load_vocabulary,
+};
+use wardgate::gateway::gaps::GapCause;
+use wardgate::gateway::memory::Memory;
+use wardgate::gateway::record::{FirmwareProof, ProfileStamp};
+use wardgate::gateway::status::DeviceStatus;
+use wardgate::journal::{Journal, Options, Record};
+use wardgate::mapping::Mapper;
+use wardgate::profile::{Drafts, Profile};
+use wardgate::protocol::{Event, LinkChange, Message, Peer, Session, Settled, Site};
+use wardgate::vocabulary::{
+    Certainty, DeviceName, Digest, Moment, Place, Sequence, StreamId, Vocabulary,
+};
+
+const STREAM: StreamId = StreamId::from_bytes([0x1f; 16]);
+
+/// 2026-11-20T08:10:11Z, five minutes after the box was started.
+const START: Moment = Moment::new(300_000_000, 1_795_162_211_000_000, Certainty::Synchronised);
+
+/// A made-up infusion pump's alarm in the segments of IHE PCD-04: no patient is stated.
+const ALARM: &str = "MSH|^~\\&|PUMPS^0011223344556677^EUI-64||||20261120101011+0200||\
+    ORU^R40^ORU_R40|A-1|P|2.6\r\
+    PID|||||^^^^^^U\r\
+    OBR|1||1^PUMPS|196616^MDC_EVT_ALARM^MDC|||20261120101010+0200\r\
+    OBX|1|CWE|196616^MDC_EVT_ALARM^MDC|1.1.0.0.1|196940^MDC_EVT_FLUID_LINE_OCCL^MDC||||||F\r\
+    OBX|2|ST|68481^MDC_ATTR_EVENT_PHASE^MDC|1.1.0.0.3|start||||||F\r\
+    OBX|3|ST|68482^MDC_ATTR_ALARM_STATE^MDC|1.1.0.0.4|active||||||F\r";
+
+fn folder() -> PathBuf {
+    repository().join("docs/ingestion")
+}
+
+/// One device on the bench: its file, and who it is to the committer.
+struct Bench {
+    profile: Profile,
+    identity: Arc<DeviceIdentity>,
+    firmware: &'static str,
+}
+
+fn bench(words: &Vocabulary, name: &str, profile: &str, firmware: &'static str) -> Bench {
+    let file = repository().join("device-profiles").join(profile).join("profile.toml");
+    let profile = load_profile(&file, words, Drafts::Accepted).expect("a device file");
+    let identity = DeviceIdentity {
+        name: DeviceName::parse(name).expect("a name"),
+        stamp: ProfileStamp::of(&profile),
+        profile_status: profile.file().provenance.status,
+        status: Arc::new(DeviceStatus::default()),
+    };
+    Bench { profile, identity: Arc::new(identity), firmware }
+}
+
+impl Bench {
+    /// What the device's driver makes of these bytes, as requests to the committer.
+    fn hears(&self, words: &Arc<Vocabulary>, bytes: &[u8], now: Moment) -> Vec<Request> {
+        let zone = jiff::tz::TimeZone::get("Europe/Helsinki").ok();
+        let mut driver = self.profile.driver(self.firmware, Site { zone, charset: None });
+        driver.link(LinkChange::Opened { session: Session(1) }, now);
+        driver.receive(bytes, Peer::STREAM, now);
+        let mut requests = Vec::new();
+        while let Some(event) = driver.poll() {
+            match event {
+                Event::Message(message) => {
+                    driver.settled(message.id, Settled::Durable, now);
+                    requests.push(Request::Message(Box::new(self.submission(words, message))));
+                }
+                Event::Identity(identity) => {
+                    let device = Arc::clone(&self.identity);
+                    requests.push(Request::Identity { device, identity, now });
+                }
+                Event::Send { .. } | Event::Close { .. } => {}
+            }
+        }
+        requests
+    }
+
+    fn submission(&self, words: &Arc<Vocabulary>, message: Message) -> Submission {
+        let mapped = Mapper::new(&self.profile, self.firmware, Arc::clone(words));
+        let mapped = mapped.map(&message.groups);
+        let (mut clock, mut checker) = (DeviceClock::default(), Checker::default());
+        let mut observations = Vec::new();
+        for mut one in mapped.observations {
+            let times = check::times(&one, message.received, &mut clock, UNCERTAINTY_MS_MAX);
+            checker.mark(&mut one, &times, words);
+            observations.push((one, times));
+        }
+        let share = Arc::new(Semaphore::new(1));
+        Submission {
+            device: Arc::clone(&self.identity),
+            observations,
+            refusals: mapped.refusals,
+            firmware: Some(self.firmware.to_owned()),
+            proof: FirmwareProof::Proven,
+            // Nobody waits for the answer here.
+            fate: mpsc::unbounded_channel().0,
+            permit: share.try_acquire_owned().expect("a fresh share"),
+            message,
+        }
+    }
+}
+
+/// An analyser's transmission in one piece.
+fn transmission(records: &[String]) -> Vec<u8> {
+    let frames = records.iter().enumerate();
+    let frames = frames.flat_map(|(index, record)| frame(index + 1, record.as_bytes()));
+    [0x05].into_iter().chain(frames).chain([0x04]).collect()
+}
+
+fn core() -> DestinationTable {
+    DestinationTable {
+        name: "core".to_owned(),
+        files: Files::Trial,
+        required: Required::Required,
+        mqtt: toml::from_str("host = \"core\"\nreceivers = [\"core\"]").expect("a table"),
+    }
+}
+
+/// A morning with three devices, through the real committer into a real journal.
+async fn morning(journal: &Path) -> Vec<Record> {
+    let words = load_vocabulary(&repository().join("device-profiles")).expect("a vocabulary");
+    let words = Arc::new(words);
+    let oximeter = bench(&words, "bed-1-oximeter", "nordpuls/po-100", "2.2");
+    let analyser = bench(&words, "analyser", "laborin/bg-7", "1.8.2");
+    let pumps = bench(&words, "pumps", "generic/infusion-pump-gateway", "PCD-01 2.6");
+
+    let at = |seconds: u64| START.plus_ms(seconds * 1000);
+    let line = oximeter::line("97", "60", "2.5");
+    let result = ph_result("", "S-1", "7.40", "20261120101010");
+    let mut requests = oximeter.hears(&words, &line, at(1));
+    requests.extend(analyser.hears(&words, &transmission(&result), at(2)));
+    requests.extend(pumps.hears(&words, &framed(ALARM.as_bytes()), at(3)));
+    let (device, cause) = (Arc::clone(&oximeter.identity), GapCause::DeviceSilent);
+    requests.push(Request::GapBegan { device, cause, began: at(6) });
+    let device = Arc::clone(&oximeter.identity);
+    requests.push(Request::GapEnded { device, cause, ended: at(20) });
+    let destination = "core".to_owned();
+    let what = Unavailable { destination, first: 1, last: 2, why: UnavailableWhy::Freed };
+    requests.push(Request::Unavailable(what));
+
+    let opened = Journal::open(journal, Options::default()).expect("a journal");
+    let place = |text: &str| Place::parse(text).expect("a place");
+    let places: BTreeMap<DeviceName, Place> = [(&oximeter, "icu/bed-1"), (&pumps, "icu/bed-2")]
+        .map(|(one, text)| (one.identity.name.clone(), place(text)))
+        .into();
+    let mut committer = Committer {
+        name: "box-1".to_owned(),
+        clock_offset_us: None,
+        appender: opened.appender,
+        stream: STREAM,
+        memory: Memory::default(),
+        ledger: Ledger::from_configuration(places),
+        destinations: vec![core()],
+        room: Arc::new(Room::default()),
+    };
+    let devices = [&oximeter, &analyser, &pumps].map(|one| Arc::clone(&one.identity));
+    committer.started(&devices, Digest::of(b"configuration"), START).await;
+    let (sender, received) = mpsc::unbounded_channel();
+    for request in requests {
+        sender.send(request).ok().expect("the committer is there");
+    }
+    let (done, ended) = oneshot::channel();
+    sender.send(Request::Stop { now: at(30), done }).ok().expect("the committer is there");
+    committer.run(received).await;
+    ended.await.expect("an ordered stop");
+    let mut reader = opened.reader;
+    reader.read_from(Sequence::FIRST, 1000, 16 << 20).expect("a readable journal").records
+}
+
+/// File names and the bytes that go out.
+fn sent(records: &[Record]) -> BTreeMap<&'static str, Vec<u8>> {
+    let mut sent = BTreeMap::new();
+    for record in records {
+        let Some(stored) = Stored::from_bytes(&record.payload) else { continue };
+        let phase = stored.data.get("phase").and_then(Json::as_str).unwrap_or_default();
+        let name = match (stored.kind, stored.subject.as_str(), phase) {
+            (EventKind::Observation, "bed-1-oximeter", _) => "observation-oximeter",
+            (EventKind::Observation, "analyser", _) => "observation-analyser",
+            (EventKind::Alarm, "pumps", _) => "alarm",
+            (EventKind::Association, "bed-1-oximeter", _) => "association",
+            (EventKind::DeviceState, "analyser", _) => "device-state",
+            (EventKind::Gap, "bed-1-oximeter", "began") => "gap-began",
+            (EventKind::Gap, "bed-1-oximeter", "ended") => "gap-ended",
+            // It speaks of the time of this run: only the other samples have fixed moments.
+            (EventKind::Gap, "box-1", _) => continue,
+            _ => continue,
+        };
+        let rendered = render(&stored, STREAM, record.sequence, SOURCE, "core").expect("a route");
+        let twice = sent.insert(name, rendered.payload);
+        assert!(twice.is_none(), "two samples {name}");
+    }
+    sent
+}
+
+/// What a receiver writes; the gateway's own reader takes them.
+fn answers() -> BTreeMap<&'static str, Vec<u8>> {
+    let rejection = json!({
+        "sequence": 11, "code": "unknown-device", "text": "no such device here", "permanent": true,
+    });
+    let acknowledgement = json!({
+        "stream": STREAM,
+        "accepted": [[1, 10], [12, 13]],
+        "rejected": [rejection],
+        "receiver_time": "2026-11-20T08:10:31Z",
+        "receiver_id": "core",
+    });
+    let have = json!({
+        "stream": STREAM, "ranges": [[1, 9]], "receiver_id": "core", "generation": 1,
+    });
+    let acknowledgement = acknowledgement.to_string().into_bytes();
+    let have = have.to_string().into_bytes();
+    let read = Acknowledgement::parse(&acknowledgement).expect("the gateway reads it");
+    assert_eq!((read.accepted, read.rejected.len()), (vec![1..=10, 12..=13], 1));
+    let read = Have::parse(&have).expect("the gateway reads it");
+    assert_eq!((read.ranges, read.generation), (vec![1..=9], 1));
+    [("acknowledgement", acknowledgement), ("have", have)].into()
+}
+
+#[tokio::test]
+async fn the_published_samples_are_what_the_code_sends() {
+    let journal = tempfile::tempdir().unwrap();
+    let records = morning(&journal.path().join("journal")).await;
+    let mut samples = sent(&records);
+    assert_eq!(samples.len(), 7, "{:?}", samples.keys());
+    samples.extend(answers());
+    let samples_folder = folder().join("samples");
+    let write = std::env::var_os("WARDGATE_WRITE").is_some_and(|set| set == "1");
+    for (name, mut bytes) in samples.clone() {
+        bytes.push(b'\n');
+        let path = samples_folder.join(format!("{name}.json"));
+        if write {
+            std::fs::write(&path, &bytes).unwrap();
+        }
+        let committed = std::fs::read(&path).unwrap_or_default();
+        let now = String::from_utf8_lossy(&bytes).into_owned();
+        let what = "is stale: WARDGATE_WRITE=1 cargo test --test ingestion_contract";
+        assert!(committed == bytes, "{} {what}\n{now}", path.display());
+    }
+    let there: BTreeSet<String> = std::fs::read_dir(&samples_folder)
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().to_string_lossy().into_owned())
+        .collect();
+    let made: BTreeSet<String> = samples.keys().map(|name| format!("{name}.json")).collect();
+    assert_eq!(there, made, "every published sample is made here");
+}
+
+/// The value's text, the specimen and what an alarm is for, from the inputs above.
+#[test]
+fn the_samples_say_what_the_devices_sent() {
+    let sample = |name: &str| -> Json {
+        let path = folder().join("samples").join(format!("{name}.json"));
+        serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap()
+    };
+    assert_eq!(house::value(&sample("observation-oximeter"), "spo2"), "97");
+    let analyser = sample("observation-analyser");
+    assert_eq!(house::value(&analyser, "ph-blood"), "7.40");
+    assert_eq!(analyser["data"]["specimen"]["id"], "S-1");
+    assert!(analyser["data"].get("patient_ids_stated_by_device").is_none());
+    assert_eq!(sample("alarm")["data"]["purpose"], "for the record, not for notification");
+    let (began, ended) = (sample("gap-began"), sample("gap-ended"));
+    assert_eq!(ended["data"]["gap"], began["data"]["sequence"]);
+    assert_eq!(ended["data"]["previous"], began["data"]["sequence"]);
+}
+
+/// The judge's verdict on files, and what it says.
+fn judged(python: &PathBuf, files: &[PathBuf]) -> (bool, String) {
+    let mut judge = judges::judge(python, "contract_check.py");
+    let output = judge.arg(folder()).args(files).output().unwrap();
+    let (said, errors) = (&output.stdout, &output.stderr);
+    let said = format!("{}{}", String::from_utf8_lossy(said), String::from_utf8_lossy(errors));
+    assert!(matches!(output.status.code(), Some(0 | 1)), "the judge itself fails: {said}");
+    assert!(!said.contains("Traceback"), "the judge itself fails: {said}");
+    (output.status.success(), said)
+}
+
+#[test]
+fn another_reader_finds_every_sample_as_published() {
+    let Some(python) = judges::python("another_reader_finds_every_sample_as_published") else {
+        return;
+    };
+    let files = std::fs::read_dir(folder().join("samples")).unwrap();
+    let files: Vec<PathBuf> = files.map(|entry| entry.unwrap().path()).collect();
+    let (good, said) = judged(&python, &files);
+    assert!(good, "{said}");
+    assert!(said.contains(r#""record": 7, "acknowledgement": 1, "have": 1"#), "{said}");
+}
+
+/// A house with a monitor, an analyser and an oximeter, and what its core stored.
+fn lived() -> Vec<Json> {
+    let zone_of = TCP_SERVER;
+    let mut house = House::open(Plan::of(
+        device("monitor", "generic/pcd-01", "PCD-01 2.6", zone_of)
+            + &device("analyser", "laborin/bg-7", "1.8.2", zone_of)
+            + &device("oximeter", "nordpuls/po-100", "2.2", zone_of)
+            + &device("pumps", "generic/infusion-pump-gateway", "PCD-01 2.6", zone_of),
+    ));
+    let mut monitor = Mllp::connect(house.listening("monitor")).unwrap();
+    let message = vital(Vital {
+        sent: "20261120101011",
+        control_id: "1",
+        time: "20261120101010",
+        patient: "P-1",
+        heart_rate: "61",
+    });
+    assert_eq!(monitor.ask(&message).unwrap().code, "AA");
+    let mut analyser = Analyser::connect(house.listening("analyser")).unwrap();
+    assert!(analyser.transmit(&ph_result("P-1", "S-1", "<6.8", "20261120101010")).unwrap());
+    // The same result for somebody else names the first.
+    assert!(analyser.transmit(&ph_result("P-2", "S-1", "<6.8", "20261120101010")).unwrap());
+    let mut stream = TcpStream::connect(house.listening("oximeter")).unwrap();
+    stream.write_all(&oximeter::line("97", "60", "2.5")).unwrap();
+    stream.write_all(&oximeter::line("---", "---", "--.-")).unwrap();
+    let mut pumps = Mllp::connect(house.listening("pumps")).unwrap();
+    assert_eq!(pumps.ask(ALARM.as_bytes()).unwrap().code, "AA");
+    house.observations("monitor", 1);
+    house.observations("analyser", 2);
+    house.observations("oximeter", 2);
+    // A start after a stop is a gap for every device that was heard, ended by its next byte.
+    house.settle();
+    assert_eq!(house.stop().code(), Some(0));
+    house.start();
+    let mut stream = TcpStream::connect(house.listening("oximeter")).unwrap();
+    stream.write_all(&oximeter::line("96", "61", "2.5")).unwrap();
+    house.observations("oximeter", 3);
+    house.settle();
+    house.stored()
+}
+
+#[test]
+fn what_a_running_house_sends_is_as_published_and_what_is_not_is_refused() {
+    let name = "what_a_running_house_sends_is_as_published_and_what_is_not_is_refused";
+    let Some(python) = judges::python(name) else { return };
+    let records = lived();
+    let kinds: BTreeSet<&str> = records.iter().filter_map(|one| one["type"].as_str()).collect();
+    let expected = ["alarm", "association", "device-state", "gap", "observation"];
+    assert_eq!(
+        kinds,
+        expected.map(|kind| format!("fi.wardgate.{kind}.v1")).iter().map(|one| &one[..]).collect()
+    );
+    let place = tempfile::tempdir().unwrap();
+    let file = |name: &str, lines: &[Json]| {
+        let path = place.path().join(name);
+        let text: String = lines.iter().map(|line| format!("{line}\n")).collect();
+        std::fs::write(&path, text).unwrap();
+        path
+    };
+    let (good, said) = judged(&python, &[file("stored.jsonl", &records)]);
+    assert!(good, "{said}");
+    assert!(said.contains(&format!("\"record\": {}", records.len())), "{said}");
+
+    let is_heart_rate =
+        |one: &&Json| one["subject"] == "monitor" && one["data"]["metrics"].is_array();
+    let sound = records.iter().find(is_heart_rate).expect("the monitor's record");
+    type Damage = fn(&mut Json);
+    let damages: [(&str, Damage, &str); 8] = [
+        ("a field is missing", |one| drop(remove(one, "/data", "raw_sha256")), "data: required"),
+        (
+            "a value as a number",
+            |one| one["data"]["metrics"][0]["value"] = json!(61),
+            "/value: type",
+        ),
+        ("an extra attribute", |one| one["patient"] = json!("P-1"), "additionalProperties"),
+        ("an extra field", |one| one["data"]["note"] = json!(""), "unevaluatedProperties"),
+        ("a sequence of 2^53", |one| one["data"]["sequence"] = json!(1u64 << 53), "maximum"),
+        (
+            "a value and an absence",
+            |one| one["data"]["metrics"][0]["absent"] = json!("off"),
+            "oneOf",
+        ),
+        ("another schema's name", |one| one["dataschema"] = json!("urn:x"), "dataschema: const"),
+        ("held data", |one| one["data"]["mode"] = json!("training"), "mode: const"),
+    ];
+    for (what, damage, why) in damages {
+        let mut broken = sound.clone();
+        damage(&mut broken);
+        let (good, said) = judged(&python, &[file("broken.jsonl", &[broken])]);
+        assert!(!good && said.contains(why), "{what}: {said}");
+    }
+}
+
+fn remove(record: &mut Json, at: &str, key: &str) -> Option<Json> {
+    record.pointer_mut(at)?.as_object_mut()?.remove(key)
+}
+
+/// What the gateway refuses of an answer, the published schemas refuse, and what they take it takes.
+#[test]
+fn answers_are_judged_alike_by_the_gateway_and_by_the_schemas() {
+    let name = "answers_are_judged_alike_by_the_gateway_and_by_the_schemas";
+    let Some(python) = judges::python(name) else { return };
+    let sound: Json = serde_json::from_slice(&answers()["acknowledgement"]).unwrap();
+    let changed = |at: &str, value: Json| {
+        let mut one = sound.clone();
+        match one.pointer_mut(at) {
+            Some(place) => *place = value,
+            None => one[at] = value,
+        }
+        one
+    };
+    let mut nobody = sound.clone();
+    remove(&mut nobody, "", "receiver_id").expect("it was there");
+    let cases = [
+        (sound.clone(), true),
+        (changed("/accepted", json!([])), true),
+        (changed("/rejected", json!([])), true),
+        (changed("/receiver_time", json!("2026-11-20T10:10:31.5+02:00")), true),
+        (changed("/rejected/0/code", json!("k".repeat(40))), true),
+        (nobody, false),
+        (changed("extra", json!(1)), false),
+        (changed("/accepted/0", json!([2, 1])), false),
+        (changed("/accepted/0", json!([0, 1])), false),
+        (changed("/accepted/0", json!([1])), false),
+        (changed("/accepted/0/1", json!(1u64 << 53)), false),
+        (changed("/accepted/0/1", json!("5")), false),
+        (changed("/accepted", json!(vec![[1, 1]; 1025])), false),
+        (changed("/rejected/0/code", json!("")), false),
+        (changed("/rejected/0/code", json!("k".repeat(41))), false),
+        (changed("/rejected/0/text", json!("t".repeat(401))), false),
+        (changed("/receiver_id", json!("core\n")), false),
+        (changed("/receiver_time", json!("yesterday")), false),
+        (changed("/stream", json!("1f")), false),
+    ];
+    let place = tempfile::tempdir().unwrap();
+    for (index, (case, takes)) in cases.iter().enumerate() {
+        let bytes = case.to_string();
+        assert_eq!(Acknowledgement::parse(bytes.as_bytes()).is_ok(), *takes, "{index}: {bytes}");
+        let path = place.path().join("answer.json");
+        std::fs::write(&path, &bytes).unwrap();
+        let (good, said) = judged(&python, &[path]);
+        assert_eq!(good, *takes, "{index}: {bytes}\n{said}");
+    }
+}
