@@ -31,6 +31,7 @@ use wardgate::gateway::configuration::{
 use wardgate::gateway::gaps::GapCause;
 use wardgate::gateway::memory::Memory;
 use wardgate::gateway::record::{FirmwareProof, ProfileStamp};
+use wardgate::gateway::replay::{self, Piece};
 use wardgate::gateway::status::DeviceStatus;
 use wardgate::journal::{Journal, Options, Record};
 use wardgate::mapping::Mapper;
@@ -164,11 +165,22 @@ async fn morning(journal: &Path) -> Vec<Record> {
     let what = Unavailable { destination, first: 1, last: 2, why: UnavailableWhy::Freed };
     requests.push(Request::Unavailable(what));
 
-    let opened = Journal::open(journal, Options::default()).expect("a journal");
     let place = |text: &str| Place::parse(text).expect("a place");
     let places: BTreeMap<DeviceName, Place> = [(&oximeter, "icu/bed-1"), (&pumps, "icu/bed-2")]
         .map(|(one, text)| (one.identity.name.clone(), place(text)))
         .into();
+    let devices = [&oximeter, &analyser, &pumps].map(|one| Arc::clone(&one.identity));
+    commit(journal, &devices, places, requests).await
+}
+
+/// What the journal holds after these requests, through the real committer.
+async fn commit(
+    journal: &Path,
+    devices: &[Arc<DeviceIdentity>],
+    places: BTreeMap<DeviceName, Place>,
+    requests: Vec<Request>,
+) -> Vec<Record> {
+    let opened = Journal::open(journal, Options::default()).expect("a journal");
     let mut committer = Committer {
         name: "box-1".to_owned(),
         clock_offset_us: None,
@@ -179,18 +191,27 @@ async fn morning(journal: &Path) -> Vec<Record> {
         destinations: vec![core()],
         room: Arc::new(Room::default()),
     };
-    let devices = [&oximeter, &analyser, &pumps].map(|one| Arc::clone(&one.identity));
-    committer.started(&devices, Digest::of(b"configuration"), START).await;
+    committer.started(devices, Digest::of(b"configuration"), START).await;
     let (sender, received) = mpsc::unbounded_channel();
     for request in requests {
         sender.send(request).ok().expect("the committer is there");
     }
     let (done, ended) = oneshot::channel();
-    sender.send(Request::Stop { now: at(30), done }).ok().expect("the committer is there");
+    sender
+        .send(Request::Stop { now: START.plus_ms(30_000), done })
+        .ok()
+        .expect("the committer is there");
     committer.run(received).await;
     ended.await.expect("an ordered stop");
-    let mut reader = opened.reader;
-    reader.read_from(Sequence::FIRST, 1000, 16 << 20).expect("a readable journal").records
+    let (mut reader, mut records, mut next) = (opened.reader, Vec::new(), Sequence::FIRST);
+    loop {
+        let read = reader.read_from(next, 1000, 16 << 20).expect("a readable journal");
+        if read.records.is_empty() {
+            return records;
+        }
+        next = read.next;
+        records.extend(read.records);
+    }
 }
 
 /// What the core gets of a record, if anything.
@@ -294,6 +315,26 @@ fn the_samples_say_what_the_devices_sent() {
     assert_eq!(ended["data"]["previous"], began["data"]["sequence"]);
 }
 
+/// The channels carry the kinds that the schema knows, and nothing points at a file that is away.
+#[test]
+fn what_the_pages_point_at_is_there() {
+    let read = |name: &str| std::fs::read_to_string(folder().join(name)).unwrap();
+    let (channels, page) = (read("asyncapi.yaml"), read("README.md"));
+    let schemas: Vec<&str> =
+        channels.split("\"./").skip(1).filter_map(|rest| rest.split('"').next()).collect();
+    assert_eq!(schemas.len(), 3, "{schemas:?}");
+    let links = page.split("](").skip(1).filter_map(|rest| rest.split(')').next());
+    for name in schemas.into_iter().chain(links) {
+        assert!(folder().join(name).exists(), "{name}");
+    }
+    let schema: Json = serde_json::from_str(&read("record.v1.schema.json")).unwrap();
+    let kinds = schema["properties"]["type"]["enum"].as_array().unwrap();
+    let kind = |one: &Json| Some(one.as_str()?.split('.').nth(2)?.to_owned());
+    let kinds: Vec<String> = kinds.iter().filter_map(kind).collect();
+    assert!(channels.contains(&format!("enum: [{}]", kinds.join(", "))), "{kinds:?}");
+    assert!(kinds.iter().all(|kind| page.contains(&format!("`{kind}`"))), "{kinds:?}");
+}
+
 /// The judge's verdict on files, and what it says.
 fn judged(python: &PathBuf, files: &[PathBuf]) -> (bool, String) {
     let mut judge = judges::judge(python, "contract_check.py");
@@ -326,6 +367,52 @@ async fn another_reader_finds_every_sample_as_published() {
     let (good, said) = judged(&python, &[file]);
     assert!(good, "{said}");
     assert!(said.contains(&format!("\"record\": {}", text.lines().count())), "{said}");
+}
+
+/// Messages that nobody here wrote: what they become is as published, too.
+#[tokio::test]
+async fn every_hl7_message_of_the_corpus_makes_records_as_published() {
+    let name = "every_hl7_message_of_the_corpus_makes_records_as_published";
+    let Some(corpus) = judges::corpus(name) else { return };
+    let Some(python) = judges::python(name) else { return };
+    let words = load_vocabulary(&repository().join("device-profiles")).expect("a vocabulary");
+    let words = Arc::new(words);
+    let table = std::fs::read_to_string(repository().join("tests/corpus/hl7.toml")).unwrap();
+    let table: toml::Table = table.parse().unwrap();
+    let (mut devices, mut requests) = (Vec::new(), Vec::new());
+    for (index, file) in table["file"].as_table().unwrap().keys().enumerate() {
+        let content = std::fs::read(corpus.join(file)).unwrap();
+        // One device per file and kind: the same bytes mean something else to each.
+        for (profile, firmware) in [
+            ("generic/pcd-01", "PCD-01 2.6"),
+            ("generic/infusion-pump-gateway", "PCD-01 2.6"),
+            ("generic/laboratory-hl7v2", "LAB-29 2.5.1"),
+            ("generic/philips-mdil", "MDIL 2.3"),
+        ] {
+            let kind = profile.trim_start_matches("generic/");
+            let bench = bench(&words, &format!("{index}-{kind}"), profile, firmware);
+            let pieces = replay::pieces(&bench.profile, &content).unwrap();
+            for (_, piece) in pieces {
+                if let Piece::Bytes(bytes) = piece {
+                    requests.extend(bench.hears(&words, &bytes, START));
+                }
+            }
+            devices.push(bench.identity);
+        }
+    }
+    let place = tempfile::tempdir().unwrap();
+    let journal = place.path().join("journal");
+    let records = commit(&journal, &devices, BTreeMap::new(), requests).await;
+    let text: String = records.iter().filter_map(rendered).map(|text| text + "\n").collect();
+    let observations = text.lines().filter(|line| line.contains(".observation.v1")).count();
+    assert!(observations > table["file"].as_table().unwrap().len(), "only {observations}");
+    for field in ["comparator", "absent_mark", "coded", "limits", "method", "remarks", "specimen"] {
+        assert!(text.contains(&format!("\"{field}\":")), "no record has {field}");
+    }
+    let file = place.path().join("corpus.jsonl");
+    std::fs::write(&file, &text).unwrap();
+    let (good, said) = judged(&python, &[file]);
+    assert!(good, "{said}");
 }
 
 /// A house with a monitor, an analyser and an oximeter, and what its core stored.
