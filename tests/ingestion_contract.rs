@@ -194,13 +194,11 @@ async fn commit(
     committer.started(devices, Digest::of(b"configuration"), START).await;
     let (sender, received) = mpsc::unbounded_channel();
     for request in requests {
-        sender.send(request).ok().expect("the committer is there");
+        sender.send(request).expect("the committer is there");
     }
     let (done, ended) = oneshot::channel();
-    sender
-        .send(Request::Stop { now: START.plus_ms(30_000), done })
-        .ok()
-        .expect("the committer is there");
+    let stop = Request::Stop { now: START.plus_ms(30_000), done };
+    sender.send(stop).expect("the committer is there");
     committer.run(received).await;
     ended.await.expect("an ordered stop");
     let (mut reader, mut records, mut next) = (opened.reader, Vec::new(), Sequence::FIRST);
