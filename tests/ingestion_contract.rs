@@ -509,7 +509,7 @@ fn remove(record: &mut Json, at: &str, key: &str) -> Option<Json> {
     record.pointer_mut(at)?.as_object_mut()?.remove(key)
 }
 
-/// What the gateway refuses of an answer, the published schemas refuse, and what they take it takes.
+/// What the gateway refuses of an answer, the schemas refuse; what it takes, they take.
 #[test]
 fn answers_are_judged_alike_by_the_gateway_and_by_the_schemas() {
     let name = "answers_are_judged_alike_by_the_gateway_and_by_the_schemas";
