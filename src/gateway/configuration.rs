@@ -299,8 +299,8 @@ impl Loader<'_> {
                 let field = error.field().map(|field| [&at[..], &[Key(field)]].concat());
                 self.add(&field.unwrap_or(at), error.to_string());
             }
-            if self.mode == Mode::Production && is_plain_beyond_loopback(&destination.mqtt) {
-                let what = "expected TLS (ca, certificate, key): plain MQTT leaves the box only in \
+            if self.mode == Mode::Production && lacks_mutual_tls(&destination.mqtt) {
+                let what = "expected mutual TLS (ca, certificate, key): less leaves the box only in \
                             mode \"bench\"";
                 self.add(&[&path[..], &[Key("mqtt")]].concat(), what);
             }
@@ -451,11 +451,12 @@ impl Loader<'_> {
     }
 }
 
-/// Plain MQTT is for a broker on this box.
-fn is_plain_beyond_loopback(mqtt: &MqttConfig) -> bool {
+/// Anything less than mutual TLS is for a broker on this box.
+fn lacks_mutual_tls(mqtt: &MqttConfig) -> bool {
     let address: Option<std::net::IpAddr> = mqtt.host.parse().ok();
     let here = mqtt.host == "localhost" || address.is_some_and(|address| address.is_loopback());
-    mqtt.ca.is_none() && !here
+    let mutual = mqtt.ca.is_some() && mqtt.certificate.is_some() && mqtt.key.is_some();
+    !mutual && !here
 }
 
 /// The device that hangs at this endpoint already. Port 0 is a free port of the system's choice,

@@ -17,8 +17,8 @@ pub enum IdentifierError {
     /// A record id is `<stream's first 8 hex digits>-<sequence in base 36>`.
     #[error("expected a record id such as \"1f2e3d4c-2s\", got {0:?}")]
     BadRecordId(String),
-    /// A stream is 32 hexadecimal digits.
-    #[error("expected 32 hexadecimal digits, got {0:?}")]
+    /// A stream is 32 hexadecimal digits in small letters.
+    #[error("expected 32 hexadecimal digits in small letters, got {0:?}")]
     BadStream(String),
 }
 
@@ -144,7 +144,8 @@ impl StreamId {
     /// From 32 hexadecimal digits.
     pub fn parse(text: &str) -> Result<Self, IdentifierError> {
         let bad = || IdentifierError::BadStream(text.to_owned());
-        if text.len() != 32 || !text.is_ascii() {
+        let digit = |byte: u8| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte);
+        if text.len() != 32 || !text.bytes().all(digit) {
             return Err(bad());
         }
         let number = u128::from_str_radix(text, 16).map_err(|_| bad())?;
@@ -267,7 +268,7 @@ impl Digest {
 
     /// From 64 hexadecimal digits; `None` for anything else.
     pub fn parse(text: &str) -> Option<Self> {
-        if text.len() != 64 || !text.is_ascii() {
+        if text.len() != 64 || !text.bytes().all(|byte| byte.is_ascii_hexdigit()) {
             return None;
         }
         let mut bytes = [0; 32];
@@ -321,6 +322,15 @@ mod tests {
         assert!(id.as_str().len() <= 20, "{id}");
         assert_eq!(RecordId::parse(id.as_str()).unwrap(), id);
         assert!(id.is_of(stream));
+    }
+
+    #[test]
+    fn a_stream_is_written_in_one_way_only() {
+        let text = "0f1f1f1f1f1f1f1f1f1f1f1f1f1f1f1f";
+        assert_eq!(StreamId::parse(text).unwrap().to_string(), text);
+        for odd in [text.to_uppercase(), text.replacen('0', "+", 1), text[1..].to_owned()] {
+            assert!(StreamId::parse(&odd).is_err(), "{odd}");
+        }
     }
 
     #[test]

@@ -27,7 +27,7 @@ pub(super) fn publish(
     let properties = PublishProperties {
         response_topic: Some(response.to_owned()),
         correlation_data: Some(rendered.record.as_str().as_bytes().to_vec().into()),
-        content_type: Some("application/json".to_owned()),
+        content_type: Some("application/cloudevents+json".to_owned()),
         user_properties: rendered.attributes.iter().map(user).collect(),
         ..PublishProperties::default()
     };
