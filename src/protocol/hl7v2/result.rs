@@ -8,7 +8,7 @@
 //! | OBX-5 | value as sent, or absent | below |
 //! | OBX-6, OBX-7 | unit codings, limits | |
 //! | OBX-8 | flags; INV, NAV, OFF and BUSY mean that there is no value | facts/semantics.md 1.2 |
-//! | OBX-11 | status; X, I, D and W mean that there is no value | HL7 table 0085 |
+//! | OBX-11 | status; I, D and W mean that there is no value, X as the profile says | HL7 table 0085 |
 //! | OBX-14, else OBX-19 on analysers | time | facts/lab.md 3.3 |
 //! | OBX-13, 17, 18, 20 | setting or not, method, equipment, body site | facts/monitors.md 6 |
 //!
