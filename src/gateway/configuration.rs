@@ -300,7 +300,7 @@ impl Loader<'_> {
                 self.add(&field.unwrap_or(at), error.to_string());
             }
             if self.mode == Mode::Production && lacks_mutual_tls(&destination.mqtt) {
-                let what = "expected mutual TLS (ca, certificate, key): less leaves the box only in \
+                let what = "expected mutual TLS (ca, certificate, key): less is accepted only in \
                             mode \"bench\"";
                 self.add(&[&path[..], &[Key("mqtt")]].concat(), what);
             }

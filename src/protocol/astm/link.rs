@@ -111,6 +111,11 @@ pub(super) struct Framer {
     previous: u8,
     trailer: Trailer,
     frame_numbers: FrameNumbers,
+    /// The sender went on after a refused frame: what it sends until it begins anew has a hole in
+    /// it, and eight frames later the numbers would fit again.
+    astray: bool,
+    /// Number and length of the refused frame that has to come again.
+    refused: Option<(u8, usize)>,
     text_max: usize,
     also_allowed: Vec<u8>,
 }
@@ -128,6 +133,8 @@ impl Framer {
             previous: 0,
             trailer: profile.trailer,
             frame_numbers: profile.frame_numbers,
+            astray: false,
+            refused: None,
             text_max: profile.frame_text_limit(),
             also_allowed: profile.also_allowed_in_text.clone(),
         }
@@ -151,6 +158,8 @@ impl Framer {
     pub(super) fn neutral(&mut self) {
         self.phase = Phase::Neutral;
         self.last = None;
+        self.astray = false;
+        self.refused = None;
         self.raw.clear();
     }
 
@@ -165,6 +174,7 @@ impl Framer {
     pub(super) fn accept(&mut self, frame: &Frame) {
         self.expected = (self.expected + 1) % 8;
         self.last = Some(frame.body().to_vec());
+        self.refused = None;
     }
 
     /// The port saw an error on the line: the open frame cannot be trusted.
@@ -329,7 +339,12 @@ impl Framer {
         let frame = Frame { raw: std::mem::take(&mut self.raw), terminator_at: self.terminator_at };
         let flaw = self.flaw.take().or_else(|| self.judge(&frame));
         match flaw {
-            Some((why, detail)) => heard.push(Heard::Refused { raw: frame.raw, why, detail }),
+            Some((why, detail)) => {
+                self.astray |= why == Why::FrameNumber;
+                let number = frame.body().first().copied().unwrap_or_default();
+                self.refused.get_or_insert((number, frame.raw.len()));
+                heard.push(Heard::Refused { raw: frame.raw, why, detail });
+            }
             None if self.last.as_deref() == Some(frame.body()) => heard.push(Heard::Duplicate),
             None => heard.push(Heard::Frame(frame)),
         }
@@ -358,9 +373,24 @@ impl Framer {
         // The last number again is a repeat only if the whole frame is the same: anything else
         // under that number has never been accepted and may not be acknowledged.
         let repeats = self.last.as_deref() == Some(frame.body());
-        let held_to = self.frame_numbers == FrameNumbers::Checked;
-        (held_to && number != self.expected && !repeats).then(|| {
-            let detail = format!("expected frame number {}, got {number}", self.expected);
+        if repeats {
+            return None;
+        }
+        if self.astray {
+            let detail = "the sender went on after a refused frame: nothing is taken until it \
+                          begins anew";
+            return Some((Why::FrameNumber, detail.to_owned()));
+        }
+        let (fits, wanted) = match (self.frame_numbers, self.refused) {
+            (FrameNumbers::Checked, _) => (number == self.expected, self.expected),
+            (FrameNumbers::NotChecked, None) => (true, number),
+            // Without numbers only the refused frame itself may follow its refusal.
+            (FrameNumbers::NotChecked, Some((refused, bytes))) => {
+                (refused == b'0' + number && bytes == frame.raw.len(), refused.wrapping_sub(b'0'))
+            }
+        };
+        (!fits).then(|| {
+            let detail = format!("expected frame number {wanted}, got {number}");
             (Why::FrameNumber, detail)
         })
     }

@@ -52,6 +52,7 @@ pub(super) fn read(
         header: None,
         patient: None,
         order: None,
+        adrift: false,
         group: None,
         result_is_open: false,
         remarks: Vec::new(),
@@ -105,6 +106,9 @@ pub(super) struct Reader<'a> {
     pub(super) header: Option<Record<'a>>,
     pub(super) patient: Option<Record<'a>>,
     pub(super) order: Option<Record<'a>>,
+    /// A damaged record stood here that may have named another patient or specimen: results belong
+    /// to nobody until the next patient or order.
+    adrift: bool,
     /// The open group's place in `read.groups`.
     group: Option<usize>,
     /// Whether the last record but comments was a result that gave a reading.
@@ -139,6 +143,7 @@ impl<'a> Reader<'a> {
         let record = Record { bytes, at: range.start, delimiters };
         if bytes.get(1).is_some_and(|byte| *byte != delimiters.field) {
             self.refuse(Why::OddSegment, range, "expected a record letter and a field delimiter");
+            self.drift();
             return;
         }
         self.basis_record(bytes);
@@ -146,15 +151,21 @@ impl<'a> Reader<'a> {
         match kind {
             b'P' => {
                 (self.patient, self.order, self.group) = (Some(record), None, None);
+                self.adrift = false;
                 self.remarks.clear();
             }
             b'O' => {
                 (self.order, self.group) = (Some(record), None);
+                self.adrift = false;
                 self.remarks.clear();
             }
             b'L' => {
                 (self.delimiters, self.header, self.patient) = (None, None, None);
                 (self.order, self.group) = (None, None);
+            }
+            b'R' if is_news && self.adrift => {
+                let detail = "a damaged record stands before this result: it belongs to nobody";
+                self.refuse(Why::Unreadable, range, detail);
             }
             b'R' if is_news => self.result(record),
             b'C' if is_news => self.comment(record),
@@ -163,13 +174,29 @@ impl<'a> Reader<'a> {
                 self.refuse(Why::UnsupportedMessage, range, detail);
             }
             b'R' | b'C' | b'Q' | b'M' | b'S' => {}
-            _ => self.refuse(Why::OddSegment, range, "expected one of H, P, O, R, C, Q, M, S, L"),
+            _ => {
+                let detail = "expected one of H, P, O, R, C, Q, M, S, L";
+                self.refuse(Why::OddSegment, range, detail);
+                // A maker's own letter says nothing of patients; anything else may be a damaged P
+                // or O.
+                if !kind.is_ascii_uppercase() {
+                    self.drift();
+                }
+            }
         }
+    }
+
+    /// What stood before may no longer hold for what follows.
+    fn drift(&mut self) {
+        (self.patient, self.order, self.group) = (None, None, None);
+        self.remarks.clear();
+        self.adrift = true;
     }
 
     fn header(&mut self, bytes: &'a [u8], range: Range<usize>, is_news: bool) {
         let is_unfinished = self.header.is_some();
         (self.header, self.patient, self.order, self.group) = (None, None, None, None);
+        self.adrift = false;
         self.remarks.clear();
         self.delimiters = Delimiters::of_header(bytes);
         let Some(delimiters) = self.delimiters else {

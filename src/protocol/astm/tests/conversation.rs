@@ -108,9 +108,13 @@ fn another_frame_under_the_last_number_is_not_a_repeat() {
     let mut bench = begun(&[H, P, O, R]);
     let other = record(4, "R|1|^^^GLU|6.50|mmol/L||N||F||||20260101080000");
     assert_eq!(bench.feed(&other), [NAK]);
-    bench.feed(&record(5, L));
+    // The sender goes on: what it says now has a hole in it.
+    assert_eq!(bench.feed(&record(5, L)), [NAK]);
+    bench.feed(&[4]);
     assert_eq!(values(&bench), ["5.60"]);
-    assert_eq!(refusals(&bench.messages[0]), [Why::FrameNumber]);
+    assert_eq!(bench.messages[0].completeness, Completeness::Incomplete);
+    let whys = [Why::FrameNumber, Why::FrameNumber, Why::Incomplete];
+    assert_eq!(refusals(&bench.messages[0]), whys);
 }
 
 #[test]
@@ -126,8 +130,6 @@ fn bad_frames_are_refused_and_the_next_good_one_counts() {
     let cases = [
         (sum, Why::Checksum),
         (digits, Why::Checksum),
-        (record(6, R), Why::FrameNumber),
-        (record(3, R), Why::FrameNumber),
         (control, Why::IllegalByte),
         (frame(4, b"R|1|^^^GLU|5.\x0a60\r", 3), Why::IllegalByte),
         (frame(4, &vec![b'x'; 64_001], 3), Why::TooLong),
@@ -141,6 +143,31 @@ fn bad_frames_are_refused_and_the_next_good_one_counts() {
         assert_eq!(refusals(&bench.messages[0]), [why]);
         let at = bench.messages[0].refusals[0].at.clone();
         assert!(bad.starts_with(&bench.messages[0].raw[at]), "the refused bytes are kept");
+    }
+}
+
+#[test]
+fn a_sender_that_goes_on_after_a_refusal_is_not_believed_eight_frames_later() {
+    // The patient and order of specimen B are damaged; eight results later the numbers fit again.
+    for more in ["", "frame_numbers = 'not-checked'\n"] {
+        let mut bench = Bench::new(&format!("{PLAIN}{more}"));
+        bench.feed(&[5]);
+        for (index, text) in [H, P, "O|1|SPECA", "R|1|^^^K|4.1"].into_iter().enumerate() {
+            assert_eq!(bench.feed(&record(index + 1, text)), [ACK]);
+        }
+        let mut damaged = record(5, "O|2|SPECB");
+        damaged[6] ^= 1;
+        assert_eq!(bench.feed(&damaged), [NAK]);
+        for number in 6..16 {
+            let result = format!("R|{number}|^^^T|{}", 100 + number);
+            assert_eq!(bench.feed(&record(number, &result)), [NAK], "{more}{number}");
+        }
+        bench.feed(&[4]);
+        assert_eq!(values(&bench), ["4.1"]);
+        assert_eq!(bench.messages[0].completeness, Completeness::Incomplete);
+        // A new transmission is taken as ever.
+        bench.feed(&[5]);
+        assert_eq!(bench.feed(&record(1, H)), [ACK]);
     }
 }
 

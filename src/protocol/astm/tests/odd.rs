@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::protocol::astm::{PathError, ProfileError, RecordPath};
-use crate::vocabulary::{DeviceUnit, Why};
+use crate::vocabulary::{DeviceUnit, Group, Why};
 
 #[test]
 fn other_delimiters_are_read_from_the_header() {
@@ -43,10 +43,17 @@ fn text_outside_the_character_set_is_refused_and_never_replaced() {
 
 #[test]
 fn unreadable_records_are_refused_and_the_others_kept() {
-    let records = [H, "O|1|S", "Z|1|what", "Rubbish", "R|1|^^^X|1", "L|1"];
-    let read = message(PLAIN, &records);
-    assert_eq!(read.refusals.iter().map(|r| r.why).collect::<Vec<_>>(), [Why::OddSegment; 2]);
-    assert_eq!(read.groups[0].readings.len(), 1);
+    let head = [H, "O|1|SPA", "Z|1|what", "R|1|^^^X|1"];
+    // A damaged order: what follows it is nobody's until the next readable one.
+    let damaged = [" O|2|SPB", "R|1|^^^X|2", "O|3|SPC", "R|1|^^^X|3", "L|1"];
+    let read = message(PLAIN, &[&head[..], &damaged].concat());
+    let whys: Vec<_> = read.refusals.iter().map(|refused| refused.why).collect();
+    assert_eq!(whys, [Why::OddSegment, Why::OddSegment, Why::Unreadable]);
+    let of = |group: &Group| {
+        (group.subject.specimen.clone(), group.readings[0].value.as_sent().to_owned())
+    };
+    let groups: Vec<_> = read.groups.iter().map(of).collect();
+    assert_eq!(groups, [("SPA".into(), "1".into()), ("SPC".to_owned(), "3".to_owned())]);
     let read = message(PLAIN, &["P|1||X", "O|1|S", "R|1|^^^X|1", "L|1"]);
     assert!(read.groups.is_empty());
     assert!(read.refusals.iter().all(|refused| refused.why == Why::Unparseable));
