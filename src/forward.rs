@@ -12,11 +12,13 @@
 //! | [`window`] | which records are in flight, and what an acknowledgement retires. Pure |
 //! | [`ranges`] | a set of sequences. Pure |
 //! | [`cursor`] | how far a destination is, on disk |
+//! | [`pump`] | what every binding does alike: journal, window, cursor, connections |
 //! | [`mqtt`] | the MQTT 5 binding |
 
 pub mod acknowledgement;
 pub mod cursor;
 pub mod mqtt;
+pub mod pump;
 pub mod ranges;
 pub mod stored;
 pub mod window;

@@ -12,7 +12,8 @@ use std::time::Duration;
 use tokio::sync::watch;
 use wardgate::forward::Counters;
 use wardgate::forward::cursor::{self, Found};
-use wardgate::forward::mqtt::{Address, Destination, Forwarder, MqttConfig};
+use wardgate::forward::mqtt::{Address, Destination, Mqtt, MqttConfig};
+use wardgate::forward::pump::Pump;
 use wardgate::forward::stored::{EventKind, Stored, render};
 use wardgate::journal::{Appender, Journal, Kind, NewRecord, Options, Reader};
 
@@ -123,7 +124,7 @@ fn check_store(store: &Path, expected: &BTreeMap<u64, String>) {
     assert_eq!(&found, expected);
 }
 
-fn destination(folder: &Path, port: u16) -> Destination {
+fn destination(port: u16) -> Destination {
     let name = |text: &str| text.to_owned();
     // A record that reaches the broker before the core has subscribed again is lost there and
     // sent anew after this silence.
@@ -136,7 +137,7 @@ fn destination(folder: &Path, port: u16) -> Destination {
         ward: name("icu"),
         gateway: name("box-1"),
     };
-    Destination { name: name("core"), address, source: name(SOURCE), cursors: folder.into(), mqtt }
+    Destination { name: name("core"), address, source: name(SOURCE), mqtt }
 }
 
 /// A destination that runs until it is told to stop.
@@ -148,16 +149,18 @@ struct Running {
 
 impl Running {
     fn start(
+        cursors: &Path,
         destination: &Destination,
         reader: &Reader,
         counters: &Arc<Counters>,
         durable: &watch::Receiver<u64>,
     ) -> Self {
-        let (destination, reader) = (destination.clone(), reader.clone());
-        let forwarder = Forwarder::open(destination, reader, Arc::clone(counters)).unwrap();
-        let mark = forwarder.low_water();
+        let binding = Mqtt::new(destination.clone()).unwrap();
+        let settings = binding.settings(cursors.into());
+        let pump = Pump::open(settings, reader.clone(), Arc::clone(counters)).unwrap();
+        let mark = pump.low_water();
         let (stop, stopping) = watch::channel(false);
-        let task = tokio::spawn(forwarder.run(durable.clone(), stopping));
+        let task = tokio::spawn(pump.run(binding, durable.clone(), stopping));
         Self { mark, stop, task }
     }
 
@@ -191,9 +194,10 @@ async fn nothing_is_lost_while_the_core_is_killed_and_comes_back() {
     };
     let mut opened = Journal::open(&folder.path().join("journal"), options).unwrap();
     let mut committer = Committer { appender: opened.appender, previous: 0, serial: 0 };
-    let destination = destination(folder.path(), port);
+    let destination = destination(port);
     let counters = Arc::new(Counters::default());
-    let mut running = Running::start(&destination, &opened.reader, &counters, &durable);
+    let mut running =
+        Running::start(folder.path(), &destination, &opened.reader, &counters, &durable);
 
     let last = committer.append(500);
     running.reaches(last).await;
@@ -214,7 +218,8 @@ async fn nothing_is_lost_while_the_core_is_killed_and_comes_back() {
     };
     assert_eq!((state.low_water, state.accepted), (last, Vec::new()));
     let sent = counters.sent.load(Ordering::Relaxed);
-    let mut running = Running::start(&destination, &opened.reader, &counters, &durable);
+    let mut running =
+        Running::start(folder.path(), &destination, &opened.reader, &counters, &durable);
     let last = committer.append(10);
     running.reaches(last).await;
     check_store(&store, &expected(&mut opened.reader));
@@ -255,9 +260,10 @@ async fn a_journal_that_cannot_be_read_for_a_while_is_read_again() {
     let first = journal.join(opened.reader.segments()[0].file_name());
     let away = folder.path().join("away");
     std::fs::rename(&first, &away).unwrap();
-    let destination = destination(folder.path(), core.port);
+    let destination = destination(core.port);
     let counters = Arc::new(Counters::default());
-    let mut running = Running::start(&destination, &opened.reader, &counters, &durable);
+    let mut running =
+        Running::start(folder.path(), &destination, &opened.reader, &counters, &durable);
     let lost = async {
         while counters.losses.load(Ordering::Relaxed) == 0 {
             tokio::time::sleep(Duration::from_millis(10)).await;

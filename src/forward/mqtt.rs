@@ -15,7 +15,6 @@
 
 mod configuration;
 mod connection;
-mod reading;
 mod session;
 mod socket;
 
@@ -23,22 +22,16 @@ pub use configuration::{MqttConfig, check};
 pub use socket::without_waits;
 
 use std::path::PathBuf;
-use std::sync::atomic::Ordering;
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant};
 
 use rumqttc::{LastWill, MqttOptions, QoS, TlsConfiguration, Transport};
-use tokio::sync::{mpsc, watch};
+use tokio::sync::watch;
 
 use super::acknowledgement::RECEIVER_CHARACTERS_MAX;
-use super::cursor::{self, CursorError, CursorFile, Found, State};
-use super::ranges::Ranges;
+use super::pump::{Binding, Ended, Fate, Pump, Routed, Settings};
 use super::stored::Rendered;
-use super::window::{Pace, Window};
-use super::{Counters, Unavailable};
-use crate::journal::Reader;
-use crate::vocabulary::{DeviceName, StreamId};
-use session::Ended;
+use super::window::Pace;
+use crate::vocabulary::DeviceName;
+use session::PACKET_BYTES_MAX;
 
 /// Where this gateway is, as its topics say.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -64,8 +57,6 @@ pub struct Destination {
     pub address: Address,
     /// The gateway's `urn:uuid:` or `urn:oid:`.
     pub source: String,
-    /// The folder of the cursor files.
-    pub cursors: PathBuf,
     pub mqtt: MqttConfig,
 }
 
@@ -92,8 +83,6 @@ pub enum Error {
     NotPem { field: &'static str },
     #[error("key is not a usable key of certificate")]
     OtherKey,
-    #[error(transparent)]
-    Cursor(#[from] CursorError),
 }
 
 impl Error {
@@ -107,147 +96,51 @@ impl Error {
             | Error::TlsFile { field, .. }
             | Error::NotPem { field } => Some(field),
             Error::OtherKey => Some("key"),
-            Error::BadName | Error::Cursor(_) => None,
+            Error::BadName => None,
         }
     }
 }
 
-/// The first wait before connecting again; it doubles.
-const RECONNECT_AFTER: Duration = Duration::from_millis(500);
-/// The longest wait: a core that is back is found within half a minute.
-const RECONNECT_AFTER_MAX: Duration = Duration::from_secs(30);
-/// A connection that stood so long starts the waits anew.
-const CONNECTION_PROVEN: Duration = Duration::from_secs(30);
 /// Publishes without a PUBACK: every record in flight once, and the states.
 const PUBLISHES_MAX: u16 = super::window::IN_FLIGHT_RECORDS_MAX as u16 + 8;
+/// What a topic and the properties of a record add to its payload at most.
+const PROPERTIES_BYTES: usize = 2048;
 /// How often a dead peer is noticed.
 const KEEP_ALIVE_S: u16 = 20;
 
-/// One destination with its cursor open. [`Forwarder::run`] does the work.
-pub struct Forwarder {
+/// Speaks to one broker. [`Pump::run`] does the work.
+pub struct Mqtt {
     destination: Destination,
-    reader: Reader,
-    counters: Arc<Counters>,
-    window: Window<Outgoing>,
-    cursor: Arc<Mutex<CursorFile>>,
-    /// What the cursor file holds.
-    saved: State,
-    low_water: watch::Sender<u64>,
-    unavailable: Option<mpsc::UnboundedSender<Unavailable>>,
-    /// What was told as unavailable.
-    told: Ranges,
-    /// What `now_ms` counts from.
-    began: Instant,
+    /// The largest packet that the broker takes.
+    packet_bytes_max: usize,
 }
 
 /// A record on its way.
-struct Outgoing {
+pub struct Outgoing {
     topic: String,
     rendered: Rendered,
 }
 
-impl Forwarder {
-    /// Checks the configuration and opens the cursor.
-    pub fn open(
-        destination: Destination,
-        reader: Reader,
-        counters: Arc<Counters>,
-    ) -> Result<Self, Error> {
+impl Mqtt {
+    /// Checks the configuration.
+    ///
+    /// # Errors
+    /// What is wrong with names, address or TLS files.
+    pub fn new(destination: Destination) -> Result<Self, Error> {
         check_destination(&destination)?;
-        let path = cursor::path(&destination.cursors, &destination.name);
-        let (cursor, found) = CursorFile::open(&path)?;
-        let stream = reader.stream();
-        let state = starting_state(found, &reader);
-        let pace = Pace { resend_after_ms: u64::from(destination.mqtt.resend_after_s) * 1000 };
-        let window = Window::new(state.clone(), destination.mqtt.receivers.clone(), pace);
-        let (low_water, _) = watch::channel(state.low_water);
-        tracing::info!(
-            destination = destination.name,
-            %stream,
-            low_water = state.low_water,
-            highest_sent = state.highest_sent,
-            "destination opened"
-        );
-        Ok(Self {
-            destination,
-            reader,
-            counters,
-            window,
-            cursor: Arc::new(Mutex::new(cursor)),
-            saved: state,
-            low_water,
-            unavailable: None,
-            told: Ranges::default(),
-            began: Instant::now(),
-        })
+        Ok(Self { destination, packet_bytes_max: PACKET_BYTES_MAX })
     }
 
-    /// Says what this destination needs and cannot get any more, for the gap records.
-    #[must_use]
-    pub fn telling(self, unavailable: mpsc::UnboundedSender<Unavailable>) -> Self {
-        Self { unavailable: Some(unavailable), ..self }
-    }
-
-    /// Every record up to this sequence is done here, and the cursor that says so is durable.
-    pub fn low_water(&self) -> watch::Receiver<u64> {
-        self.low_water.subscribe()
-    }
-
-    /// Sends what becomes durable (`durable` holds the last durable sequence) until `stop` holds
-    /// true or its sender is gone; then saves the cursor. Whatever fails meanwhile, be it the
-    /// network, a TLS file that is being replaced or a read of the journal, is a lost connection
-    /// and is tried again.
-    pub async fn run(mut self, mut durable: watch::Receiver<u64>, mut stop: watch::Receiver<bool>) {
-        let mut wait = RECONNECT_AFTER;
-        loop {
-            let connected_at = Instant::now();
-            let ended = self.session(&mut durable, &mut stop).await;
-            self.counters.connected.store(false, Ordering::Relaxed);
-            match ended {
-                Ended::Stopped => break,
-                Ended::Lost(why) => {
-                    Counters::add(&self.counters.losses, 1);
-                    tracing::warn!(destination = self.destination.name, why, "connection lost");
-                }
-            }
-            if connected_at.elapsed() > CONNECTION_PROVEN {
-                wait = RECONNECT_AFTER;
-            }
-            let jitter = wait.mul_f64(0.25 * (chance() % 1000) as f64 / 1000.0);
-            if stopped_within(&mut stop, wait + jitter).await {
-                break;
-            }
-            wait = (wait * 2).min(RECONNECT_AFTER_MAX);
+    /// What the pump of this destination needs to know.
+    pub fn settings(&self, cursors: PathBuf) -> Settings {
+        let Destination { name, source, mqtt, .. } = &self.destination;
+        Settings {
+            name: name.clone(),
+            source: source.clone(),
+            cursors,
+            receivers: mqtt.receivers.clone(),
+            pace: Pace { resend_after_ms: u64::from(mqtt.resend_after_s) * 1000 },
         }
-        self.save().await;
-    }
-
-    /// Makes the cursor durable if it moved, then lets the gateway know. `false`: it is not.
-    async fn save(&mut self) -> bool {
-        let state = self.window.state();
-        if state == self.saved {
-            return true;
-        }
-        let (cursor, copy) = (Arc::clone(&self.cursor), state.clone());
-        let write = tokio::task::spawn_blocking(move || {
-            cursor.lock().unwrap_or_else(PoisonError::into_inner).write(&copy)
-        });
-        let failure = match write.await {
-            Ok(Ok(())) => {
-                self.saved = state;
-                self.low_water.send_replace(self.saved.low_water);
-                return true;
-            }
-            Ok(Err(error)) => error.to_string(),
-            Err(_) => "the writing task ended early".to_owned(),
-        };
-        Counters::add(&self.counters.cursor_failures, 1);
-        tracing::error!(destination = self.destination.name, failure, "cursor not saved");
-        false
-    }
-
-    fn now_ms(&self) -> u64 {
-        u64::try_from(self.began.elapsed().as_millis()).unwrap_or(u64::MAX)
     }
 
     fn options(&self) -> Result<MqttOptions, Error> {
@@ -278,39 +171,36 @@ impl Forwarder {
     }
 }
 
+impl Binding for Mqtt {
+    type Message = Outgoing;
+
+    fn message(&mut self, routed: &Routed) -> Fate<Outgoing> {
+        let Some(rendered) = routed.event() else { return Fate::NotForHere };
+        if DeviceName::parse(&routed.stored.subject).is_err() {
+            // It would change the topic.
+            return Fate::Damaged;
+        }
+        let bytes = rendered.payload.len() + PROPERTIES_BYTES;
+        if bytes > self.packet_bytes_max {
+            return Fate::SetAside("larger-than-the-broker-takes");
+        }
+        let rest = format!("{}/{}", routed.stored.kind.name(), routed.stored.subject);
+        let topic = self.destination.address.topic(&rest);
+        Fate::Send { message: Outgoing { topic, rendered }, bytes }
+    }
+
+    async fn session(
+        &mut self,
+        pump: &mut Pump<Outgoing>,
+        durable: &mut watch::Receiver<u64>,
+        stop: &mut watch::Receiver<bool>,
+    ) -> Ended {
+        self.connection(pump, durable, stop).await
+    }
+}
+
 fn state_text(state: &str, destination: &str) -> String {
     serde_json::json!({ "state": state, "destination": destination }).to_string()
-}
-
-/// A lost cursor cannot say what was sent, so everything that is durable may have been. A
-/// destination without one is new, and nothing that was freed before it came was for it.
-fn starting_state(found: Found, reader: &Reader) -> State {
-    let fresh = State::start(reader.stream());
-    match found {
-        Found::State(state) if state.stream == fresh.stream => state,
-        Found::State(_) => fresh,
-        Found::New => State { low_water: reader.first().number() - 1, ..fresh },
-        Found::Lost => {
-            let highest_sent = reader.durable().map_or(0, |durable| durable.number());
-            State { highest_sent, ..fresh }
-        }
-    }
-}
-
-/// The highest sequences that left the box, from all cursor files, for
-/// [`crate::journal::Options::highest_known`].
-pub fn highest_sent(
-    folder: &std::path::Path,
-    destinations: &[&str],
-) -> Result<Vec<(StreamId, crate::vocabulary::Sequence)>, CursorError> {
-    let mut known = Vec::new();
-    for name in destinations {
-        if let Found::State(state) = cursor::peek(&cursor::path(folder, name))? {
-            let highest = crate::vocabulary::Sequence::new(state.highest_sent);
-            known.extend(highest.map(|highest| (state.stream, highest)));
-        }
-    }
-    Ok(known)
 }
 
 fn check_destination(destination: &Destination) -> Result<(), Error> {
@@ -320,19 +210,6 @@ fn check_destination(destination: &Destination) -> Result<(), Error> {
         return Err(Error::BadName);
     }
     check(mqtt)
-}
-
-/// For jitter only: without random bytes there is none.
-fn chance() -> u64 {
-    getrandom::u64().unwrap_or(0)
-}
-
-/// Waits for `time` or until it is time to stop.
-async fn stopped_within(stop: &mut watch::Receiver<bool>, time: Duration) -> bool {
-    match tokio::time::timeout(time, stop.wait_for(|stop| *stop)).await {
-        Ok(Ok(_) | Err(_)) => true,
-        Err(_) => false,
-    }
 }
 
 #[cfg(test)]
@@ -363,7 +240,6 @@ NpP9sM0vAiAjrQcfeGK5PRJ6DOHJyIDvLmSAXVl6gNxDaxJNEoY0Aw==
                 gateway: name("box-1"),
             },
             source: name("urn:uuid:1"),
-            cursors: PathBuf::new(),
             mqtt: toml::from_str("host = \"core\"\nreceivers = [\"core\"]").unwrap(),
         }
     }

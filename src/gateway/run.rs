@@ -21,8 +21,10 @@ use super::memory::Memory;
 use super::record::ProfileStamp;
 use super::status::{self, DestinationSnapshot, DeviceStatus, Fixed, JournalSnapshot, Snapshot};
 use crate::association::Ledger;
+use crate::forward::Counters;
 use crate::forward::cursor::CursorError;
-use crate::forward::{Counters, mqtt};
+use crate::forward::mqtt::{self, Mqtt};
+use crate::forward::pump::{self, Pump};
 use crate::journal::{self, Journal, Reader};
 use crate::link::clock;
 use crate::operate;
@@ -266,7 +268,7 @@ fn open_journal(
     let wake = Arc::clone(room);
     let cursors = configuration.gateway.data.join("cursors");
     let names: Vec<&str> = configuration.destinations.iter().map(|one| one.name.as_str()).collect();
-    let highest_known = mqtt::highest_sent(&cursors, &names)
+    let highest_known = pump::highest_sent(&cursors, &names)
         .map_err(|error| RunError::Cursors { folder: cursors, error })?;
     let options = journal::Options {
         segment_bytes: segment_bytes(configuration),
@@ -343,13 +345,14 @@ fn start_destinations(
                 gateway: gateway.name.clone(),
             },
             source: gateway.id.clone(),
-            cursors: gateway.data.join("cursors"),
             mqtt: table.mqtt.clone(),
         };
-        let forwarder = mqtt::Forwarder::open(destination, reader.clone(), Arc::clone(&counters))
+        let binding = Mqtt::new(destination).map_err(|error| failed(error.to_string()))?;
+        let settings = binding.settings(gateway.data.join("cursors"));
+        let pump = Pump::open(settings, reader.clone(), Arc::clone(&counters))
             .map_err(|error| failed(error.to_string()))?;
         let (unavailable, mut told) = mpsc::unbounded_channel();
-        let forwarder = forwarder.telling(unavailable);
+        let pump = pump.telling(unavailable);
         let committer = requests.clone();
         forwarding.tasks.push(tokio::spawn(async move {
             while let Some(what) = told.recv().await {
@@ -357,8 +360,8 @@ fn start_destinations(
                 let _ = committer.send(Request::Unavailable(what));
             }
         }));
-        let low_water = forwarder.low_water();
-        forwarding.tasks.push(tokio::spawn(forwarder.run(durable.clone(), stop.clone())));
+        let low_water = pump.low_water();
+        forwarding.tasks.push(tokio::spawn(pump.run(binding, durable.clone(), stop.clone())));
         forwarding.counters.push((table.name.clone(), counters));
         if table.required == Required::Required {
             forwarding.low_waters.push(low_water);

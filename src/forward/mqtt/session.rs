@@ -1,6 +1,5 @@
 //! One connection, from CONNECT to its end.
 
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use rumqttc::{AsyncClient, PublishNoticeError, PublishOptions, QoS, SubscribeFilter};
@@ -8,16 +7,8 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 
 use super::connection::{News, poll, publish};
-use super::{Counters, Forwarder, Outgoing, chance, state_text};
-use crate::forward::acknowledgement::{Acknowledgement, Have};
+use super::{Ended, Mqtt, Outgoing, Pump, state_text};
 use crate::forward::window::IN_FLIGHT_RECORDS_MAX;
-
-/// How a session ended.
-pub(super) enum Ended {
-    Stopped,
-    /// With a word for the log that holds no data.
-    Lost(String),
-}
 
 /// Every record in flight may be queued once, and a few subscriptions and states.
 const REQUESTS_MAX: usize = IN_FLIGHT_RECORDS_MAX + 16;
@@ -34,20 +25,20 @@ const CONNECT_WITHIN: Duration = Duration::from_secs(15);
 /// The longest sleep between two looks at what is due.
 const LOOK_AFTER: Duration = Duration::from_secs(1);
 /// The largest record that any broker may be asked to take, if it names no limit itself.
-const PACKET_BYTES_MAX: usize = 8 << 20;
+pub(super) const PACKET_BYTES_MAX: usize = 8 << 20;
 
 struct Session {
     client: AsyncClient,
     notices: JoinSet<Result<(), PublishNoticeError>>,
-    packet_bytes_max: usize,
     /// The broker keeps retained messages; one that does not ends the connection over them.
     retains: bool,
     connected: bool,
 }
 
-impl Forwarder {
-    pub(super) async fn session(
+impl Mqtt {
+    pub(super) async fn connection(
         &mut self,
+        pump: &mut Pump<Outgoing>,
         durable: &mut watch::Receiver<u64>,
         stop: &mut watch::Receiver<bool>,
     ) -> Ended {
@@ -59,14 +50,10 @@ impl Forwarder {
         let (client, event_loop) = AsyncClient::builder(options).capacity(REQUESTS_MAX).build();
         let (tell, mut news) = mpsc::channel(EVENTS_MAX);
         let poller = tokio::spawn(poll(event_loop, tell));
-        let mut session = Session {
-            client,
-            notices: JoinSet::new(),
-            packet_bytes_max: PACKET_BYTES_MAX,
-            retains: true,
-            connected: false,
-        };
-        let ended = self.converse(&mut session, &mut news, durable, stop).await;
+        let mut session =
+            Session { client, notices: JoinSet::new(), retains: true, connected: false };
+        self.packet_bytes_max = PACKET_BYTES_MAX;
+        let ended = self.converse(pump, &mut session, &mut news, durable, stop).await;
         // Answers that came meanwhile are not waited for: what they name is sent again.
         if session.connected && matches!(ended, Ended::Stopped) {
             self.publish_state(&session, "stopped");
@@ -86,6 +73,7 @@ impl Forwarder {
 
     async fn converse(
         &mut self,
+        pump: &mut Pump<Outgoing>,
         session: &mut Session,
         news: &mut mpsc::Receiver<News>,
         durable: &mut watch::Receiver<u64>,
@@ -94,7 +82,7 @@ impl Forwarder {
         let deadline = tokio::time::Instant::now() + CONNECT_WITHIN;
         let mut save_at: Option<tokio::time::Instant> = None;
         loop {
-            let wake = self.wake_at(session, save_at, deadline);
+            let wake = wake_at(pump, session, save_at, deadline);
             let mut came = Vec::new();
             tokio::select! {
                 biased;
@@ -109,7 +97,7 @@ impl Forwarder {
                 () = tokio::time::sleep_until(wake) => {}
             }
             for news in came {
-                if let Some(ended) = self.hear(session, news) {
+                if let Some(ended) = self.hear(pump, session, news) {
                     return ended;
                 }
             }
@@ -118,50 +106,34 @@ impl Forwarder {
                 return Ended::Lost("no answer to CONNECT".to_owned());
             }
             if session.connected {
-                if let Err(error) = self.take_from_journal(session.packet_bytes_max) {
-                    return Ended::Lost(format!("journal: {error}"));
+                if let Err(why) = pump.fill(self).await {
+                    return Ended::Lost(why);
                 }
-                if self.window.highest_sent() > self.saved.highest_sent {
-                    // The highest number that leaves the box is durable before it leaves.
-                    if !self.save().await {
-                        return Ended::Lost("the cursor cannot be saved".to_owned());
-                    }
-                }
-                self.send(session);
+                self.send(pump, session);
             }
-            self.count(*durable.borrow());
-            if self.window.low_water() == self.saved.low_water {
+            pump.count(*durable.borrow());
+            if !pump.is_behind() {
                 save_at = None;
             } else if *save_at.get_or_insert(now + SAVE_AFTER) <= now {
-                self.save().await;
+                pump.save().await;
                 save_at = None;
             }
         }
     }
 
-    fn wake_at(
-        &self,
-        session: &Session,
-        save_at: Option<tokio::time::Instant>,
-        deadline: tokio::time::Instant,
-    ) -> tokio::time::Instant {
-        let now = tokio::time::Instant::now();
-        if !session.connected {
-            return deadline;
-        }
-        let due = self.window.next_due_ms().map(|due| due.saturating_sub(self.now_ms()).max(1));
-        let due = due.map_or(LOOK_AFTER, Duration::from_millis).min(LOOK_AFTER);
-        save_at.map_or(now + due, |save| save.min(now + due))
-    }
-
-    fn hear(&mut self, session: &mut Session, news: News) -> Option<Ended> {
+    fn hear(
+        &mut self,
+        pump: &mut Pump<Outgoing>,
+        session: &mut Session,
+        news: News,
+    ) -> Option<Ended> {
         match news {
             News::Connected { packet_bytes_max, retains } => {
                 session.retains = retains;
-                self.connected(session, packet_bytes_max).map(Ended::Lost)
+                self.connected(pump, session, packet_bytes_max).map(Ended::Lost)
             }
             News::Arrived { topic, payload } => {
-                self.arrived(&topic, &payload);
+                self.arrived(pump, &topic, &payload);
                 None
             }
             News::Subscribed { all: true } => None,
@@ -172,21 +144,23 @@ impl Forwarder {
         }
     }
 
-    fn connected(&mut self, session: &mut Session, limit: Option<u32>) -> Option<String> {
+    fn connected(
+        &mut self,
+        pump: &mut Pump<Outgoing>,
+        session: &mut Session,
+        limit: Option<u32>,
+    ) -> Option<String> {
         session.connected = true;
         if let Some(limit) = limit {
-            session.packet_bytes_max = (limit as usize).min(PACKET_BYTES_MAX);
+            self.packet_bytes_max = (limit as usize).min(PACKET_BYTES_MAX);
         }
-        Counters::add(&self.counters.connections, 1);
-        self.counters.connected.store(true, Ordering::Relaxed);
-        tracing::info!(destination = self.destination.name, "connected");
         let filters = [self.topic_in("acknowledgement"), self.topic_in("have")];
         let filters = filters.map(|topic| SubscribeFilter::new(topic, QoS::AtLeastOnce));
         if session.client.try_subscribe_many(filters).is_err() {
             return Some("cannot subscribe".to_owned());
         }
         self.publish_state(session, "online");
-        self.window.reconnected();
+        pump.connected();
         None
     }
 
@@ -204,35 +178,12 @@ impl Forwarder {
         }
     }
 
-    fn arrived(&mut self, topic: &str, payload: &[u8]) {
-        let disbelieved = if topic == self.topic_in("acknowledgement") {
-            match Acknowledgement::parse(payload) {
-                Ok(answer) => self.acknowledged(&answer),
-                Err(error) => vec![error.to_string()],
-            }
+    fn arrived(&self, pump: &mut Pump<Outgoing>, topic: &str, payload: &[u8]) {
+        if topic == self.topic_in("acknowledgement") {
+            pump.hear_acknowledgement(payload);
         } else if topic == self.topic_in("have") {
-            match Have::parse(payload) {
-                Ok(have) => self.window.have(&have).err().map(|why| format!("{why:?}")),
-                Err(error) => Some(error.to_string()),
-            }
-            .into_iter()
-            .collect()
-        } else {
-            return;
-        };
-        Counters::add(&self.counters.refused_acknowledgements, disbelieved.len());
-        for why in disbelieved {
-            tracing::warn!(destination = self.destination.name, why, "answer not believed");
+            pump.hear_have(payload);
         }
-    }
-
-    fn acknowledged(&mut self, answer: &Acknowledgement) -> Vec<String> {
-        let now_ms = self.now_ms();
-        let effect = self.window.acknowledge(answer, now_ms, chance);
-        Counters::add(&self.counters.acknowledged, effect.retired);
-        Counters::add(&self.counters.rejected, effect.rejected);
-        Counters::add(&self.counters.set_aside, effect.set_aside);
-        effect.disbelieved.iter().map(|why| format!("{why:?}")).collect()
     }
 
     /// A refused PUBACK: the record is sent again when its silence is over.
@@ -242,26 +193,30 @@ impl Forwarder {
         }
     }
 
-    fn send(&mut self, session: &mut Session) {
+    fn send(&self, pump: &mut Pump<Outgoing>, session: &mut Session) {
         let response = self.topic_in("acknowledgement");
-        let now_ms = self.now_ms();
-        let publish = |outgoing: &Outgoing| {
+        pump.send_due(|outgoing| {
             let notice = publish(&session.client, outgoing, &response);
             let Ok(notice) = notice else { return false };
             session.notices.spawn(async move { notice.wait_async().await.map(drop) });
             true
-        };
-        let (first, again) = self.window.send_due(now_ms, chance, publish);
-        Counters::add(&self.counters.sent, first);
-        Counters::add(&self.counters.resent, again);
+        });
     }
+}
 
-    fn count(&self, durable: u64) {
-        let backlog = durable.saturating_sub(self.window.low_water());
-        self.counters.backlog.store(backlog, Ordering::Relaxed);
-        let oldest = self.window.oldest_time_us().unwrap_or(0);
-        self.counters.oldest_unacknowledged_us.store(oldest, Ordering::Relaxed);
+fn wake_at(
+    pump: &Pump<Outgoing>,
+    session: &Session,
+    save_at: Option<tokio::time::Instant>,
+    deadline: tokio::time::Instant,
+) -> tokio::time::Instant {
+    let now = tokio::time::Instant::now();
+    if !session.connected {
+        return deadline;
     }
+    let due = pump.window.next_due_ms().map(|due| due.saturating_sub(pump.now_ms()).max(1));
+    let due = due.map_or(LOOK_AFTER, Duration::from_millis).min(LOOK_AFTER);
+    save_at.map_or(now + due, |save| save.min(now + due))
 }
 
 #[cfg(test)]
@@ -271,7 +226,9 @@ mod tests {
     use tokio::io::AsyncReadExt as _;
 
     use super::*;
+    use crate::forward::Counters;
     use crate::forward::mqtt::tests::{CERTIFICATE, destination};
+    use crate::forward::pump::Binding as _;
     use crate::journal::{Journal, Options};
 
     /// The first byte of a TLS record that holds a handshake (RFC 8446, 5.1).
@@ -284,18 +241,19 @@ mod tests {
         let ca = folder.path().join("ca.pem");
         std::fs::write(&ca, CERTIFICATE).unwrap();
         let mut destination = destination("icu");
-        destination.cursors = folder.path().to_owned();
         destination.mqtt.host = "127.0.0.1".to_owned();
         destination.mqtt.port = Some(broker.local_addr().unwrap().port());
         destination.mqtt.ca = Some(ca.clone());
         let opened = Journal::open(&folder.path().join("journal"), Options::default()).unwrap();
         let counters = Arc::new(Counters::default());
-        let mut forwarder = Forwarder::open(destination, opened.reader, counters).unwrap();
+        let mut mqtt = Mqtt::new(destination).unwrap();
+        let settings = mqtt.settings(folder.path().to_owned());
+        let mut pump = Pump::open(settings, opened.reader, counters).unwrap();
         let (_durable, mut durable) = watch::channel(0);
         let (stop, mut stopping) = watch::channel(false);
 
         std::fs::remove_file(&ca).unwrap();
-        let ended = forwarder.session(&mut durable, &mut stopping).await;
+        let ended = mqtt.session(&mut pump, &mut durable, &mut stopping).await;
         assert!(matches!(ended, Ended::Lost(why) if why == "cannot read the ca file: NotFound"));
 
         std::fs::write(&ca, CERTIFICATE).unwrap();
@@ -305,7 +263,8 @@ mod tests {
             stop.send_replace(true);
             first
         };
-        let (ended, first) = tokio::join!(forwarder.session(&mut durable, &mut stopping), hello);
+        let (ended, first) =
+            tokio::join!(mqtt.session(&mut pump, &mut durable, &mut stopping), hello);
         assert!(matches!(ended, Ended::Stopped));
         assert_eq!(first, HANDSHAKE);
     }

@@ -1,0 +1,482 @@
+//! What every binding does alike: reads the journal into the window, keeps the cursor, judges
+//! answers, and makes connections anew after they are lost.
+//!
+//! A binding is what speaks to the receiver: it makes a message of a record and holds one
+//! connection at a time. One task owns the [`Pump`] and its binding, so a destination that is slow
+//! or dead costs nobody else anything.
+
+use std::collections::BTreeMap;
+use std::future::Future;
+use std::path::PathBuf;
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use tokio::sync::{mpsc, watch};
+
+use super::acknowledgement::{Acknowledgement, Have};
+use super::cursor::{self, CursorError, CursorFile, Found, State};
+use super::ranges::Ranges;
+use super::stored::{Rendered, Stored, render};
+use super::window::{Pace, Window};
+use super::{Counters, Unavailable, UnavailableWhy};
+use crate::journal::{self, Kind, Missing, Reader, Record};
+use crate::vocabulary::{RecordId, Sequence, StreamId};
+
+/// The first wait before connecting again; it doubles.
+const RECONNECT_AFTER: Duration = Duration::from_millis(500);
+/// The longest wait: a core that is back is found within half a minute.
+const RECONNECT_AFTER_MAX: Duration = Duration::from_secs(30);
+/// A connection that stood so long starts the waits anew.
+const CONNECTION_PROVEN: Duration = Duration::from_secs(30);
+
+/// How a session ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Ended {
+    Stopped,
+    /// With a word for the log that holds no data.
+    Lost(String),
+}
+
+/// What speaks to a receiver.
+pub trait Binding: Send + 'static {
+    /// What is sent of one record; it holds whatever is needed to send it again, byte for byte.
+    type Message: Send + Sync + 'static;
+
+    /// What the receiver gets of a record.
+    fn message(&mut self, routed: &Routed) -> Fate<Self::Message>;
+
+    /// One connection, from its beginning to its end. It asks the pump for what is due and tells
+    /// it what was answered.
+    fn session(
+        &mut self,
+        pump: &mut Pump<Self::Message>,
+        durable: &mut watch::Receiver<u64>,
+        stop: &mut watch::Receiver<bool>,
+    ) -> impl Future<Output = Ended> + Send;
+}
+
+/// A record that the committer routed to this destination.
+#[derive(Clone, Debug)]
+pub struct Routed {
+    pub stored: Stored,
+    pub stream: StreamId,
+    pub sequence: Sequence,
+    /// When it was kept, microseconds since 1970 UTC.
+    pub time_us: i64,
+    /// The name of the destination.
+    pub destination: String,
+    /// The gateway's `urn:uuid:` or `urn:oid:`.
+    pub source: String,
+}
+
+impl Routed {
+    /// The record's id.
+    pub fn id(&self) -> RecordId {
+        RecordId::of(self.stream, self.sequence)
+    }
+
+    /// The record as a CloudEvent.
+    pub fn event(&self) -> Option<Rendered> {
+        render(&self.stored, self.stream, self.sequence, &self.source, &self.destination)
+    }
+}
+
+/// What becomes of a record at one destination.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Fate<M> {
+    /// It is sent; `bytes` is what it costs in memory until it is acknowledged.
+    Send { message: M, bytes: usize },
+    /// It can never be sent here, for this reason: a short word for people and for the cursor.
+    SetAside(&'static str),
+    /// This binding has nothing to say of such records.
+    NotForHere,
+    /// What the journal gave is not what it should be.
+    Damaged,
+}
+
+/// What a destination is called, and where its cursor is.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// Its name in routes, topics and the cursor's file name.
+    pub name: String,
+    /// The gateway's `urn:uuid:` or `urn:oid:`.
+    pub source: String,
+    /// The folder of the cursor files.
+    pub cursors: PathBuf,
+    /// The `receiver_id`s whose answers count.
+    pub receivers: Vec<String>,
+    pub pace: Pace,
+}
+
+/// The records of one destination between the journal and its receiver.
+pub struct Pump<M> {
+    settings: Settings,
+    pub(super) reader: Reader,
+    pub(super) counters: Arc<Counters>,
+    pub(super) window: Window<M>,
+    pub(super) cursor: Arc<Mutex<CursorFile>>,
+    /// What the cursor file holds.
+    saved: State,
+    low_water: watch::Sender<u64>,
+    unavailable: Option<mpsc::UnboundedSender<Unavailable>>,
+    /// What was told as unavailable.
+    told: Ranges,
+    /// What `now_ms` counts from.
+    began: Instant,
+}
+
+impl<M: Send + Sync + 'static> Pump<M> {
+    /// Opens the cursor.
+    ///
+    /// # Errors
+    /// The cursor file cannot be made, read or written.
+    pub fn open(
+        settings: Settings,
+        reader: Reader,
+        counters: Arc<Counters>,
+    ) -> Result<Self, CursorError> {
+        let path = cursor::path(&settings.cursors, &settings.name);
+        let (cursor, found) = CursorFile::open(&path)?;
+        let state = starting_state(found, &reader);
+        let window = Window::new(state.clone(), settings.receivers.clone(), settings.pace);
+        let (low_water, _) = watch::channel(state.low_water);
+        tracing::info!(
+            destination = settings.name,
+            stream = %reader.stream(),
+            low_water = state.low_water,
+            highest_sent = state.highest_sent,
+            "destination opened"
+        );
+        Ok(Self {
+            settings,
+            reader,
+            counters,
+            window,
+            cursor: Arc::new(Mutex::new(cursor)),
+            saved: state,
+            low_water,
+            unavailable: None,
+            told: Ranges::default(),
+            began: Instant::now(),
+        })
+    }
+
+    /// Says what this destination needs and cannot get any more, for the gap records.
+    #[must_use]
+    pub fn telling(self, unavailable: mpsc::UnboundedSender<Unavailable>) -> Self {
+        Self { unavailable: Some(unavailable), ..self }
+    }
+
+    /// Every record up to this sequence is done here, and the cursor that says so is durable.
+    pub fn low_water(&self) -> watch::Receiver<u64> {
+        self.low_water.subscribe()
+    }
+
+    /// The destination's name.
+    pub fn name(&self) -> &str {
+        &self.settings.name
+    }
+
+    /// Sends what becomes durable (`durable` holds the last durable sequence) until `stop` holds
+    /// true or its sender is gone; then saves the cursor. Whatever fails meanwhile, be it the
+    /// network, a TLS file that is being replaced or a read of the journal, is a lost connection
+    /// and is tried again.
+    pub async fn run<B: Binding<Message = M>>(
+        mut self,
+        mut binding: B,
+        mut durable: watch::Receiver<u64>,
+        mut stop: watch::Receiver<bool>,
+    ) {
+        let mut wait = RECONNECT_AFTER;
+        loop {
+            let connected_at = Instant::now();
+            let ended = binding.session(&mut self, &mut durable, &mut stop).await;
+            self.counters.connected.store(false, Ordering::Relaxed);
+            match ended {
+                Ended::Stopped => break,
+                Ended::Lost(why) => {
+                    Counters::add(&self.counters.losses, 1);
+                    tracing::warn!(destination = self.settings.name, why, "connection lost");
+                }
+            }
+            if connected_at.elapsed() > CONNECTION_PROVEN {
+                wait = RECONNECT_AFTER;
+            }
+            let jitter = wait.mul_f64(0.25 * (chance() % 1000) as f64 / 1000.0);
+            if stopped_within(&mut stop, wait + jitter).await {
+                break;
+            }
+            wait = (wait * 2).min(RECONNECT_AFTER_MAX);
+        }
+        self.save().await;
+    }
+
+    /// There is a connection: whatever is in flight is due again at once.
+    pub(super) fn connected(&mut self) {
+        Counters::add(&self.counters.connections, 1);
+        self.counters.connected.store(true, Ordering::Relaxed);
+        tracing::info!(destination = self.settings.name, "connected");
+        self.window.reconnected();
+    }
+
+    /// Puts durable records in flight while there is room, and makes the highest number that may
+    /// leave the box durable before it leaves. An error ends the connection; after it nothing is
+    /// passed over: the same records are read again.
+    pub(super) async fn fill<B: Binding<Message = M>>(
+        &mut self,
+        binding: &mut B,
+    ) -> Result<(), String> {
+        self.take_from_journal(binding).map_err(|error| format!("journal: {error}"))?;
+        if self.window.highest_sent() > self.saved.highest_sent && !self.save().await {
+            return Err("the cursor cannot be saved".to_owned());
+        }
+        Ok(())
+    }
+
+    /// Whether the cursor on disk lags behind what is done.
+    pub(super) fn is_behind(&self) -> bool {
+        self.window.low_water() != self.saved.low_water
+    }
+
+    /// Makes the cursor durable if it moved, then lets the gateway know. `false`: it is not.
+    pub(super) async fn save(&mut self) -> bool {
+        let state = self.window.state();
+        if state == self.saved {
+            return true;
+        }
+        let (cursor, copy) = (Arc::clone(&self.cursor), state.clone());
+        let write = tokio::task::spawn_blocking(move || {
+            cursor.lock().unwrap_or_else(PoisonError::into_inner).write(&copy)
+        });
+        let failure = match write.await {
+            Ok(Ok(())) => {
+                self.saved = state;
+                self.low_water.send_replace(self.saved.low_water);
+                return true;
+            }
+            Ok(Err(error)) => error.to_string(),
+            Err(_) => "the writing task ended early".to_owned(),
+        };
+        Counters::add(&self.counters.cursor_failures, 1);
+        tracing::error!(destination = self.settings.name, failure, "cursor not saved");
+        false
+    }
+
+    /// Milliseconds since this destination was opened: the window's time.
+    pub(super) fn now_ms(&self) -> u64 {
+        u64::try_from(self.began.elapsed().as_millis()).unwrap_or(u64::MAX)
+    }
+
+    /// Hands what is due to `send`, oldest first, until it says no, and counts it.
+    pub(super) fn send_due(&mut self, send: impl FnMut(&M) -> bool) {
+        let now_ms = self.now_ms();
+        let (first, again) = self.window.send_due(now_ms, chance, send);
+        Counters::add(&self.counters.sent, first);
+        Counters::add(&self.counters.resent, again);
+    }
+
+    /// Applies an acknowledgement, in JSON.
+    pub(super) fn hear_acknowledgement(&mut self, json: &[u8]) {
+        let disbelieved = match Acknowledgement::parse(json) {
+            Ok(answer) => self.acknowledged(&answer),
+            Err(error) => vec![error.to_string()],
+        };
+        self.disbelieve(disbelieved);
+    }
+
+    /// Follows what a restored receiver has, in JSON.
+    pub(super) fn hear_have(&mut self, json: &[u8]) {
+        let disbelieved = match Have::parse(json) {
+            Ok(have) => self.window.have(&have).err().map(|why| format!("{why:?}")),
+            Err(error) => Some(error.to_string()),
+        };
+        self.disbelieve(disbelieved.into_iter().collect());
+    }
+
+    /// Applies an answer; gives what of it was not believed.
+    pub(super) fn acknowledged(&mut self, answer: &Acknowledgement) -> Vec<String> {
+        let now_ms = self.now_ms();
+        let effect = self.window.acknowledge(answer, now_ms, chance);
+        Counters::add(&self.counters.acknowledged, effect.retired);
+        Counters::add(&self.counters.rejected, effect.rejected);
+        Counters::add(&self.counters.set_aside, effect.set_aside);
+        effect.disbelieved.iter().map(|why| format!("{why:?}")).collect()
+    }
+
+    /// Counts and logs what was not believed.
+    pub(super) fn disbelieve(&self, disbelieved: Vec<String>) {
+        Counters::add(&self.counters.refused_acknowledgements, disbelieved.len());
+        for why in disbelieved {
+            tracing::warn!(destination = self.settings.name, why, "answer not believed");
+        }
+    }
+
+    /// Brings the figures of `status` up to date.
+    pub(super) fn count(&self, durable: u64) {
+        let backlog = durable.saturating_sub(self.window.low_water());
+        self.counters.backlog.store(backlog, Ordering::Relaxed);
+        let oldest = self.window.oldest_time_us().unwrap_or(0);
+        self.counters.oldest_unacknowledged_us.store(oldest, Ordering::Relaxed);
+    }
+
+    fn take_from_journal<B: Binding<Message = M>>(
+        &mut self,
+        binding: &mut B,
+    ) -> Result<(), journal::Error> {
+        while let Some((records, bytes)) = self.window.room() {
+            let from = Sequence::FIRST.plus(self.window.next() - 1);
+            let read = self.reader.read_from(from, records, bytes)?;
+            if read.next == from {
+                break;
+            }
+            // Before the window moves: it forgets what lies behind it.
+            read.freed.into_iter().for_each(|range| self.tell(range, UnavailableWhy::Freed));
+            read.missing.into_iter().for_each(|range| self.tell(range, UnavailableWhy::Damaged));
+            for record in read.records {
+                self.take(binding, record);
+            }
+            self.window.pass(read.next.number() - 1);
+        }
+        Ok(())
+    }
+
+    fn take<B: Binding<Message = M>>(&mut self, binding: &mut B, record: Record) {
+        let sequence = record.sequence.number();
+        let forwardable = forwardable(record.kind);
+        if forwardable == Forwardable::No || self.window.is_accepted(sequence) {
+            return self.window.pass(sequence);
+        }
+        let Some(stored) = Stored::from_bytes(&record.payload) else {
+            if forwardable == Forwardable::Yes {
+                self.tell(sequence..=sequence, UnavailableWhy::Damaged);
+            }
+            return self.window.pass(sequence);
+        };
+        if !stored.routes.contains_key(&self.settings.name) {
+            return self.window.pass(sequence);
+        }
+        let routed = Routed {
+            stored,
+            stream: self.reader.stream(),
+            sequence: record.sequence,
+            time_us: record.time_us,
+            destination: self.settings.name.clone(),
+            source: self.settings.source.clone(),
+        };
+        match binding.message(&routed) {
+            Fate::Send { message, bytes } => {
+                self.window.put(sequence, message, bytes, record.time_us);
+            }
+            Fate::SetAside(code) => {
+                Counters::add(&self.counters.set_aside, 1);
+                self.window.put_aside(sequence, code);
+            }
+            Fate::NotForHere => self.window.pass(sequence),
+            Fate::Damaged => {
+                self.tell(sequence..=sequence, UnavailableWhy::Damaged);
+                self.window.pass(sequence);
+            }
+        }
+    }
+
+    /// Tells of what is needed here and cannot be had, each sequence once.
+    fn tell(&mut self, range: Missing, why: UnavailableWhy) {
+        for needed in self.window.not_accepted(range) {
+            for new in self.told.outside(needed) {
+                self.told.add(new.clone());
+                self.tell_new(*new.start(), *new.end(), why);
+            }
+        }
+    }
+
+    fn tell_new(&self, first: u64, last: u64, why: UnavailableWhy) {
+        let destination = &self.settings.name;
+        tracing::warn!(destination, first, last, ?why, "records cannot be had any more");
+        let counter = match why {
+            UnavailableWhy::Freed => &self.counters.freed,
+            UnavailableWhy::Damaged => &self.counters.unreadable,
+        };
+        Counters::add(counter, usize::try_from(last - first + 1).unwrap_or(usize::MAX));
+        let Some(sender) = &self.unavailable else { return };
+        let what = Unavailable { destination: destination.clone(), first, last, why };
+        if sender.send(what).is_err() {
+            tracing::error!(destination, first, last, "nobody makes a gap record of this");
+        }
+    }
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Forwardable {
+    Yes,
+    No,
+    /// Kinds of a later version: their payload says so.
+    Perhaps,
+}
+
+/// Raw bytes and the house's own book-keeping stay in the box.
+const fn forwardable(kind: Kind) -> Forwardable {
+    match kind {
+        Kind::Observation | Kind::Gap | Kind::DeviceState | Kind::Association => Forwardable::Yes,
+        Kind::Other(_) => Forwardable::Perhaps,
+        Kind::Wire
+        | Kind::Profile
+        | Kind::Configuration
+        | Kind::ClockStep
+        | Kind::SetAside
+        | Kind::Start
+        | Kind::Stop
+        | Kind::Carried => Forwardable::No,
+    }
+}
+
+/// A lost cursor cannot say what was sent, so everything that is durable may have been. A
+/// destination without one is new, and nothing that was freed before it came was for it.
+fn starting_state(found: Found, reader: &Reader) -> State {
+    let fresh = State::start(reader.stream());
+    match found {
+        Found::State(state) if state.stream == fresh.stream => state,
+        Found::State(_) => fresh,
+        Found::New => State { low_water: reader.first().number() - 1, ..fresh },
+        Found::Lost => {
+            let highest_sent = reader.durable().map_or(0, |durable| durable.number());
+            State { highest_sent, ..fresh }
+        }
+    }
+}
+
+/// The highest sequences that left the box, from all cursor files, for
+/// [`crate::journal::Options::highest_known`].
+///
+/// # Errors
+/// A cursor file is there and cannot be read.
+pub fn highest_sent(
+    folder: &std::path::Path,
+    destinations: &[&str],
+) -> Result<Vec<(StreamId, Sequence)>, CursorError> {
+    let mut known = BTreeMap::new();
+    for name in destinations {
+        if let Found::State(state) = cursor::peek(&cursor::path(folder, name))? {
+            let highest = known.entry(state.stream).or_insert(0);
+            *highest = state.highest_sent.max(*highest);
+        }
+    }
+    let known = known.into_iter();
+    Ok(known.filter_map(|(stream, highest)| Some((stream, Sequence::new(highest)?))).collect())
+}
+
+/// For jitter only: without random bytes there is none.
+pub(super) fn chance() -> u64 {
+    getrandom::u64().unwrap_or(0)
+}
+
+/// Waits for `time` or until it is time to stop.
+pub(super) async fn stopped_within(stop: &mut watch::Receiver<bool>, time: Duration) -> bool {
+    match tokio::time::timeout(time, stop.wait_for(|stop| *stop)).await {
+        Ok(Ok(_) | Err(_)) => true,
+        Err(_) => false,
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,191 @@
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
+
+use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
+
+use super::*;
+use crate::forward::acknowledgement::{Have, Range};
+use crate::forward::stored::EventKind;
+use crate::journal::{Appender, Journal, NewRecord, Opened, Options, SEGMENT_BYTES_MIN};
+
+fn observation(number: u64) -> NewRecord {
+    let stored = Stored {
+        kind: EventKind::Observation,
+        time: "2026-11-23T08:00:00Z".to_owned(),
+        subject: "bed-3".to_owned(),
+        routes: BTreeMap::from([("core".to_owned(), number - 1)]),
+        data: serde_json::Map::new(),
+    };
+    NewRecord { kind: Kind::Observation, time_us: 1, payload: stored.to_bytes() }
+}
+
+fn append(appender: &mut Appender, record: NewRecord) {
+    let (told, fate) = std::sync::mpsc::channel();
+    let done = Box::new(move |how| told.send(how).unwrap());
+    appender.try_append(vec![record], done).unwrap();
+    fate.recv().unwrap().unwrap();
+}
+
+/// A journal with `count` observations in small segments.
+fn journal(folder: &Path, count: u64) -> Opened {
+    let options = Options { segment_bytes: SEGMENT_BYTES_MIN, ..Options::default() };
+    let mut opened = Journal::open(&folder.join("journal"), options).unwrap();
+    for number in 1..=count {
+        append(&mut opened.appender, observation(number));
+    }
+    opened
+}
+
+/// A receiver that is told nothing but numbers.
+struct Numbers;
+
+impl Binding for Numbers {
+    type Message = u64;
+
+    fn message(&mut self, routed: &Routed) -> Fate<u64> {
+        Fate::Send { message: routed.sequence.number(), bytes: 100 }
+    }
+
+    async fn session(
+        &mut self,
+        _: &mut Pump<u64>,
+        _: &mut watch::Receiver<u64>,
+        _: &mut watch::Receiver<bool>,
+    ) -> Ended {
+        Ended::Stopped
+    }
+}
+
+fn pump_to(folder: &Path, opened: &Opened) -> (Pump<u64>, UnboundedReceiver<Unavailable>) {
+    let settings = Settings {
+        name: "core".to_owned(),
+        source: "urn:uuid:1".to_owned(),
+        cursors: folder.to_owned(),
+        receivers: vec!["core".to_owned()],
+        pace: Pace { resend_after_ms: 5_000 },
+    };
+    let counters = Arc::new(Counters::default());
+    let pump = Pump::open(settings, opened.reader.clone(), counters).unwrap();
+    let (sender, told) = unbounded_channel();
+    (pump.telling(sender), told)
+}
+
+fn all(told: &mut UnboundedReceiver<Unavailable>) -> Vec<(u64, u64, UnavailableWhy)> {
+    std::iter::from_fn(|| told.try_recv().ok())
+        .map(|one| {
+            assert_eq!(one.destination, "core");
+            (one.first, one.last, one.why)
+        })
+        .collect()
+}
+
+/// Sends and accepts everything that the journal holds.
+fn accept_everything(pump: &mut Pump<u64>) {
+    let stream = pump.reader.stream();
+    loop {
+        pump.take_from_journal(&mut Numbers).unwrap();
+        if pump.window.in_flight() == 0 {
+            return;
+        }
+        let accepted = vec![1..=pump.window.highest_sent()];
+        let answer = crate::forward::acknowledgement::Acknowledgement {
+            stream,
+            accepted,
+            rejected: Vec::new(),
+            receiver_time: "2026-11-23T08:00:00Z".to_owned(),
+            receiver_id: "core".to_owned(),
+        };
+        assert_eq!(pump.window.acknowledge(&answer, 0, || 0).disbelieved, []);
+    }
+}
+
+fn have(pump: &mut Pump<u64>, ranges: &[Range], generation: u64) {
+    let stream = pump.reader.stream();
+    let receiver_id = "core".to_owned();
+    let have = Have { stream, ranges: ranges.to_vec(), receiver_id, generation };
+    pump.window.have(&have).unwrap();
+    pump.take_from_journal(&mut Numbers).unwrap();
+}
+
+#[test]
+fn what_a_restored_receiver_needs_and_the_box_has_freed_is_told_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let opened = journal(folder.path(), 200);
+    let (mut pump, mut told) = pump_to(folder.path(), &opened);
+    accept_everything(&mut pump);
+    assert_eq!(pump.window.low_water(), 200);
+    opened.appender.free_before(Sequence::new(200).unwrap()).unwrap();
+    let first = opened.reader.first().number();
+    assert!(first > 30);
+    pump.take_from_journal(&mut Numbers).unwrap();
+    assert_eq!(all(&mut told), [], "freed, and not needed");
+
+    have(&mut pump, &[1..=9, 20..=29], 1);
+    let expected = [(10, 19, UnavailableWhy::Freed), (30, first - 1, UnavailableWhy::Freed)];
+    assert_eq!(all(&mut told), expected);
+    assert_eq!(pump.window.in_flight() as u64, 200 - first + 1);
+    assert_eq!(pump.counters.freed.load(std::sync::atomic::Ordering::Relaxed), 10 + first - 30);
+    have(&mut pump, &[1..=4, 20..=29], 2);
+    assert_eq!(all(&mut told), [(5, 9, UnavailableWhy::Freed)], "only what was not told");
+}
+
+#[test]
+fn at_a_normal_start_nothing_that_was_freed_is_told() {
+    let folder = tempfile::tempdir().unwrap();
+    let opened = journal(folder.path(), 200);
+    let (mut before, _told) = pump_to(folder.path(), &opened);
+    accept_everything(&mut before);
+    let state = before.window.state();
+    before.cursor.lock().unwrap().write(&state).unwrap();
+    drop(before);
+    opened.appender.free_before(Sequence::new(200).unwrap()).unwrap();
+    let (mut again, mut told) = pump_to(folder.path(), &opened);
+    again.take_from_journal(&mut Numbers).unwrap();
+    assert_eq!((all(&mut told), again.window.low_water()), (vec![], 200));
+
+    // Nor for a destination that was not there when those records were written.
+    let new = tempfile::tempdir().unwrap();
+    let (mut new, mut told) = pump_to(new.path(), &opened);
+    new.take_from_journal(&mut Numbers).unwrap();
+    assert_eq!(all(&mut told), []);
+    assert_eq!(new.window.low_water(), opened.reader.first().number() - 1);
+}
+
+#[test]
+fn what_was_freed_before_an_optional_destination_had_it_is_told() {
+    let folder = tempfile::tempdir().unwrap();
+    let opened = journal(folder.path(), 200);
+    let (slow, _told) = pump_to(folder.path(), &opened);
+    let state = slow.window.state();
+    slow.cursor.lock().unwrap().write(&state).unwrap();
+    drop(slow);
+    opened.appender.free_before(Sequence::new(200).unwrap()).unwrap();
+    let (mut slow, mut told) = pump_to(folder.path(), &opened);
+    slow.take_from_journal(&mut Numbers).unwrap();
+    let first = opened.reader.first().number();
+    assert_eq!(all(&mut told), [(1, first - 1, UnavailableWhy::Freed)]);
+}
+
+#[test]
+fn damage_on_the_way_is_told_unless_it_was_accepted_before() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut opened = journal(folder.path(), 3);
+    let garbage = NewRecord { kind: Kind::Gap, time_us: 1, payload: b"{".to_vec() };
+    append(&mut opened.appender, garbage);
+    append(&mut opened.appender, observation(5));
+    // The header of the second record: 96 bytes, payload, zeros to a multiple of 8.
+    let record = (96 + observation(2).payload.len()).next_multiple_of(8);
+    let segment = folder.path().join("journal").join(opened.reader.segments()[0].file_name());
+    let mut bytes = std::fs::read(&segment).unwrap();
+    bytes[4096 + record + 20] ^= 1;
+    std::fs::write(&segment, bytes).unwrap();
+
+    let (mut pump, mut told) = pump_to(folder.path(), &opened);
+    pump.take_from_journal(&mut Numbers).unwrap();
+    let damaged = UnavailableWhy::Damaged;
+    assert_eq!(all(&mut told), [(2, 2, damaged), (4, 4, damaged)]);
+    assert_eq!(pump.window.in_flight(), 3);
+    have(&mut pump, &[1..=2], 1);
+    assert_eq!(all(&mut told), []);
+}
