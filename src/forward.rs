@@ -13,6 +13,7 @@
 //! | [`ranges`] | a set of sequences. Pure |
 //! | [`cursor`] | how far a destination is, on disk |
 //! | [`pump`] | what every binding does alike: journal, window, cursor, connections |
+//! | [`tls`] | the files of a TLS client |
 //! | [`mqtt`] | the MQTT 5 binding |
 
 pub mod acknowledgement;
@@ -21,6 +22,7 @@ pub mod mqtt;
 pub mod pump;
 pub mod ranges;
 pub mod stored;
+pub mod tls;
 pub mod window;
 
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};

@@ -7,6 +7,7 @@
 //! | `connection` | one task per connection: port and driver |
 //! | `datagrams` | one task per UDP port: a driver per sender |
 //! | `committer` | one task that owns sequence, repeats, attribution, routes and the journal's write side |
+//! | `destinations` | one pump per destination, with the binding that its table names |
 //! | `door` | what happens when the journal takes nothing any more |
 //! | `freeing` | when room in the journal is freed |
 //! | `gaps` | records of spans in which data could not be had |
@@ -23,6 +24,7 @@ pub mod committer;
 pub mod configuration;
 pub mod connection;
 pub mod datagrams;
+mod destinations;
 pub mod device;
 mod door;
 mod freeing;

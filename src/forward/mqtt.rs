@@ -29,6 +29,7 @@ use tokio::sync::watch;
 use super::acknowledgement::RECEIVER_CHARACTERS_MAX;
 use super::pump::{Binding, Ended, Fate, Pump, Routed, Settings};
 use super::stored::Rendered;
+use super::tls::TlsError;
 use super::window::Pace;
 use crate::vocabulary::DeviceName;
 use session::PACKET_BYTES_MAX;
@@ -75,14 +76,8 @@ pub enum Error {
     BadReceiver,
     #[error("{field} must not be 0")]
     Zero { field: &'static str },
-    #[error("{field} needs {lacks} beside it: certificate and key come together, and with ca")]
-    HalfOfTls { field: &'static str, lacks: &'static str },
-    #[error("cannot read the {field} file: {kind:?}")]
-    TlsFile { field: &'static str, kind: std::io::ErrorKind },
-    #[error("the {field} file does not hold what it should, in PEM")]
-    NotPem { field: &'static str },
-    #[error("key is not a usable key of certificate")]
-    OtherKey,
+    #[error(transparent)]
+    Tls(#[from] TlsError),
 }
 
 impl Error {
@@ -91,11 +86,8 @@ impl Error {
         match self {
             Error::BadHost => Some("host"),
             Error::NoReceiver | Error::BadReceiver => Some("receivers"),
-            Error::Zero { field }
-            | Error::HalfOfTls { field, .. }
-            | Error::TlsFile { field, .. }
-            | Error::NotPem { field } => Some(field),
-            Error::OtherKey => Some("key"),
+            Error::Zero { field } => Some(field),
+            Error::Tls(error) => Some(error.field()),
             Error::BadName => None,
         }
     }
@@ -145,7 +137,7 @@ impl Mqtt {
 
     fn options(&self) -> Result<MqttOptions, Error> {
         let Destination { name, address, mqtt, .. } = &self.destination;
-        let tls = configuration::tls(mqtt)?;
+        let tls = mqtt.tls().client()?;
         let port = mqtt.port.unwrap_or(if tls.is_some() { 8883 } else { 1883 });
         let id = format!("wardgate-{}-{name}", address.gateway);
         let mut options = MqttOptions::new(id, (mqtt.host.clone(), port));

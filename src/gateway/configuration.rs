@@ -12,13 +12,16 @@ use std::sync::Arc;
 use jiff::tz::TimeZone;
 use serde::Deserialize;
 
-use crate::forward::mqtt::{self, MqttConfig};
 use crate::link::{Endpoint, Parity, SerialParameters};
 use crate::profile::position::Step::{Index, Key};
 use crate::profile::position::{Problem, Step};
 use crate::profile::{Drafts, Profile, Status};
 use crate::protocol::Site;
 use crate::vocabulary::{DeviceName, Digest, Place, Vocabulary};
+
+mod destination;
+
+pub use destination::{DestinationTable, Files, Required, Transport};
 
 /// The file as written.
 #[derive(Clone, Debug, Deserialize)]
@@ -109,36 +112,6 @@ pub struct LinkTable {
     pub udp: Option<SocketAddr>,
     /// A capture to be played.
     pub replay: Option<PathBuf>,
-}
-
-/// One destination.
-#[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct DestinationTable {
-    pub name: String,
-    /// What it does with the data.
-    pub files: Files,
-    /// Whether the journal keeps a record until this destination has it.
-    pub required: Required,
-    pub mqtt: MqttConfig,
-}
-
-/// What a destination does with the data.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Files {
-    /// It files into patients' records: only released device files feed it.
-    Patients,
-    /// A trial: bench-tested and ward-trial device files feed it too.
-    Trial,
-}
-
-/// Whether a destination holds data back from being freed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Required {
-    Required,
-    BestEffort,
 }
 
 /// Everything that the house needs, checked.
@@ -294,15 +267,9 @@ impl Loader<'_> {
                     "another destination has this name",
                 );
             }
-            if let Err(error) = mqtt::check(&destination.mqtt) {
-                let at = [&path[..], &[Key("mqtt")]].concat();
-                let field = error.field().map(|field| [&at[..], &[Key(field)]].concat());
-                self.add(&field.unwrap_or(at), error.to_string());
-            }
-            if self.mode == Mode::Production && lacks_mutual_tls(&destination.mqtt) {
-                let what = "expected mutual TLS (ca, certificate, key): less is accepted only in \
-                            mode \"bench\"";
-                self.add(&[&path[..], &[Key("mqtt")]].concat(), what);
+            for (keys, what) in destination.problems(self.mode) {
+                let keys: Vec<Step<'_>> = keys.iter().map(|key| Key(key)).collect();
+                self.add(&[&path[..], &keys].concat(), what);
             }
         }
     }
@@ -449,14 +416,6 @@ impl Loader<'_> {
         self.add(path, what);
         None
     }
-}
-
-/// Anything less than mutual TLS is for a broker on this box.
-fn lacks_mutual_tls(mqtt: &MqttConfig) -> bool {
-    let address: Option<std::net::IpAddr> = mqtt.host.parse().ok();
-    let here = mqtt.host == "localhost" || address.is_some_and(|address| address.is_loopback());
-    let mutual = mqtt.ca.is_some() && mqtt.certificate.is_some() && mqtt.key.is_some();
-    !mutual && !here
 }
 
 /// The device that hangs at this endpoint already. Port 0 is a free port of the system's choice,

@@ -13,7 +13,8 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 
 use super::committer::{Committer, DeviceIdentity, Request, Room};
-use super::configuration::{Configuration, DeviceSetup, Required};
+use super::configuration::{Configuration, DeviceSetup};
+use super::destinations::{self, Ground};
 use super::device::Device;
 use super::door;
 use super::freeing::free_behind;
@@ -23,8 +24,7 @@ use super::status::{self, DestinationSnapshot, DeviceStatus, Fixed, JournalSnaps
 use crate::association::Ledger;
 use crate::forward::Counters;
 use crate::forward::cursor::CursorError;
-use crate::forward::mqtt::{self, Mqtt};
-use crate::forward::pump::{self, Pump};
+use crate::forward::pump;
 use crate::journal::{self, Journal, Reader};
 use crate::link::clock;
 use crate::operate;
@@ -155,14 +155,16 @@ impl House {
         // Everything that can fail comes before the first record is written.
         let (stop_destinations, stopping) = watch::channel(false);
         let (requests, received) = mpsc::unbounded_channel();
-        let forwarding = start_destinations(
-            &configuration,
-            &opened.reader,
-            &durable_seen,
-            &requests,
-            &stopping,
-        )?;
-        let (low_waters, counters) = (forwarding.low_waters, forwarding.counters);
+        let ground = Ground {
+            configuration: &configuration,
+            reader: &opened.reader,
+            durable: &durable_seen,
+            requests: &requests,
+            stop: &stopping,
+        };
+        let forwarding = destinations::start(&ground)
+            .map_err(|(name, what)| RunError::Destination { name, what })?;
+        let destinations::Forwarding { tasks, counters, low_waters } = forwarding;
         let identities = identities(&configuration);
         let reader = opened.reader.clone();
         let snapshot = snapshots(&configuration, identities.clone(), reader, counters, since);
@@ -195,9 +197,8 @@ impl House {
         let committer = tokio::spawn(committer.run(received));
         let (stop_devices, stop_seen) = watch::channel(false);
         let devices = start_devices(&configuration, &identities, &requests, &stop_seen);
-        let mut destinations = forwarding.tasks;
-        destinations.push(free);
-        let house = Self {
+        let destinations = tasks.into_iter().chain([free]).collect();
+        Ok(Self {
             requests,
             stop_devices,
             stop_destinations,
@@ -207,8 +208,7 @@ impl House {
             status,
             room,
             socket,
-        };
-        Ok(house)
+        })
     }
 
     async fn stop(self) {
@@ -314,60 +314,6 @@ fn identities(configuration: &Configuration) -> Vec<Arc<DeviceIdentity>> {
         })
     };
     configuration.devices.iter().map(identity).collect()
-}
-
-struct Forwarding {
-    tasks: Vec<JoinHandle<()>>,
-    counters: Vec<(String, Arc<Counters>)>,
-    /// Of required destinations only.
-    low_waters: Vec<watch::Receiver<u64>>,
-}
-
-fn start_destinations(
-    configuration: &Configuration,
-    reader: &Reader,
-    durable: &watch::Receiver<u64>,
-    requests: &mpsc::UnboundedSender<Request>,
-    stop: &watch::Receiver<bool>,
-) -> Result<Forwarding, RunError> {
-    let mut forwarding =
-        Forwarding { tasks: Vec::new(), counters: Vec::new(), low_waters: Vec::new() };
-    let gateway = &configuration.gateway;
-    for table in &configuration.destinations {
-        let failed = |what: String| RunError::Destination { name: table.name.clone(), what };
-        let counters = Arc::new(Counters::default());
-        let destination = mqtt::Destination {
-            name: table.name.clone(),
-            address: mqtt::Address {
-                tenant: gateway.tenant.clone(),
-                site: gateway.site.clone(),
-                ward: gateway.ward.clone(),
-                gateway: gateway.name.clone(),
-            },
-            source: gateway.id.clone(),
-            mqtt: table.mqtt.clone(),
-        };
-        let binding = Mqtt::new(destination).map_err(|error| failed(error.to_string()))?;
-        let settings = binding.settings(gateway.data.join("cursors"));
-        let pump = Pump::open(settings, reader.clone(), Arc::clone(&counters))
-            .map_err(|error| failed(error.to_string()))?;
-        let (unavailable, mut told) = mpsc::unbounded_channel();
-        let pump = pump.telling(unavailable);
-        let committer = requests.clone();
-        forwarding.tasks.push(tokio::spawn(async move {
-            while let Some(what) = told.recv().await {
-                // The committer is gone only when the house stops.
-                let _ = committer.send(Request::Unavailable(what));
-            }
-        }));
-        let low_water = pump.low_water();
-        forwarding.tasks.push(tokio::spawn(pump.run(binding, durable.clone(), stop.clone())));
-        forwarding.counters.push((table.name.clone(), counters));
-        if table.required == Required::Required {
-            forwarding.low_waters.push(low_water);
-        }
-    }
-    Ok(forwarding)
 }
 
 fn snapshots(

@@ -1,20 +1,16 @@
 //! How a broker is reached, as the configuration says, and whether that can work.
 //!
-//! It reads the TLS files and nothing of the network. The files are read anew for each connection,
-//! because certificates are renewed while the gateway runs.
+//! It reads the TLS files and nothing of the network.
 
 use std::net::IpAddr;
-use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::path::PathBuf;
 
-use rumqttc::tokio_rustls::rustls::crypto::ring;
-use rumqttc::tokio_rustls::rustls::pki_types::pem::PemObject as _;
-use rumqttc::tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
-use rumqttc::tokio_rustls::rustls::{ClientConfig, RootCertStore};
+use rustls::pki_types::ServerName;
 use serde::Deserialize;
 
 use super::Error;
 use crate::forward::acknowledgement::RECEIVER_CHARACTERS_MAX;
+use crate::forward::tls::TlsFiles;
 
 /// How a broker is reached and who may answer.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
@@ -73,60 +69,31 @@ pub fn check(mqtt: &MqttConfig) -> Result<(), Error> {
     if !receivers.iter().all(good) {
         return Err(Error::BadReceiver);
     }
-    tls(mqtt)?;
+    mqtt.tls().client()?;
     if *resend_after_s == 0 {
         return Err(Error::Zero { field: "resend_after_s" });
     }
     Ok(())
 }
 
-/// What the connection needs for TLS, read from its files; `None` without TLS.
-pub(super) fn tls(mqtt: &MqttConfig) -> Result<Option<Arc<ClientConfig>>, Error> {
-    let pair = match (&mqtt.certificate, &mqtt.key) {
-        (Some(certificate), Some(key)) => Some((certificate, key)),
-        (None, None) => None,
-        (Some(_), None) => return Err(Error::HalfOfTls { field: "certificate", lacks: "key" }),
-        (None, Some(_)) => return Err(Error::HalfOfTls { field: "key", lacks: "certificate" }),
-    };
-    let Some(ca) = &mqtt.ca else {
-        return match pair {
-            Some(_) => Err(Error::HalfOfTls { field: "certificate", lacks: "ca" }),
-            None => Ok(None),
-        };
-    };
-    let mut authorities = RootCertStore::empty();
-    authorities.add_parsable_certificates(certificates("ca", ca)?);
-    if authorities.is_empty() {
-        return Err(Error::NotPem { field: "ca" });
+impl MqttConfig {
+    /// The TLS files that the table names.
+    pub const fn tls(&self) -> TlsFiles<'_> {
+        TlsFiles {
+            ca: self.ca.as_ref(),
+            certificate: self.certificate.as_ref(),
+            key: self.key.as_ref(),
+        }
     }
-    let builder = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
-        .with_safe_default_protocol_versions()
-        .expect("ring has the cipher suites of the default versions")
-        .with_root_certificates(authorities);
-    let Some((certificate, key)) = pair else {
-        return Ok(Some(Arc::new(builder.with_no_client_auth())));
-    };
-    let chain = certificates("certificate", certificate)?;
-    let key = PrivateKeyDer::from_pem_slice(&read("key", key)?)
-        .map_err(|_| Error::NotPem { field: "key" })?;
-    let config = builder.with_client_auth_cert(chain, key).map_err(|_| Error::OtherKey)?;
-    Ok(Some(Arc::new(config)))
-}
-
-fn certificates(field: &'static str, path: &Path) -> Result<Vec<CertificateDer<'static>>, Error> {
-    let bytes = read(field, path)?;
-    let found: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&bytes).collect();
-    found.ok().filter(|found| !found.is_empty()).ok_or(Error::NotPem { field })
-}
-
-fn read(field: &'static str, path: &Path) -> Result<Vec<u8>, Error> {
-    std::fs::read(path).map_err(|error| Error::TlsFile { field, kind: error.kind() })
 }
 
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+
     use super::*;
     use crate::forward::mqtt::tests::CERTIFICATE;
+    use crate::forward::tls::TlsError;
 
     /// The key of [`CERTIFICATE`].
     const KEY: &str = "\
@@ -203,7 +170,7 @@ fv+usEHYfCjFjbpz4sJZ+2SNdmWhRANCAAQsmKJ7Ytw8yw4HmaOz+5TNz0ewxVtZ
         for (files, field) in halves {
             let folder = tempfile::tempdir().unwrap();
             let error = check(&with_files(folder.path(), files)).unwrap_err();
-            assert!(matches!(error, Error::HalfOfTls { .. }), "{error}");
+            assert!(matches!(error, Error::Tls(TlsError::Half { .. })), "{error}");
             assert_eq!(error.field(), Some(field));
         }
     }
@@ -221,15 +188,15 @@ fv+usEHYfCjFjbpz4sJZ+2SNdmWhRANCAAQsmKJ7Ytw8yw4HmaOz+5TNz0ewxVtZ
                 check(&with_files(folder.path(), &files)).unwrap_err()
             };
             let kind = std::io::ErrorKind::NotFound;
-            assert_eq!(with(""), Error::TlsFile { field, kind });
+            assert_eq!(with(""), TlsError::File { field, kind }.into());
             let rubbish = with("-----BEGIN CERTIFICATE-----\n!\n-----END CERTIFICATE-----\n");
-            assert_eq!(rubbish, Error::NotPem { field });
-            assert_eq!(with("hello"), Error::NotPem { field });
+            assert_eq!(rubbish, TlsError::NotPem { field }.into());
+            assert_eq!(with("hello"), TlsError::NotPem { field }.into());
         }
         let mut files = good;
         files[2].1 = ANOTHER_KEY;
         let folder = tempfile::tempdir().unwrap();
         let error = check(&with_files(folder.path(), &files)).unwrap_err();
-        assert_eq!((error, error.field()), (Error::OtherKey, Some("key")));
+        assert_eq!((error, error.field()), (TlsError::OtherKey.into(), Some("key")));
     }
 }
