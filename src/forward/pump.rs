@@ -18,7 +18,7 @@ use super::acknowledgement::{Acknowledgement, Have};
 use super::cursor::{self, CursorError, CursorFile, Found, State};
 use super::ranges::Ranges;
 use super::stored::{Rendered, Stored, render};
-use super::window::{Pace, Window};
+use super::window::{Effect, Pace, Verdict, Window};
 use super::{Counters, Unavailable, UnavailableWhy};
 use crate::journal::{self, Kind, Missing, Reader, Record};
 use crate::vocabulary::{RecordId, Sequence, StreamId};
@@ -276,6 +276,25 @@ impl<M: Send + Sync + 'static> Pump<M> {
         Counters::add(&self.counters.resent, again);
     }
 
+    /// What is due, for a binding that sends and waits for the answer; at most `most` records. They
+    /// count as sent.
+    pub(super) fn take_due(&mut self, most: usize) -> Vec<(u64, M)>
+    where
+        M: Clone,
+    {
+        let (taken, first, again) = self.window.take_due(self.now_ms(), chance, most);
+        Counters::add(&self.counters.sent, first);
+        Counters::add(&self.counters.resent, again);
+        taken
+    }
+
+    /// What the receiver said of one record that was sent and waited for.
+    pub(super) fn settle(&mut self, sequence: u64, verdict: Verdict) {
+        let Some(sequence) = Sequence::new(sequence) else { return };
+        let effect = self.window.settle(sequence, verdict, self.now_ms(), chance());
+        self.count_effect(&effect);
+    }
+
     /// Applies an acknowledgement, in JSON.
     pub(super) fn hear_acknowledgement(&mut self, json: &[u8]) {
         let disbelieved = match Acknowledgement::parse(json) {
@@ -298,10 +317,14 @@ impl<M: Send + Sync + 'static> Pump<M> {
     pub(super) fn acknowledged(&mut self, answer: &Acknowledgement) -> Vec<String> {
         let now_ms = self.now_ms();
         let effect = self.window.acknowledge(answer, now_ms, chance);
+        self.count_effect(&effect);
+        effect.disbelieved.iter().map(|why| format!("{why:?}")).collect()
+    }
+
+    fn count_effect(&self, effect: &Effect) {
         Counters::add(&self.counters.acknowledged, effect.retired);
         Counters::add(&self.counters.rejected, effect.rejected);
         Counters::add(&self.counters.set_aside, effect.set_aside);
-        effect.disbelieved.iter().map(|why| format!("{why:?}")).collect()
     }
 
     /// Counts and logs what was not believed.

@@ -12,7 +12,7 @@ use std::collections::BTreeMap;
 use super::acknowledgement::{Acknowledgement, Have, Range, Rejection};
 use super::cursor::{SET_ASIDE_MAX, SetAside, State};
 use super::ranges::Ranges;
-use crate::vocabulary::StreamId;
+use crate::vocabulary::{Sequence, StreamId};
 
 /// Records in flight: enough to fill a round trip of 50 ms at 5,000 records a second.
 pub const IN_FLIGHT_RECORDS_MAX: usize = 256;
@@ -61,6 +61,15 @@ pub enum Disbelief {
     NeverSent,
     /// A `have` without a higher generation.
     OldGeneration,
+}
+
+/// What a receiver says of one record, where the connection itself says which record it was.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// The receiver has it, in the sense that the destination declares.
+    Accepted,
+    /// Not now, or never: `code` is a short word of the receiver's or ours.
+    Refused { code: String, permanent: bool },
 }
 
 /// What an answer did.
@@ -202,6 +211,52 @@ impl<M> Window<M> {
         (first, again)
     }
 
+    /// The records that are due, oldest first, at most `most` of them, for a binding that sends and
+    /// waits for the answer. They count as sent. Gives them with the numbers of first and repeated
+    /// sendings.
+    pub fn take_due(
+        &mut self,
+        now_ms: u64,
+        chance: impl FnMut() -> u64,
+        most: usize,
+    ) -> (Vec<(u64, M)>, usize, usize)
+    where
+        M: Clone,
+    {
+        let due = self.in_flight.iter().filter(|(_, record)| record.due_ms <= now_ms);
+        let taken: Vec<(u64, M)> =
+            due.take(most).map(|(sequence, record)| (*sequence, record.message.clone())).collect();
+        let mut left = taken.len();
+        let (first, again) = self.send_due(now_ms, chance, |_| {
+            let takes = left > 0;
+            left -= usize::from(takes);
+            takes
+        });
+        (taken, first, again)
+    }
+
+    /// What the receiver said of one record that was sent and waited for.
+    pub fn settle(
+        &mut self,
+        sequence: Sequence,
+        verdict: Verdict,
+        now_ms: u64,
+        chance: u64,
+    ) -> Effect {
+        let mut effect = Effect::default();
+        match verdict {
+            Verdict::Accepted => {
+                effect.retired += usize::from(self.in_flight.contains_key(&sequence.number()));
+                self.retire(sequence.number());
+            }
+            Verdict::Refused { code, permanent } => {
+                let rejection = Rejection { sequence, code, text: String::new(), permanent };
+                self.reject(&rejection, now_ms, chance, &mut effect);
+            }
+        }
+        effect
+    }
+
     /// When the next record is due.
     pub fn next_due_ms(&self) -> Option<u64> {
         self.in_flight.values().map(|record| record.due_ms).min()
@@ -340,7 +395,6 @@ impl<M> Window<M> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::vocabulary::Sequence;
 
     const STREAM: StreamId = StreamId::from_bytes([3; 16]);
     const PACE: Pace = Pace { resend_after_ms: 5_000 };
@@ -390,6 +444,28 @@ mod tests {
             },
         );
         sent
+    }
+
+    #[test]
+    fn a_binding_that_waits_for_answers_takes_what_is_due_and_settles_it() {
+        let mut window = window();
+        for sequence in 1..=4 {
+            window.put(sequence, sequence, 100, 0);
+        }
+        let (taken, first, again) = window.take_due(0, || 0, 3);
+        assert_eq!((taken, first, again), (vec![(1, 1), (2, 2), (3, 3)], 3, 0));
+        let (taken, first, again) = window.take_due(0, || 0, 3);
+        assert_eq!((taken, first, again), (vec![(4, 4)], 1, 0));
+        let number = |number| Sequence::new(number).unwrap();
+        let refused = |permanent| Verdict::Refused { code: "AR".to_owned(), permanent };
+        assert_eq!(window.settle(number(1), Verdict::Accepted, 0, 0).retired, 1);
+        assert_eq!(window.settle(number(1), Verdict::Accepted, 0, 0).retired, 0, "only once");
+        assert_eq!(window.settle(number(2), refused(true), 0, 0).set_aside, 1);
+        assert_eq!(window.settle(number(3), refused(false), 0, 0).set_aside, 0);
+        assert_eq!((window.low_water(), window.in_flight()), (2, 2));
+        // Silence and a refusal for now: both are due again after the pace's time.
+        assert_eq!(window.take_due(4_999, || 0, 9).0, []);
+        assert_eq!(window.take_due(10_000, || 0, 9).0, [(3, 3), (4, 4)]);
     }
 
     #[test]
