@@ -15,7 +15,9 @@
 //! | `memory` | what the committer remembers, and how it is rebuilt from the journal |
 //! | `record` | what stands in a record |
 //! | `replay` | a device file tried on bytes, with a virtual clock |
+//! | `routing` | where a record goes, decided once when it is kept |
 //! | `run` | starting and stopping it all, in order |
+//! | `sampling` | routes with `every`: one value per interval, chosen by time alone. Pure |
 //! | `status` | what the house says of itself over a Unix socket |
 //!
 //! Stop order: links, committer, settlements, destinations, cursors. No task is aborted.
@@ -33,7 +35,9 @@ pub mod housekeeping;
 pub mod memory;
 pub mod record;
 pub mod replay;
+pub mod routing;
 pub mod run;
+mod sampling;
 pub mod status;
 
 #[cfg(test)]

@@ -26,12 +26,13 @@ use wardgate::forward::stored::{EventKind, Stored, render};
 use wardgate::forward::{Unavailable, UnavailableWhy};
 use wardgate::gateway::committer::{Committer, DeviceIdentity, Request, Room, Submission};
 use wardgate::gateway::configuration::{
-    DestinationTable, Files, Required, load_profile, load_vocabulary,
+    DestinationTable, Files, Required, Take, load_profile, load_vocabulary,
 };
 use wardgate::gateway::gaps::GapCause;
 use wardgate::gateway::memory::Memory;
 use wardgate::gateway::record::{FirmwareProof, ProfileStamp};
 use wardgate::gateway::replay::{self, Piece};
+use wardgate::gateway::routing::Samplers;
 use wardgate::gateway::status::DeviceStatus;
 use wardgate::journal::{Journal, Options, Record};
 use wardgate::mapping::Mapper;
@@ -136,6 +137,7 @@ fn transmission(records: &[String]) -> Vec<u8> {
 
 fn core() -> DestinationTable {
     DestinationTable {
+        take: Take::All,
         name: "core".to_owned(),
         files: Files::Trial,
         required: Required::Required,
@@ -182,6 +184,7 @@ async fn commit(
 ) -> Vec<Record> {
     let opened = Journal::open(journal, Options::default()).expect("a journal");
     let mut committer = Committer {
+        samplers: Samplers::default(),
         name: "box-1".to_owned(),
         clock_offset_us: None,
         appender: opened.appender,

@@ -2,16 +2,19 @@
 //! journal's write side. It gives sequence and attribution in one step, and tells a device's task
 //! the fate of a message only when the journal says that it is on stable storage.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use serde_json::json;
 use tokio::sync::{Notify, OwnedSemaphorePermit, mpsc, oneshot};
 
-use super::configuration::{DestinationTable, Files};
+use super::configuration::DestinationTable;
 use super::gaps::GapCause;
 use super::memory::Memory;
-use super::record::{self, FirmwareProof, Held, ProfileStamp, StatementStamp, WireHead};
+use super::record::{self, FirmwareProof, ProfileStamp, StatementStamp, WireHead};
+use super::routing::{Routable, Samplers};
 use super::status::DeviceStatus;
 use crate::association::Ledger;
 use crate::check::clock::Times;
@@ -42,6 +45,9 @@ pub struct Submission {
     /// The device's share, given back when the fate is known.
     pub permit: OwnedSemaphorePermit,
 }
+
+/// How often intervals of routes with `every` are looked at.
+const SAMPLE_EVERY: Duration = Duration::from_millis(500);
 
 /// What never changes about a device while the house runs.
 pub struct DeviceIdentity {
@@ -112,13 +118,24 @@ pub struct Committer {
     pub memory: Memory,
     pub ledger: Ledger,
     pub destinations: Vec<DestinationTable>,
+    pub samplers: Samplers,
     pub room: Arc<Room>,
 }
 
 impl Committer {
     /// Runs until [`Request::Stop`] or until every sender is gone.
     pub async fn run(mut self, mut requests: mpsc::UnboundedReceiver<Request>) {
-        while let Some(request) = requests.recv().await {
+        let mut tick = tokio::time::interval(SAMPLE_EVERY);
+        tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        loop {
+            let request = tokio::select! {
+                request = requests.recv() => request,
+                _ = tick.tick(), if !self.samplers.is_empty() => {
+                    self.samples_due(clock::now()).await;
+                    continue;
+                }
+            };
+            let Some(request) = request else { return };
             match request {
                 Request::Message(submission) => self.message(*submission).await,
                 Request::LinkUp { device, now } => self.link_up(&device, now).await,
@@ -254,7 +271,7 @@ impl Committer {
     /// The batch of a message that is new: its wire record and its observations, and where each of
     /// them goes.
     fn first_time(
-        &self,
+        &mut self,
         submission: &Submission,
         basis: Option<Digest>,
         wire: Sequence,
@@ -267,6 +284,7 @@ impl Committer {
         let ledger = ledger.and_then(|one| one.association.as_ref()).map(|(_, sequence)| *sequence);
         let mut staged = Staged::default();
         let mut records = Vec::new();
+        let received_us = submission.message.received.utc_us();
         for (index, (observation, times)) in submission.observations.iter().enumerate() {
             let sequence = wire.plus(index as u64 + 1);
             let id = RecordId::of(self.stream, sequence);
@@ -301,40 +319,20 @@ impl Committer {
                 kind: record::kind(observation),
                 time: utc_text(times.chart_utc_us),
                 subject: submission.device.name.as_str().to_owned(),
-                routes: self.routes(&submission.device, &held, sequence, &mut staged.routed),
+                routes: BTreeMap::new(),
                 data,
             };
-            records.push(NewRecord {
-                kind: Kind::Observation,
-                time_us: submission.message.received.utc_us(),
-                payload: stored.to_bytes(),
-            });
+            records.push(Routable { sequence, held: !held.is_empty(), received_us, stored });
         }
-        records.insert(0, self.wire(submission, &head));
+        let parts = self.route(&submission.device, &mut records, &mut staged);
+        let kept = records.into_iter().map(|record| record.stored).chain(parts);
+        let mut records = vec![self.wire(submission, &head)];
+        records.extend(kept.map(|stored| NewRecord {
+            kind: Kind::Observation,
+            time_us: received_us,
+            payload: stored.to_bytes(),
+        }));
         (records, staged)
-    }
-
-    /// Where a record goes, with the sequence of the record before it on that destination.
-    fn routes(
-        &self,
-        device: &DeviceIdentity,
-        held: &[Held],
-        sequence: Sequence,
-        routed: &mut Vec<(String, u64)>,
-    ) -> std::collections::BTreeMap<String, u64> {
-        let takes = |destination: &&DestinationTable| {
-            held.is_empty()
-                && (destination.files == Files::Trial || device.profile_status == Status::Released)
-        };
-        let mut routes = std::collections::BTreeMap::new();
-        for destination in self.destinations.iter().filter(takes) {
-            let staged = routed.iter().rev().find(|(name, _)| *name == destination.name);
-            let previous = staged.map(|(_, sequence)| *sequence);
-            let known = self.memory.last_routed.get(&destination.name).copied();
-            routes.insert(destination.name.clone(), previous.or(known).unwrap_or(0));
-            routed.push((destination.name.clone(), sequence.number()));
-        }
-        routes
     }
 
     pub(super) async fn append_one(
@@ -393,9 +391,9 @@ fn basis(submission: &Submission) -> Option<Digest> {
 
 /// What becomes true once a batch is on its way; nothing of it if the journal does not take it.
 #[derive(Default)]
-struct Staged {
+pub(super) struct Staged {
     /// Destination and sequence, in order.
-    routed: Vec<(String, u64)>,
+    pub routed: Vec<(String, u64)>,
     statements: Vec<(StatementKeys, Sequence)>,
 }
 

@@ -21,7 +21,7 @@ use crate::vocabulary::{DeviceName, Digest, Place, Vocabulary};
 
 mod destination;
 
-pub use destination::{DestinationTable, Files, Required, Transport};
+pub use destination::{DestinationTable, Files, Required, Take, Transport};
 
 /// The file as written.
 #[derive(Clone, Debug, Deserialize)]

@@ -146,8 +146,10 @@ impl Memory {
                     self.last_routed.insert(destination.clone(), record.sequence.number());
                 }
                 if record.kind == Kind::Observation {
-                    let index = usize::from(record.batch_index).saturating_sub(1);
-                    if let Some(Some(keys)) = self.batch.statements.get(index) {
+                    // A record of no message's batch states nothing anew.
+                    let index = usize::from(record.batch_index).checked_sub(1);
+                    let keys = index.and_then(|index| self.batch.statements.get(index));
+                    if let Some(Some(keys)) = keys {
                         let memory = self.devices.entry(self.batch.device.clone()).or_default();
                         let before = u64::from(record.batch_index);
                         if let Some(wire) = Sequence::new(record.sequence.number() - before) {

@@ -20,6 +20,7 @@ use super::door;
 use super::freeing::free_behind;
 use super::memory::Memory;
 use super::record::ProfileStamp;
+use super::routing::Samplers;
 use super::status::{self, DestinationSnapshot, DeviceStatus, Fixed, JournalSnapshot, Snapshot};
 use crate::association::Ledger;
 use crate::forward::Counters;
@@ -148,7 +149,7 @@ impl House {
         let room = Arc::new(Room::default());
         let opened = open_journal(&configuration, durable, &room)?;
         let mut reader = opened.reader.clone();
-        let memory = Memory::rebuild(&mut reader)
+        let (memory, samplers) = read_back(&configuration, &mut reader, since)
             .map_err(|error| RunError::Journal { folder: folder.join("journal"), error })?;
         report(&opened.recovery, &memory);
 
@@ -166,7 +167,6 @@ impl House {
             .map_err(|(name, what)| RunError::Destination { name, what })?;
         let destinations::Forwarding { tasks, counters, low_waters } = forwarding;
         let identities = identities(&configuration);
-        let reader = opened.reader.clone();
         let snapshot = snapshots(&configuration, identities.clone(), reader, counters, since);
         let socket = configuration.gateway.socket.clone();
         let status = status::serve(&socket, snapshot)
@@ -180,6 +180,7 @@ impl House {
             memory,
             ledger: ledger(&configuration),
             destinations: configuration.destinations.clone(),
+            samplers,
             room: Arc::clone(&room),
         };
         committer.started(&identities, configuration.digest, since).await;
@@ -280,6 +281,17 @@ fn open_journal(
         ..journal::Options::default()
     };
     Journal::open(&folder, options).map_err(|error| RunError::Journal { folder, error })
+}
+
+/// What the house remembers of the runs before.
+fn read_back(
+    configuration: &Configuration,
+    reader: &mut Reader,
+    now: Moment,
+) -> Result<(Memory, Samplers), journal::Error> {
+    let memory = Memory::rebuild(reader)?;
+    let samplers = Samplers::rebuild(&configuration.destinations, reader, now)?;
+    Ok((memory, samplers))
 }
 
 fn segment_bytes(configuration: &Configuration) -> u64 {

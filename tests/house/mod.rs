@@ -52,6 +52,8 @@ pub struct Plan {
     pub zone: Option<&'static str>,
     /// More lines of `[gateway]`.
     pub gateway: String,
+    /// More lines of the stand-in core's `[[destination]]` table.
+    pub destination: String,
     /// `[[destination]]` tables instead of the stand-in core, which is then not started.
     pub destinations: Option<String>,
     /// What the gateway finds in its environment.
@@ -69,6 +71,7 @@ impl Plan {
             mode: "bench",
             zone: Some("Europe/Helsinki"),
             gateway: String::new(),
+            destination: String::new(),
             destinations: None,
             environment: Vec::new(),
             survives_full_disk: false,
@@ -130,12 +133,12 @@ impl House {
     }
 
     fn configuration_text(&self) -> String {
-        let Plan { devices, mode, zone, gateway, destinations, .. } = &self.plan;
+        let Plan { devices, mode, zone, gateway, destination, destinations, .. } = &self.plan;
         let zone = zone.map(|zone| format!("time_zone = \"{zone}\"\n")).unwrap_or_default();
         let (data, socket) = (self.path("data"), self.path("socket"));
         let destinations = destinations.clone().unwrap_or_else(|| {
             let port = self.core.as_ref().map_or(0, |core| core.port);
-            mqtt_destination(port, "")
+            format!("{}{destination}", mqtt_destination(port, ""))
         });
         format!(
             "[gateway]\nid = \"{SOURCE}\"\ntenant = \"demo\"\nsite = \"site\"\nward = \"icu\"\n\

@@ -15,11 +15,58 @@ pub struct DestinationTable {
     pub name: String,
     /// What it does with the data.
     pub files: Files,
+    /// What goes there: `all`, `every 1 min` (or another interval), `confirmed`.
+    #[serde(default)]
+    pub take: Take,
     /// Whether the journal keeps a record until this destination has it.
     pub required: Required,
     /// The MQTT 5 binding. Of the bindings exactly one is given.
     #[serde(default)]
     pub mqtt: Option<MqttConfig>,
+}
+
+/// What of the data a destination gets.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "String")]
+pub enum Take {
+    /// Everything that may go there.
+    #[default]
+    All,
+    /// Of what is always there one value per interval; of the rest everything.
+    Every { interval_ms: u64 },
+    /// What a person has confirmed or entered.
+    Confirmed,
+}
+
+impl TryFrom<String> for Take {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        let parts: Vec<&str> = text.split(' ').collect();
+        match parts.as_slice() {
+            ["all"] => Ok(Take::All),
+            ["confirmed"] => Ok(Take::Confirmed),
+            ["every", number, unit] => interval_ms(number, unit)
+                .map(|interval_ms| Take::Every { interval_ms })
+                .ok_or_else(|| "expected every 1 s to 1 h, a whole part of an hour".to_owned()),
+            _ => Err("expected \"all\", \"every 1 min\" or \"confirmed\"".to_owned()),
+        }
+    }
+}
+
+/// Boundaries are the same in every hour, so that people know them.
+fn interval_ms(number: &str, unit: &str) -> Option<u64> {
+    const HOUR_MS: u64 = 3_600_000;
+    let digits = !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit());
+    let number: u64 = number.parse().ok().filter(|_| digits)?;
+    let unit_ms = match unit {
+        "s" => 1000,
+        "min" => 60_000,
+        "h" => HOUR_MS,
+        _ => return None,
+    };
+    let interval_ms = number.checked_mul(unit_ms)?;
+    (interval_ms > 0 && HOUR_MS.is_multiple_of(interval_ms)).then_some(interval_ms)
 }
 
 /// What a destination does with the data.
@@ -88,4 +135,24 @@ fn lacks_mutual_tls(
     let what = "expected mutual TLS (ca, certificate, key): less is accepted only in mode \
                 \"bench\"";
     lacks.then(|| (vec![key], what.to_owned()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_taken_is_said_in_words() {
+        let take = |text: &str| Take::try_from(text.to_owned());
+        assert_eq!(take("all"), Ok(Take::All));
+        assert_eq!(take("confirmed"), Ok(Take::Confirmed));
+        let good = [("1 s", 1000), ("15 s", 15_000), ("1 min", 60_000), ("1 h", 3_600_000)];
+        for (text, interval_ms) in good {
+            assert_eq!(take(&format!("every {text}")), Ok(Take::Every { interval_ms }));
+        }
+        for bad in ["0 s", "7 min", "2 h", "-1 s", "+1 s", "1 m", "1", "1 min ", "1  min"] {
+            assert!(take(&format!("every {bad}")).is_err(), "{bad}");
+        }
+        assert!(take("All").is_err());
+    }
 }

@@ -1,0 +1,212 @@
+//! Where a record goes. Decided once, when it is kept; what is routed there names the record before
+//! it on that destination.
+//!
+//! | `take` of a destination | what goes there |
+//! |---|---|
+//! | `all` | every observation, alarm and pump event |
+//! | `every 1 min` | of what is always there one value per interval ([`super::sampling`]), the rest whole |
+//! | `confirmed` | what a person has confirmed or entered |
+//!
+//! Gaps, associations and states of devices go to all of them. Held records go nowhere, and a
+//! destination that files into patients' records gets those of released device files only.
+
+use std::collections::BTreeMap;
+
+use serde_json::json;
+
+use super::committer::{Committer, DeviceIdentity, Staged};
+use super::configuration::{DestinationTable, Files, Take};
+use super::sampling::{GRACE_US, Passed, Sample, Sampler};
+use crate::forward::stored::{EventKind, Stored};
+use crate::journal::{Kind, Reader, Record};
+use crate::profile::Status;
+use crate::vocabulary::{Moment, ObservationId, RecordId, Sequence, StreamId};
+
+/// How much is read at a time while reading back.
+const READ_RECORDS: usize = 1024;
+const READ_BYTES: usize = 4 << 20;
+
+/// An observation record on its way into the journal.
+pub struct Routable {
+    pub sequence: Sequence,
+    pub held: bool,
+    pub received_us: i64,
+    pub stored: Stored,
+}
+
+/// The open intervals of all destinations that take one value per interval.
+#[derive(Debug, Default)]
+pub struct Samplers {
+    by_destination: BTreeMap<String, (Files, Sampler)>,
+}
+
+impl Samplers {
+    /// One for each destination with `every`, fed with what was kept in the last intervals.
+    ///
+    /// # Errors
+    /// The journal cannot be read.
+    pub fn rebuild(
+        destinations: &[DestinationTable],
+        reader: &mut Reader,
+        now: Moment,
+    ) -> Result<Self, crate::journal::Error> {
+        let mut samplers = Self::default();
+        let mut longest_ms = 0;
+        for destination in destinations {
+            if let Take::Every { interval_ms } = destination.take {
+                longest_ms = longest_ms.max(interval_ms);
+                let sampler = Sampler::new(interval_ms);
+                let entry = (destination.files, sampler);
+                samplers.by_destination.insert(destination.name.clone(), entry);
+            }
+        }
+        if samplers.by_destination.is_empty() {
+            return Ok(samplers);
+        }
+        // An interval that is open was fed within its length and the grace before now; twice that
+        // shows what is missed when it does not come.
+        let back_us = i64::try_from(longest_ms).unwrap_or(i64::MAX / 4000) * 1000 + GRACE_US;
+        let since = now.utc_us().saturating_sub(2 * back_us);
+        let mut next = reader.first_since(since)?;
+        loop {
+            let read = reader.read_from(next, READ_RECORDS, READ_BYTES)?;
+            if read.records.is_empty() && read.next == next {
+                return Ok(samplers);
+            }
+            next = read.next;
+            let stream = reader.stream();
+            let young = read.records.iter().filter(|record| record.time_us >= since);
+            young.for_each(|record| samplers.read_back(stream, record));
+        }
+    }
+
+    fn read_back(&mut self, stream: StreamId, record: &Record) {
+        let Some(stored) = Some(record)
+            .filter(|one| one.kind == Kind::Observation)
+            .and_then(|one| Stored::from_bytes(&one.payload))
+        else {
+            return;
+        };
+        let has = |key: &str| stored.data.contains_key(key);
+        for (destination, (files, sampler)) in &mut self.by_destination {
+            if has("sampled") {
+                if stored.routes.contains_key(destination) {
+                    sampler.went_out(&stored);
+                }
+            } else if !has("part_of") && !has("held") {
+                let released = stored.data.get("profile_status").and_then(|one| one.as_str())
+                    == Some(Status::Released.as_str());
+                if *files == Files::Trial || released {
+                    sampler.take(stream, record.sequence, record.time_us, &stored);
+                }
+            }
+        }
+    }
+
+    /// Whether there is anything to close in time.
+    pub fn is_empty(&self) -> bool {
+        self.by_destination.is_empty()
+    }
+}
+
+impl Committer {
+    /// Decides where the records of one message go, and gives the records that routes with
+    /// `every` make of parts of them; those follow in the same batch.
+    pub(super) fn route(
+        &mut self,
+        device: &DeviceIdentity,
+        records: &mut [Routable],
+        staged: &mut Staged,
+    ) -> Vec<Stored> {
+        let mut parts = Vec::new();
+        let Some(last) = records.last().map(|one| one.sequence) else { return parts };
+        for record in records.iter_mut().filter(|one| !one.held) {
+            for destination in &self.destinations {
+                let name = &destination.name;
+                let released = device.profile_status == Status::Released;
+                let may = destination.files == Files::Trial || released;
+                let passed = match destination.take {
+                    Take::All if may => Passed::Whole,
+                    Take::Every { .. } if may => match self.samplers.by_destination.get_mut(name) {
+                        Some((_, sampler)) => {
+                            let Routable { sequence, received_us, stored, .. } = &*record;
+                            sampler.take(self.stream, *sequence, *received_us, stored)
+                        }
+                        None => Passed::Whole,
+                    },
+                    Take::All | Take::Every { .. } | Take::Confirmed => Passed::Nothing,
+                };
+                match passed {
+                    Passed::Whole => {
+                        let previous = self.previous(name, staged);
+                        record.stored.routes.insert(name.clone(), previous);
+                        staged.routed.push((name.clone(), record.sequence.number()));
+                    }
+                    Passed::Part(data) => {
+                        let routes = [(name.clone(), 0)].into();
+                        parts.push(Stored { routes, data, ..record.stored.clone() });
+                    }
+                    Passed::Nothing => {}
+                }
+            }
+        }
+        // Parts come behind all whole records, so what is before them is known only now.
+        for (index, part) in parts.iter_mut().enumerate() {
+            let sequence = last.plus(index as u64 + 1).number();
+            for (name, previous) in &mut part.routes {
+                *previous = self.previous(name, staged);
+                staged.routed.push((name.clone(), sequence));
+            }
+        }
+        parts
+    }
+
+    /// The sequence of the record before the next one on this destination; 0 for none.
+    fn previous(&self, destination: &str, staged: &Staged) -> u64 {
+        let staged = staged.routed.iter().rev().find(|(name, _)| name == destination);
+        let known = || self.memory.last_routed.get(destination).copied();
+        staged.map(|(_, sequence)| *sequence).or_else(known).unwrap_or(0)
+    }
+
+    /// Keeps what the intervals make that are over.
+    pub(super) async fn samples_due(&mut self, now: Moment) {
+        let stream = self.stream;
+        let mut due: Vec<(String, Sample)> = Vec::new();
+        for (name, (_, sampler)) in &mut self.samplers.by_destination {
+            due.extend(
+                sampler.due(stream, now.utc_us()).into_iter().map(|one| (name.clone(), one)),
+            );
+        }
+        for (destination, sample) in due {
+            self.keep_sample(&destination, sample, now).await;
+        }
+    }
+
+    async fn keep_sample(&mut self, destination: &str, mut sample: Sample, now: Moment) {
+        let sequence = self.appender.next();
+        state_ids(&mut sample, &RecordId::of(self.stream, sequence));
+        let previous = self.previous(destination, &Staged::default());
+        let stored = Stored {
+            kind: EventKind::Observation,
+            time: sample.time,
+            subject: sample.device,
+            routes: [(destination.to_owned(), previous)].into(),
+            data: sample.data,
+        };
+        let kept = self.append_one(Kind::Observation, now.utc_us(), stored.to_bytes()).await;
+        if kept.is_some() {
+            self.memory.last_routed.insert(destination.to_owned(), sequence.number());
+        }
+    }
+}
+
+/// A metric that this record states for the first time (an absent one) gets its id here.
+fn state_ids(sample: &mut Sample, id: &RecordId) {
+    let metrics = sample.data.get_mut("metrics").and_then(|metrics| metrics.as_array_mut());
+    for (index, metric) in metrics.into_iter().flatten().enumerate() {
+        if let Some(fields) = metric.as_object_mut() {
+            let stated = || json!(ObservationId::of(id, index));
+            fields.entry("observation_id").or_insert_with(stated);
+        }
+    }
+}
