@@ -12,12 +12,14 @@
 //! | [`window`] | which records are in flight, and what an acknowledgement retires. Pure |
 //! | [`ranges`] | a set of sequences. Pure |
 //! | [`cursor`] | how far a destination is, on disk |
+//! | [`manifest`] | what a destination must have, signed. Pure |
 //! | [`pump`] | what every binding does alike: journal, window, cursor, connections |
 //! | [`tls`] | the files of a TLS client |
 //! | [`mqtt`] | the MQTT 5 binding |
 
 pub mod acknowledgement;
 pub mod cursor;
+pub mod manifest;
 pub mod mqtt;
 pub mod pump;
 pub mod ranges;

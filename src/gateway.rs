@@ -12,6 +12,7 @@
 //! | `freeing` | when room in the journal is freed |
 //! | `gaps` | records of spans in which data could not be had |
 //! | `housekeeping` | records about the house: start, configuration, associations, clock, freeing |
+//! | `manifests` | counts what each destination must have, once a day, signed |
 //! | `memory` | what the committer remembers, and how it is rebuilt from the journal |
 //! | `record` | what stands in a record |
 //! | `replay` | a device file tried on bytes, with a virtual clock |
@@ -32,6 +33,7 @@ mod door;
 mod freeing;
 pub mod gaps;
 pub mod housekeeping;
+mod manifests;
 pub mod memory;
 pub mod record;
 pub mod replay;

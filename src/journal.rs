@@ -120,6 +120,8 @@ pub enum Kind {
     Stop,
     /// What later records lean on, written again before segments are freed.
     Carried,
+    /// What a destination must have, signed.
+    Manifest,
     /// A kind of a later version.
     Other(u16),
 }
@@ -140,6 +142,7 @@ impl Kind {
             Kind::Start => 10,
             Kind::Stop => 11,
             Kind::Carried => 12,
+            Kind::Manifest => 13,
             Kind::Other(code) => code,
         }
     }
@@ -159,6 +162,7 @@ impl Kind {
             10 => Kind::Start,
             11 => Kind::Stop,
             12 => Kind::Carried,
+            13 => Kind::Manifest,
             other => Kind::Other(other),
         }
     }

@@ -52,6 +52,7 @@ pub(super) fn run(arguments: &ExplainArguments) -> Result<(), Failed> {
         | Kind::Start
         | Kind::Stop
         | Kind::Carried
+        | Kind::Manifest
         | Kind::Other(_) => {
             say(&format!("record   {id} ({:?})", record.kind));
             say(&String::from_utf8_lossy(&record.payload));

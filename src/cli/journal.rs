@@ -138,6 +138,7 @@ fn name_of(kind: Kind) -> String {
         Kind::Start => "start".to_owned(),
         Kind::Stop => "stop".to_owned(),
         Kind::Carried => "carried".to_owned(),
+        Kind::Manifest => "manifest".to_owned(),
         Kind::Other(code) => format!("kind-{code}"),
     }
 }

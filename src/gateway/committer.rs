@@ -84,6 +84,12 @@ pub enum Request {
     },
     /// A destination needs records that cannot be had any more.
     Unavailable(Unavailable),
+    /// What a destination must have, signed.
+    Manifest {
+        destination: String,
+        data: serde_json::Map<String, serde_json::Value>,
+        now: Moment,
+    },
     /// Every required destination has what lies before.
     Free {
         before: Sequence,
@@ -149,6 +155,9 @@ impl Committer {
                     self.identity(&device, &identity, now).await;
                 }
                 Request::Unavailable(what) => self.unavailable(&what, clock::now()).await,
+                Request::Manifest { destination, data, now } => {
+                    self.manifest(&destination, data, now).await;
+                }
                 Request::Free { before, now } => self.free(before, now).await,
                 Request::Ping(answer) => {
                     let _ = answer.send(());

@@ -59,6 +59,9 @@ pub struct GatewayTable {
     /// How unsure a corrected time may be and still stand on the chart.
     #[serde(default = "uncertainty_ms_max")]
     pub uncertainty_ms_max: u64,
+    /// How often each destination gets a manifest of what it must have; a day unless said.
+    #[serde(default)]
+    pub manifest_every_s: Option<u32>,
     /// The size of a journal segment.
     #[serde(default)]
     pub segment_bytes: Option<u64>,
@@ -233,6 +236,10 @@ impl Loader<'_> {
             }
         }
         self.zone(&[Key("gateway"), Key("time_zone")], gateway.time_zone.as_deref());
+        if gateway.manifest_every_s == Some(0) {
+            let what = "expected seconds, 86400 for a day";
+            self.add(&[Key("gateway"), Key("manifest_every_s")], what);
+        }
         // A message and its values must fit in half a segment; the bench may try smaller ones.
         let least = match gateway.mode {
             Mode::Production => 4 * crate::protocol::MESSAGE_BYTES_MAX as u64,

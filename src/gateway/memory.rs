@@ -25,6 +25,8 @@ pub struct Memory {
     pub devices: BTreeMap<String, DeviceMemory>,
     /// Per destination, the last sequence that was routed there.
     pub last_routed: BTreeMap<String, u64>,
+    /// Per destination, the last sequence that a manifest covers.
+    pub manifests: BTreeMap<String, u64>,
     /// Flattened profiles that are in the journal already.
     pub profiles: BTreeSet<String>,
     /// Whether the last run ended in order.
@@ -47,6 +49,8 @@ struct Batch {
 struct Carried {
     devices: BTreeMap<String, CarriedDevice>,
     last_routed: BTreeMap<String, u64>,
+    #[serde(default)]
+    manifests: BTreeMap<String, u64>,
     configuration: String,
 }
 
@@ -107,6 +111,7 @@ impl Memory {
         let carried = Carried {
             devices: self.devices.iter().map(|(name, one)| (name.clone(), device(one))).collect(),
             last_routed: self.last_routed.clone(),
+            manifests: self.manifests.clone(),
             configuration: self.configuration.clone(),
         };
         serde_json::to_vec(&carried).expect("texts and numbers are JSON")
@@ -121,6 +126,7 @@ impl Memory {
             memory.association = device.association;
         }
         self.last_routed = carried.last_routed;
+        self.manifests = carried.manifests;
         self.configuration = carried.configuration;
     }
 
@@ -160,6 +166,7 @@ impl Memory {
                     self.take_state(record, &stored);
                 }
             }
+            Kind::Manifest => self.take_manifest(record),
             Kind::Carried => self.take_carried(&record.payload),
             Kind::Configuration => {
                 let value: Result<serde_json::Value, _> = serde_json::from_slice(&record.payload);
@@ -168,6 +175,15 @@ impl Memory {
                 self.configuration = digest.unwrap_or_default();
             }
             Kind::ClockStep | Kind::SetAside | Kind::Start | Kind::Stop | Kind::Other(_) => {}
+        }
+    }
+
+    fn take_manifest(&mut self, record: &Record) {
+        let Some(stored) = Stored::from_bytes(&record.payload) else { return };
+        let last = stored.data.get("last").and_then(serde_json::Value::as_u64);
+        for destination in stored.routes.keys() {
+            self.last_routed.insert(destination.clone(), record.sequence.number());
+            self.manifests.extend(last.map(|last| (destination.clone(), last)));
         }
     }
 

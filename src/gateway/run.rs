@@ -148,8 +148,7 @@ impl House {
         let (durable, durable_seen) = watch::channel(0u64);
         let room = Arc::new(Room::default());
         let opened = open_journal(&configuration, durable, &room)?;
-        let mut reader = opened.reader.clone();
-        let (memory, samplers) = read_back(&configuration, &mut reader, since)
+        let (memory, samplers) = read_back(&configuration, opened.reader.clone(), since)
             .map_err(|error| RunError::Journal { folder: folder.join("journal"), error })?;
         report(&opened.recovery, &memory);
 
@@ -161,13 +160,14 @@ impl House {
             reader: &opened.reader,
             durable: &durable_seen,
             requests: &requests,
+            manifests: &memory.manifests,
             stop: &stopping,
         };
-        let forwarding = destinations::start(&ground)
+        let destinations::Forwarding { tasks, counters, low_waters } = destinations::start(&ground)
             .map_err(|(name, what)| RunError::Destination { name, what })?;
-        let destinations::Forwarding { tasks, counters, low_waters } = forwarding;
         let identities = identities(&configuration);
-        let snapshot = snapshots(&configuration, identities.clone(), reader, counters, since);
+        let (names, reader) = (identities.clone(), opened.reader.clone());
+        let snapshot = snapshots(&configuration, names, reader, counters, since);
         let socket = configuration.gateway.socket.clone();
         let status = status::serve(&socket, snapshot)
             .map_err(|error| RunError::Socket { socket: socket.clone(), error })?;
@@ -286,11 +286,11 @@ fn open_journal(
 /// What the house remembers of the runs before.
 fn read_back(
     configuration: &Configuration,
-    reader: &mut Reader,
+    mut reader: Reader,
     now: Moment,
 ) -> Result<(Memory, Samplers), journal::Error> {
-    let memory = Memory::rebuild(reader)?;
-    let samplers = Samplers::rebuild(&configuration.destinations, reader, now)?;
+    let memory = Memory::rebuild(&mut reader)?;
+    let samplers = Samplers::rebuild(&configuration.destinations, &mut reader, now)?;
     Ok((memory, samplers))
 }
 

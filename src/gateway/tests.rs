@@ -90,6 +90,7 @@ async fn a_full_share_stops_reading_and_is_one_gap() {
             | Request::Identity { .. }
             | Request::Unavailable(_)
             | Request::Free { .. }
+            | Request::Manifest { .. }
             | Request::Ping(_)
             | Request::Stop { .. } => panic!("only messages and the gap are expected"),
         }

@@ -436,5 +436,6 @@ fn kinds_have_fixed_numbers() {
     }
     assert_eq!(Kind::Stop.code(), 11);
     assert_eq!(Kind::Carried.code(), 12);
-    assert_eq!(Kind::from_code(13), Kind::Other(13));
+    assert_eq!(Kind::Manifest.code(), 13);
+    assert_eq!(Kind::from_code(14), Kind::Other(14));
 }
