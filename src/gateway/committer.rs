@@ -224,6 +224,9 @@ impl Committer {
                 for (keys, sequence) in &staged.statements {
                     memory.window.note_statement(keys, wire, *sequence);
                 }
+                for (destination, record) in &staged.sampled {
+                    self.samplers.feed(destination, record);
+                }
                 for (destination, sequence) in staged.routed {
                     self.memory.last_routed.insert(destination, sequence);
                 }
@@ -280,7 +283,7 @@ impl Committer {
     /// The batch of a message that is new: its wire record and its observations, and where each of
     /// them goes.
     fn first_time(
-        &mut self,
+        &self,
         submission: &Submission,
         basis: Option<Digest>,
         wire: Sequence,
@@ -404,6 +407,8 @@ pub(super) struct Staged {
     /// Destination and sequence, in order.
     pub routed: Vec<(String, u64)>,
     statements: Vec<(StatementKeys, Sequence)>,
+    /// Destination and record, of those that it takes one value per interval of.
+    pub sampled: Vec<(String, Routable)>,
 }
 
 /// What a message adds to its device's counters once it is kept.

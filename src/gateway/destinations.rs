@@ -1,16 +1,12 @@
 //! Starts the destinations: one pump each, with the binding that its table names.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::Duration;
 
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 
 use super::committer::Request;
 use super::configuration::{Configuration, DestinationTable, Required, Transport};
-use super::manifests::{self, Manifests};
-use crate::forward::manifest::Whose;
 use crate::forward::mqtt::{self, Mqtt};
 use crate::forward::pump::{Binding, Pump, Settings};
 use crate::forward::{Counters, Unavailable};
@@ -31,8 +27,6 @@ pub(super) struct Ground<'a> {
     pub reader: &'a Reader,
     pub durable: &'a watch::Receiver<u64>,
     pub requests: &'a mpsc::UnboundedSender<Request>,
-    /// Per destination, the last sequence that a manifest covers.
-    pub manifests: &'a BTreeMap<String, u64>,
     pub stop: &'a watch::Receiver<bool>,
 }
 
@@ -88,39 +82,10 @@ impl Ground<'_> {
         let low_water = pump.low_water();
         let running = pump.run(binding, self.durable.clone(), self.stop.clone());
         into.tasks.push(tokio::spawn(running));
-        self.spawn_manifests(table, into)?;
         into.counters.push((table.name.clone(), counters));
         if table.required == Required::Required {
             into.low_waters.push(low_water);
         }
-        Ok(())
-    }
-}
-
-impl Ground<'_> {
-    /// The manifests of a destination that gets our records as they are.
-    fn spawn_manifests(
-        &self,
-        table: &DestinationTable,
-        into: &mut Forwarding,
-    ) -> Result<(), String> {
-        let gateway = &self.configuration.gateway;
-        let key =
-            manifests::key(&gateway.data).map_err(|error| format!("manifest.key: {error}"))?;
-        let every = gateway.manifest_every_s.map_or(manifests::EVERY_S, u64::from);
-        let manifests = Manifests {
-            whose: Whose {
-                source: gateway.id.clone(),
-                destination: table.name.clone(),
-                stream: self.reader.stream(),
-            },
-            covered: self.manifests.get(&table.name).copied().unwrap_or(0),
-            every: Duration::from_secs(every),
-            key,
-            reader: self.reader.clone(),
-            requests: self.requests.clone(),
-        };
-        into.tasks.push(tokio::spawn(manifests.run(self.stop.clone())));
         Ok(())
     }
 }

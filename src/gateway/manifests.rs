@@ -4,6 +4,7 @@
 //! It reads what is durable, behind everybody else's needs, and must not hold anything back. The
 //! gateway's key is made at its first start and stays in the data folder.
 
+use std::collections::BTreeMap;
 use std::fs::OpenOptions;
 use std::io::{self, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
@@ -15,8 +16,10 @@ use ring::rand::SystemRandom;
 use ring::signature::Ed25519KeyPair;
 use serde_json::{Map, Value as Json};
 use tokio::sync::{mpsc, watch};
+use tokio::task::JoinHandle;
 
 use super::committer::{Committer, Request};
+use super::configuration::{Configuration, DestinationTable};
 use crate::forward::manifest::{Tally, Whose};
 use crate::forward::stored::{EventKind, Stored};
 use crate::journal::{Error, Kind, Reader};
@@ -24,7 +27,7 @@ use crate::link::clock;
 use crate::vocabulary::{Moment, Sequence};
 
 /// A manifest closes at each multiple of this in UTC, unless the configuration says otherwise.
-pub const EVERY_S: u64 = 24 * 3600;
+const EVERY_S: u64 = 24 * 3600;
 /// How often a part of the journal is counted: what is left at the end of a day is little.
 const LOOK_EVERY: Duration = Duration::from_secs(10);
 /// What is counted without a pause.
@@ -38,7 +41,7 @@ const KEY_FILE: &str = "manifest.key";
 ///
 /// # Errors
 /// The file cannot be read or made, or does not hold a key.
-pub fn key(data: &Path) -> io::Result<Arc<Ed25519KeyPair>> {
+fn key(data: &Path) -> io::Result<Arc<Ed25519KeyPair>> {
     let path = data.join(KEY_FILE);
     let pkcs8 = match std::fs::read(&path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => make_key(data, &path)?,
@@ -63,20 +66,53 @@ fn make_key(data: &Path, path: &Path) -> io::Result<Vec<u8>> {
     Ok(made.as_ref().to_vec())
 }
 
+/// Starts one task per destination that gets our records as they are. `covered` is, per
+/// destination, the last sequence of its last manifest.
+///
+/// # Errors
+/// The key cannot be read or made.
+pub(super) fn start(
+    configuration: &Configuration,
+    covered: &BTreeMap<String, u64>,
+    reader: &Reader,
+    requests: &mpsc::UnboundedSender<Request>,
+    stop: &watch::Receiver<bool>,
+) -> io::Result<Vec<JoinHandle<()>>> {
+    let gateway = &configuration.gateway;
+    let key = key(&gateway.data)?;
+    let every = gateway.manifest_every_s.map_or(EVERY_S, u64::from);
+    let task = |table: &DestinationTable| {
+        let manifests = Manifests {
+            whose: Whose {
+                source: gateway.id.clone(),
+                destination: table.name.clone(),
+                stream: reader.stream(),
+            },
+            covered: covered.get(&table.name).copied().unwrap_or(0),
+            every: Duration::from_secs(every),
+            key: Arc::clone(&key),
+            reader: reader.clone(),
+            requests: requests.clone(),
+        };
+        tokio::spawn(manifests.run(stop.clone()))
+    };
+    Ok(configuration.destinations.iter().map(task).collect())
+}
+
 /// What one destination's task needs.
-pub(super) struct Manifests {
-    pub whose: Whose,
+struct Manifests {
+    whose: Whose,
     /// The last sequence that an earlier manifest covers; 0 for none.
-    pub covered: u64,
-    pub every: Duration,
-    pub key: Arc<Ed25519KeyPair>,
-    pub reader: Reader,
-    pub requests: mpsc::UnboundedSender<Request>,
+    covered: u64,
+    every: Duration,
+    key: Arc<Ed25519KeyPair>,
+    reader: Reader,
+    requests: mpsc::UnboundedSender<Request>,
 }
 
 impl Manifests {
     /// Runs until it is told to stop.
-    pub async fn run(mut self, mut stop: watch::Receiver<bool>) {
+    async fn run(mut self, mut stop: watch::Receiver<bool>) {
         // What was freed before the first manifest was for nobody here, or is told as a gap.
         let from = if self.covered == 0 { self.reader.first().number() } else { self.covered + 1 };
         let mut tally = Tally::new(self.whose.clone(), from);
@@ -148,8 +184,8 @@ impl Committer {
             routes: [(destination.to_owned(), previous)].into(),
             data,
         };
-        let sequence = self.appender.next();
-        if self.append_one(Kind::Manifest, now.utc_us(), stored.to_bytes()).await.is_some() {
+        let kept = self.append_one(Kind::Manifest, now.utc_us(), stored.to_bytes()).await;
+        if let Some(sequence) = kept {
             self.memory.last_routed.insert(destination.to_owned(), sequence.number());
             self.memory.manifests.extend(last.map(|last| (destination.to_owned(), last)));
         }

@@ -18,15 +18,16 @@ use super::committer::{Committer, DeviceIdentity, Staged};
 use super::configuration::{DestinationTable, Files, Take};
 use super::sampling::{GRACE_US, Passed, Sample, Sampler};
 use crate::forward::stored::{EventKind, Stored};
-use crate::journal::{Kind, Reader, Record};
+use crate::journal::{Kind, NewRecord, Reader, Record};
 use crate::profile::Status;
-use crate::vocabulary::{Moment, ObservationId, RecordId, Sequence, StreamId};
+use crate::vocabulary::{Moment, ObservationId, RecordId, Sequence};
 
 /// How much is read at a time while reading back.
 const READ_RECORDS: usize = 1024;
 const READ_BYTES: usize = 4 << 20;
 
 /// An observation record on its way into the journal.
+#[derive(Clone)]
 pub struct Routable {
     pub sequence: Sequence,
     pub held: bool,
@@ -74,13 +75,12 @@ impl Samplers {
                 return Ok(samplers);
             }
             next = read.next;
-            let stream = reader.stream();
             let young = read.records.iter().filter(|record| record.time_us >= since);
-            young.for_each(|record| samplers.read_back(stream, record));
+            young.for_each(|record| samplers.read_back(record));
         }
     }
 
-    fn read_back(&mut self, stream: StreamId, record: &Record) {
+    fn read_back(&mut self, record: &Record) {
         let Some(stored) = Some(record)
             .filter(|one| one.kind == Kind::Observation)
             .and_then(|one| Stored::from_bytes(&one.payload))
@@ -97,9 +97,16 @@ impl Samplers {
                 let released = stored.data.get("profile_status").and_then(|one| one.as_str())
                     == Some(Status::Released.as_str());
                 if *files == Files::Trial || released {
-                    sampler.take(stream, record.sequence, record.time_us, &stored);
+                    sampler.feed(record.sequence, record.time_us, &stored);
                 }
             }
+        }
+    }
+
+    /// A record that this destination takes one value per interval of is on its way.
+    pub(super) fn feed(&mut self, destination: &str, record: &Routable) {
+        if let Some((_, sampler)) = self.by_destination.get_mut(destination) {
+            sampler.feed(record.sequence, record.received_us, &record.stored);
         }
     }
 
@@ -113,7 +120,7 @@ impl Committer {
     /// Decides where the records of one message go, and gives the records that routes with
     /// `every` make of parts of them; those follow in the same batch.
     pub(super) fn route(
-        &mut self,
+        &self,
         device: &DeviceIdentity,
         records: &mut [Routable],
         staged: &mut Staged,
@@ -127,13 +134,13 @@ impl Committer {
                 let may = destination.files == Files::Trial || released;
                 let passed = match destination.take {
                     Take::All if may => Passed::Whole,
-                    Take::Every { .. } if may => match self.samplers.by_destination.get_mut(name) {
-                        Some((_, sampler)) => {
-                            let Routable { sequence, received_us, stored, .. } = &*record;
-                            sampler.take(self.stream, *sequence, *received_us, stored)
+                    Take::Every { .. } if may => {
+                        let passed = Passed::of(self.stream, record.sequence, &record.stored);
+                        if passed != Passed::Whole {
+                            staged.sampled.push((name.clone(), record.clone()));
                         }
-                        None => Passed::Whole,
-                    },
+                        passed
+                    }
                     Take::All | Take::Every { .. } | Take::Confirmed => Passed::Nothing,
                 };
                 match passed {
@@ -193,8 +200,10 @@ impl Committer {
             routes: [(destination.to_owned(), previous)].into(),
             data: sample.data,
         };
-        let kept = self.append_one(Kind::Observation, now.utc_us(), stored.to_bytes()).await;
-        if kept.is_some() {
+        let time_us = now.utc_us();
+        let record = NewRecord { kind: Kind::Observation, time_us, payload: stored.to_bytes() };
+        let kept = self.append(vec![record], Box::new(|_| ())).await;
+        if kept.is_ok() {
             self.memory.last_routed.insert(destination.to_owned(), sequence.number());
         }
     }

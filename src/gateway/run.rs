@@ -18,6 +18,7 @@ use super::destinations::{self, Ground};
 use super::device::Device;
 use super::door;
 use super::freeing::free_behind;
+use super::manifests;
 use super::memory::Memory;
 use super::record::ProfileStamp;
 use super::routing::Samplers;
@@ -160,11 +161,16 @@ impl House {
             reader: &opened.reader,
             durable: &durable_seen,
             requests: &requests,
-            manifests: &memory.manifests,
             stop: &stopping,
         };
-        let destinations::Forwarding { tasks, counters, low_waters } = destinations::start(&ground)
-            .map_err(|(name, what)| RunError::Destination { name, what })?;
+        let destinations::Forwarding { mut tasks, counters, low_waters } =
+            destinations::start(&ground)
+                .map_err(|(name, what)| RunError::Destination { name, what })?;
+        let covered = &memory.manifests;
+        let manifests =
+            manifests::start(&configuration, covered, &opened.reader, &requests, &stopping)
+                .map_err(|error| RunError::Data { folder: folder.clone(), error })?;
+        tasks.extend(manifests);
         let identities = identities(&configuration);
         let (names, reader) = (identities.clone(), opened.reader.clone());
         let snapshot = snapshots(&configuration, names, reader, counters, since);

@@ -104,6 +104,22 @@ struct Candidate {
     metric: Json,
 }
 
+impl Passed {
+    /// What of this record goes at once to a destination that takes one value per interval.
+    pub fn of(stream: StreamId, sequence: Sequence, stored: &Stored) -> Self {
+        let Some(metrics) = metrics_to_sample(stored) else { return Passed::Whole };
+        let passing: Vec<Json> =
+            metrics.iter().filter(|metric| !is_sampled(metric)).cloned().collect();
+        if passing.is_empty() {
+            return Passed::Nothing;
+        }
+        let mut part = stored.data.clone();
+        part.insert("metrics".to_owned(), Json::Array(passing));
+        part.insert("part_of".to_owned(), json!(RecordId::of(stream, sequence)));
+        Passed::Part(part)
+    }
+}
+
 impl Sampler {
     /// `interval_ms` is at least one second.
     pub fn new(interval_ms: u64) -> Self {
@@ -111,22 +127,10 @@ impl Sampler {
         Self { interval_us, devices: BTreeMap::new() }
     }
 
-    /// Takes a record that this destination may have, as it is kept (or read back).
-    pub fn take(
-        &mut self,
-        stream: StreamId,
-        sequence: Sequence,
-        received_us: i64,
-        stored: &Stored,
-    ) -> Passed {
-        let Some(chart_us) = instant(&stored.time) else { return Passed::Whole };
-        let Some(metrics) = stored.data.get("metrics").and_then(Json::as_array) else {
-            return Passed::Whole;
-        };
-        let sampled: Vec<bool> = metrics.iter().map(is_sampled).collect();
-        if stored.kind != EventKind::Observation || !sampled.contains(&true) {
-            return Passed::Whole;
-        }
+    /// Takes a record that this destination may have, once it is kept (or read back).
+    pub fn feed(&mut self, sequence: Sequence, received_us: i64, stored: &Stored) {
+        let Some(chart_us) = instant(&stored.time) else { return };
+        let Some(metrics) = metrics_to_sample(stored) else { return };
         let boundary_us = self.boundary_of(chart_us);
         let device = self.devices.entry(stored.subject.clone()).or_default();
         let interval = device.open.entry(boundary_us).or_default();
@@ -135,9 +139,7 @@ impl Sampler {
         let mut rest = stored.data.clone();
         rest.remove("metrics");
         let context = context(&rest);
-        for (index, metric) in
-            metrics.iter().enumerate().filter(|(index, _)| holds(&sampled, *index))
-        {
+        for (index, metric) in metrics.iter().enumerate().filter(|(_, metric)| is_sampled(metric)) {
             let candidate = Candidate {
                 valid: metric.get("value").is_some(),
                 chart_us,
@@ -149,15 +151,6 @@ impl Sampler {
         }
         interval.sources.insert(number, (stored.time.clone(), rest));
         interval.forget_unused();
-        let passing = metrics.iter().zip(&sampled).filter(|(_, sampled)| !**sampled);
-        let passing: Vec<Json> = passing.map(|(metric, _)| metric.clone()).collect();
-        if passing.is_empty() {
-            return Passed::Nothing;
-        }
-        let mut part = stored.data.clone();
-        part.insert("metrics".to_owned(), Json::Array(passing));
-        part.insert("part_of".to_owned(), json!(RecordId::of(stream, sequence)));
-        Passed::Part(part)
     }
 
     /// The records of all intervals that are over at `now_us`, oldest boundary first.
@@ -323,8 +316,11 @@ fn is_sampled(metric: &Json) -> bool {
     matches!(kind, Some("periodic" | "setting" | "cumulative"))
 }
 
-fn holds(sampled: &[bool], index: usize) -> bool {
-    sampled.get(index).copied().unwrap_or(false)
+/// The metrics of a record of which some are sampled.
+fn metrics_to_sample(stored: &Stored) -> Option<&Vec<Json>> {
+    let metrics = stored.data.get("metrics").and_then(Json::as_array)?;
+    let samples = stored.kind == EventKind::Observation && metrics.iter().any(is_sampled);
+    (samples && instant(&stored.time).is_some()).then_some(metrics)
 }
 
 /// Whose values a record states, as text: values of two patients are two series.

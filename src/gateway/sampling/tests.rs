@@ -35,10 +35,15 @@ fn minute() -> Sampler {
     Sampler::new(60_000)
 }
 
+fn give(sampler: &mut Sampler, sequence: Sequence, received_us: i64, stored: &Stored) -> Passed {
+    sampler.feed(sequence, received_us, stored);
+    Passed::of(STREAM, sequence, stored)
+}
+
 /// Feeds a record in the second in which it was measured.
 fn feed(sampler: &mut Sampler, sequence: u64, second: i64, metrics: Vec<Json>) -> Passed {
     let sequence = Sequence::new(sequence).unwrap();
-    sampler.take(STREAM, sequence, EIGHT + second * SECOND, &record(second, metrics))
+    give(sampler, sequence, EIGHT + second * SECOND, &record(second, metrics))
 }
 
 /// Boundary, chart time and values of what is due: seconds after eight, and texts.
@@ -157,7 +162,7 @@ fn episodic_values_and_events_pass_once_at_their_own_time() {
     let mut alarm = record(13, vec![spo2("50")]);
     alarm.kind = EventKind::Alarm;
     let four = Sequence::new(4).unwrap();
-    assert_eq!(sampler.take(STREAM, four, EIGHT + 13 * SECOND, &alarm), Passed::Whole);
+    assert_eq!(give(&mut sampler, four, EIGHT + 13 * SECOND, &alarm), Passed::Whole);
     assert_eq!(due(&mut sampler, 62), [(60, 12, words(&["spo2=97"]))]);
 }
 
@@ -170,7 +175,7 @@ fn late_values_are_a_selection_of_their_own_and_miss_nothing() {
     for (sequence, second, value) in [(2, -70, "91"), (3, -65, "92"), (4, -10, "93")] {
         let arrived = EIGHT + 100 * SECOND;
         let record = record(second, vec![spo2(value)]);
-        sampler.take(STREAM, Sequence::new(sequence).unwrap(), arrived, &record);
+        give(&mut sampler, Sequence::new(sequence).unwrap(), arrived, &record);
     }
     assert_eq!(due(&mut sampler, 101), [], "more may come");
     let expected = [(-60, -65, words(&["spo2=92"])), (0, -10, words(&["spo2=93"]))];
@@ -184,7 +189,7 @@ fn values_of_two_patients_are_two_series() {
         let mut stored = record(sequence as i64, vec![spo2(value)]);
         let ids = json!([{ "id": patient }]);
         stored.data.insert("patient_ids_stated_by_device".to_owned(), ids);
-        sampler.take(STREAM, Sequence::new(sequence).unwrap(), EIGHT, &stored);
+        give(&mut sampler, Sequence::new(sequence).unwrap(), EIGHT, &stored);
     }
     assert_eq!(due(&mut sampler, 62).len(), 2);
 }
