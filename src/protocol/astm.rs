@@ -12,6 +12,7 @@
 //! | `records` | records, fields, escapes (facts/lab.md 2.1) | what the fields mean |
 //! | `meaning` | H, P, O, R, C to groups with their subject (facts/lab.md 2.2) | frames |
 //! | `result` | one R to one reading, and its mode (facts/lab.md 2.3, 2.4) | frames |
+//! | `context` | whose results follow, from one frame to the next | fields |
 //! | `receiver` | the conversation: replies, timers, settlements | fields |
 //! | `stray` | bytes outside any transmission | what they mean |
 //! | `bare` | records without LIS01: cut H to L | fields |
@@ -26,7 +27,8 @@
 //! # A transmission that stops
 //! Frames that were acknowledged are handed over as [`Completeness::Incomplete`], raw, with the
 //! readings of the records that came whole: the device believes them delivered, so they must not be
-//! lost. A record that was cut off gives no reading: half a number is another number.
+//! lost. A record that was cut off gives no reading: half a number is another number. A record that
+//! ETX closed without CR is believed only by what follows it (see `assembly`).
 //!
 //! # The checksum's weakness
 //! A sum of bytes does not see two bytes that changed places, nor two flips that cancel out.
@@ -37,6 +39,7 @@
 mod assembly;
 mod bare;
 mod charset;
+mod context;
 mod link;
 mod meaning;
 mod path;

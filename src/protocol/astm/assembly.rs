@@ -1,9 +1,26 @@
 //! The frames of one message: raw as they came, and their text joined, with the way back from the
-//! text to the raw bytes. Knows nothing of fields; of records only where they end and which is L.
+//! text to the raw bytes. Knows nothing of fields; of records only where they begin and end and
+//! which is L.
+//!
+//! # ETX without CR
+//! A record ends in CR. Some devices leave it out before ETX (facts/lab.md 1.2, 1.5), and some cut
+//! their text anywhere; a value that was cut looks like a shorter value. So a record that only ETX
+//! closed stays open, and what comes next decides:
+//!
+//! | what comes | the record |
+//! |---|---|
+//! | a CR | is whole |
+//! | the beginning of another record | is whole |
+//! | anything else | is refused, together with the piece that was cut off it |
+//! | EOT, from a device without L records | is whole |
+//! | EOT before the L record, ENQ, silence, a closed link | is refused |
+//!
+//! An L record needs nothing behind it: it has no value, and nothing follows it.
 
 use std::ops::Range;
 
 use super::link::{CR, Frame, LF};
+use super::records;
 use crate::protocol::{Completeness, MESSAGE_BYTES_MAX};
 use crate::vocabulary::{Refused, Why};
 
@@ -22,6 +39,8 @@ pub(super) struct Joined<'a> {
     pub context: usize,
     /// Whether a record without its end may be read (the sender said that it is over).
     pub tail_is_whole: bool,
+    /// Where records begin that ETX cut in two.
+    torn_at: &'a [usize],
     pieces: &'a [Piece],
 }
 
@@ -33,6 +52,12 @@ struct Piece {
 }
 
 impl Joined<'_> {
+    /// Whether ETX cut the record that begins there in two: half a number is another number, and
+    /// nobody knows what stood between the halves.
+    pub(super) fn is_torn(&self, record_at: usize) -> bool {
+        self.torn_at.binary_search(&record_at).is_ok()
+    }
+
     /// Where a range of the text stands in the raw bytes.
     pub(super) fn raw_range(&self, text: Range<usize>) -> Range<usize> {
         let start = self.raw_at(text.start);
@@ -60,10 +85,22 @@ pub(super) struct Assembly {
     refused_bytes: usize,
     frames: usize,
     context: usize,
+    /// Where records begin that ETX cut in two, in rising order.
+    torn_at: Vec<usize>,
+    records: Records,
+}
+
+/// What is known of the records in the text.
+#[derive(Clone, Copy, Default)]
+struct Records {
     /// Where the record that is not ended yet begins in the text.
-    open_record_at: usize,
+    open_at: usize,
     /// The end of the last L record in the text.
     l_record_end: Option<usize>,
+    /// The open record is closed by an ETX without CR, which stands there in the raw bytes.
+    closed_by_etx_at: Option<usize>,
+    /// The byte that parts fields, from the last header.
+    field_delimiter: Option<u8>,
 }
 
 /// How far an assembly had come, so that a frame can be taken back.
@@ -72,8 +109,8 @@ pub(super) struct Mark {
     text: usize,
     pieces: usize,
     frames: usize,
-    open_record_at: usize,
-    l_record_end: Option<usize>,
+    torn: usize,
+    records: Records,
 }
 
 impl Assembly {
@@ -97,17 +134,17 @@ impl Assembly {
 
     /// Whether the last record has no end yet.
     pub(super) fn is_cut_off(&self) -> bool {
-        self.open_record_at < self.text.len()
+        self.records.open_at < self.text.len()
     }
 
     /// Whether an L record without its end is the last thing.
     pub(super) fn ends_in_open_l_record(&self) -> bool {
-        self.text.get(self.open_record_at..).is_some_and(is_l_record)
+        self.text.get(self.records.open_at..).is_some_and(is_l_record)
     }
 
     /// The end of the last L record, if the message has come to one.
     pub(super) fn message_end(&self) -> Option<usize> {
-        self.l_record_end
+        self.records.l_record_end
     }
 
     /// Bytes such as ENQ and EOT, kept for whoever looks at the raw message.
@@ -129,8 +166,8 @@ impl Assembly {
             text: self.text.len(),
             pieces: self.pieces.len(),
             frames: self.frames,
-            open_record_at: self.open_record_at,
-            l_record_end: self.l_record_end,
+            torn: self.torn_at.len(),
+            records: self.records,
         }
     }
 
@@ -141,18 +178,48 @@ impl Assembly {
         self.text.truncate(mark.text);
         self.pieces.truncate(mark.pieces);
         self.frames = mark.frames;
-        self.open_record_at = mark.open_record_at;
-        self.l_record_end = mark.l_record_end;
+        self.torn_at.truncate(mark.torn);
+        self.records = mark.records;
     }
 
-    /// An accepted frame. An ETX ends the record too: some devices leave out the CR before it.
+    /// An accepted frame.
     pub(super) fn frame(&mut self, frame: &Frame) {
+        self.judge_open_record(frame.text());
         let raw_at = self.raw.len() + Frame::TEXT_AT;
         self.raw.extend_from_slice(&frame.raw);
         self.frames += 1;
         self.text(frame.text(), raw_at);
         if frame.ends_message() && self.is_cut_off() {
-            self.text(&[CR], raw_at + frame.text().len());
+            self.records.closed_by_etx_at = Some(raw_at + frame.text().len());
+            if self.ends_in_open_l_record() {
+                self.believe_open_record();
+            }
+        }
+    }
+
+    /// The record that ETX closed without CR was whole.
+    pub(super) fn believe_open_record(&mut self) {
+        if let Some(raw_at) = self.records.closed_by_etx_at.take() {
+            self.text(&[CR], raw_at);
+        }
+    }
+
+    /// Whether the record that ETX closed without CR was whole, by what follows it.
+    fn judge_open_record(&mut self, next: &[u8]) {
+        let Some(first) = next.first() else { return };
+        if self.records.closed_by_etx_at.is_none() {
+            return;
+        }
+        let open = self.text.get(self.records.open_at..).unwrap_or_default();
+        let delimiter = records::field_delimiter(open).or(self.records.field_delimiter);
+        if records::can_end(open, delimiter) && records::begins_one(next, delimiter) {
+            self.believe_open_record();
+            return;
+        }
+        self.records.closed_by_etx_at = None;
+        let known = self.torn_at.last() == Some(&self.records.open_at);
+        if !matches!(*first, CR | LF) && !known {
+            self.torn_at.push(self.records.open_at);
         }
     }
 
@@ -175,11 +242,14 @@ impl Assembly {
         for byte in text {
             self.text.push(*byte);
             if matches!(*byte, CR | LF) {
-                let record = self.open_record_at..self.text.len() - 1;
-                if self.text.get(record).is_some_and(is_l_record) {
-                    self.l_record_end = Some(self.text.len());
+                let record = self.records.open_at..self.text.len() - 1;
+                let record = self.text.get(record).unwrap_or_default();
+                if is_l_record(record) {
+                    self.records.l_record_end = Some(self.text.len());
                 }
-                self.open_record_at = self.text.len();
+                let known = self.records.field_delimiter;
+                self.records.field_delimiter = records::field_delimiter(record).or(known);
+                self.records.open_at = self.text.len();
             }
         }
     }
@@ -240,6 +310,7 @@ impl Assembly {
             text: self.text.get(..text_end).unwrap_or(&self.text),
             context: self.context,
             tail_is_whole: *completeness == Completeness::Complete,
+            torn_at: &self.torn_at,
             pieces: &self.pieces,
         }
     }
@@ -256,24 +327,46 @@ impl Assembly {
         rest.frames = 1;
         let start = frame.text().len().saturating_sub(tail.len());
         rest.text(tail, Frame::TEXT_AT + start);
+        if self.records.closed_by_etx_at.is_some() {
+            rest.records.closed_by_etx_at = Some(Frame::TEXT_AT + frame.text().len());
+        }
         rest
     }
 
-    /// What later frames lean on when this one was handed over by itself: records that say whose
-    /// results follow, and a record that has not ended.
-    pub(super) fn context_after(&self, context: Vec<u8>) -> Assembly {
+    /// What later frames lean on when `frame` was handed over by itself: records that say whose
+    /// results follow, and a record that has not ended. The raw bytes of that one are in both
+    /// messages, as far as they came with this frame.
+    pub(super) fn context_after(&self, context: Vec<u8>, frame: &Frame) -> Assembly {
         let mut next = Assembly::default();
         next.pieces.push(Piece { text_at: 0, raw_at: None });
         next.context = context.len();
         next.text = context;
-        next.text.extend_from_slice(self.text.get(self.open_record_at..).unwrap_or_default());
-        next.open_record_at = next.context;
+        next.records = Records {
+            open_at: next.context,
+            l_record_end: None,
+            closed_by_etx_at: None,
+            field_delimiter: self.records.field_delimiter,
+        };
+        let open = self.text.get(self.records.open_at..).unwrap_or_default();
+        if open.is_empty() {
+            return next;
+        }
+        let of_frame = open.len().min(frame.text().len());
+        let end = Frame::TEXT_AT + frame.text().len();
+        let text_at = next.context + open.len() - of_frame;
+        next.pieces.push(Piece { text_at, raw_at: Some(end - of_frame) });
+        next.text.extend_from_slice(open);
+        next.raw = frame.raw.clone();
+        next.records.closed_by_etx_at = self.records.closed_by_etx_at.map(|_| end);
+        if self.torn_at.last() == Some(&self.records.open_at) {
+            next.torn_at.push(next.context);
+        }
         next
     }
 
-    /// The text of the records that have ended.
-    pub(super) fn ended_records(&self) -> &[u8] {
-        self.text.get(..self.open_record_at).unwrap_or_default()
+    /// How long the text of the records is that have ended.
+    pub(super) fn ended_len(&self) -> usize {
+        self.records.open_at
     }
 }
 

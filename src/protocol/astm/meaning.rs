@@ -15,6 +15,7 @@ use std::ops::Range;
 
 use super::assembly::Joined;
 use super::charset::Charset;
+use super::context::{Sort, sort_of};
 use super::path::{RecordLetter, RecordPath};
 use super::profile::{AstmProfile, EndsWithLRecord};
 use super::records::{self, Delimiters, Found, NotInCharset, Record, field};
@@ -68,33 +69,6 @@ pub(super) fn read(
     read
 }
 
-/// The records that say whose results follow: the last header, and the patient and order behind it.
-/// For devices whose frames are handed over one by one.
-pub(super) fn context(text: &[u8]) -> Vec<u8> {
-    let mut kept: [Option<Range<usize>>; 3] = [None, None, None];
-    for range in records::split(text) {
-        match text.get(range.start) {
-            Some(b'H') => kept = [Some(range), None, None],
-            Some(b'P') => {
-                let [header, ..] = kept;
-                kept = [header, Some(range), None];
-            }
-            Some(b'O') => {
-                let [header, patient, _] = kept;
-                kept = [header, patient, Some(range)];
-            }
-            Some(b'L') => kept = [None, None, None],
-            Some(_) | None => {}
-        }
-    }
-    let mut context = Vec::new();
-    for range in kept.into_iter().flatten() {
-        context.extend_from_slice(text.get(range).unwrap_or_default());
-        context.push(super::link::CR);
-    }
-    context
-}
-
 /// Walks through the records and holds what the next one leans on.
 pub(super) struct Reader<'a> {
     pub(super) profile: &'a AstmProfile,
@@ -141,14 +115,18 @@ impl<'a> Reader<'a> {
             return;
         };
         let record = Record { bytes, at: range.start, delimiters };
+        let torn = joined.is_torn(range.start);
+        if sort_of(bytes, delimiters, torn) == Sort::Damaged {
+            self.drift();
+        }
         if bytes.get(1).is_some_and(|byte| *byte != delimiters.field) {
             self.refuse(Why::OddSegment, range, "expected a record letter and a field delimiter");
-            self.drift();
             return;
         }
         self.basis_record(bytes);
-        self.result_is_open &= kind == b'C';
+        self.result_is_open &= kind == b'C' && !torn;
         match kind {
+            _ if torn => self.torn(range),
             b'P' => {
                 (self.patient, self.order, self.group) = (Some(record), None, None);
                 self.adrift = false;
@@ -174,16 +152,20 @@ impl<'a> Reader<'a> {
                 self.refuse(Why::UnsupportedMessage, range, detail);
             }
             b'R' | b'C' | b'Q' | b'M' | b'S' => {}
-            _ => {
+            _ if is_news => {
                 let detail = "expected one of H, P, O, R, C, Q, M, S, L";
                 self.refuse(Why::OddSegment, range, detail);
-                // A maker's own letter says nothing of patients; anything else may be a damaged P
-                // or O.
-                if !kind.is_ascii_uppercase() {
-                    self.drift();
-                }
             }
+            _ => {}
         }
+    }
+
+    fn torn(&mut self, range: Range<usize>) {
+        let detail = "ETX closed this record without CR, and what followed is no other record: \
+                      it was cut in two";
+        self.refuse(Why::TooShort, range, detail);
+        // Two messages with a hole in them are not known to be the same.
+        self.has_untimed = true;
     }
 
     /// What stood before may no longer hold for what follows.
@@ -198,9 +180,17 @@ impl<'a> Reader<'a> {
         (self.header, self.patient, self.order, self.group) = (None, None, None, None);
         self.adrift = false;
         self.remarks.clear();
-        self.delimiters = Delimiters::of_header(bytes);
+        let torn = self.joined.is_torn(range.start);
+        self.delimiters = Delimiters::of_header(bytes).filter(|_| !torn);
         let Some(delimiters) = self.delimiters else {
-            self.refuse(Why::Unparseable, range, "H record: expected delimiters such as |\\^&");
+            match (torn, is_news) {
+                (true, _) => self.torn(range),
+                (false, true) => {
+                    let detail = "H record: expected delimiters such as |\\^&";
+                    self.refuse(Why::Unparseable, range, detail);
+                }
+                (false, false) => {}
+            }
             return;
         };
         let record = Record { bytes, at: range.start, delimiters };

@@ -27,7 +27,7 @@ use super::assembly::Assembly;
 use super::link::{ACK, CONTROL_QUIET_MS, ENQ, EOT, Frame, Framer, Heard, NAK};
 use super::profile::{AstmProfile, EndsWithLRecord};
 use super::stray::Stray;
-use super::{Desk, meaning};
+use super::{Desk, context};
 use crate::protocol::{Completeness, MESSAGE_BYTES_MAX, Settled};
 use crate::vocabulary::{Moment, Why};
 
@@ -105,7 +105,7 @@ impl Receiver {
         let gave_up = self.owed.is_some() && bytes.contains(&EOT);
         self.keep_waiting(bytes, now);
         if gave_up {
-            self.forget_owed();
+            self.forget_owed(now, desk);
         }
         self.drain(now, desk);
     }
@@ -156,12 +156,12 @@ impl Receiver {
     /// The link is gone: so is everybody who waits for an answer.
     pub(super) fn close(&mut self, now: Moment, desk: &mut Desk) {
         if self.owed.is_some() {
-            self.forget_owed();
+            self.forget_owed(now, desk);
         }
         self.drain(now, desk);
         // A message that ended among what waited can have no answer any more.
         if self.owed.is_some() {
-            self.forget_owed();
+            self.forget_owed(now, desk);
         }
         self.discard_waiting();
         self.stop(Why::Incomplete, "the link closed before the end of the message", now, desk);
@@ -191,7 +191,7 @@ impl Receiver {
         let is_due =
             |due: Option<Moment>| due.is_some_and(|due| due.monotonic_us() <= now.monotonic_us());
         if is_due(self.answer_due()) {
-            self.forget_owed();
+            self.forget_owed(now, desk);
             // An ENQ that waited has outlived its own sender's patience.
             if let Some(last) = self.waiting.back_mut()
                 && last.bytes.last() == Some(&ENQ)
@@ -213,12 +213,18 @@ impl Receiver {
         }
     }
 
-    /// The sender no longer waits for the answer that we owe; the message itself is out.
-    fn forget_owed(&mut self) {
-        self.owed = None;
+    /// The sender no longer waits for the answer that we owe; the message itself is out. Where
+    /// frames go out one by one, a record that has no end yet is told of.
+    fn forget_owed(&mut self, now: Moment, desk: &mut Desk) {
+        let next = self.owed.take().map(|owed| owed.next).unwrap_or_default();
         self.framer.neutral();
         self.receiving = false;
         self.assembly = Assembly::default();
+        if self.ends_with_l_record == EndsWithLRecord::No && next.is_cut_off() {
+            self.assembly = next;
+            let detail = "the sender gave up before its last record ended";
+            self.hand_over_unfinished(Why::Incomplete, detail, now, desk);
+        }
     }
 
     fn keep_waiting(&mut self, bytes: &[u8], came: Moment) {
@@ -266,7 +272,7 @@ impl Receiver {
             self.waiting.iter().any(|late| late.read > owed.read && late.bytes.contains(&EOT))
         });
         if gave_up {
-            self.forget_owed();
+            self.forget_owed(now, desk);
             self.drain(now, desk);
         }
     }
@@ -328,7 +334,7 @@ impl Receiver {
         self.assembly.frame(&frame);
         let end = match self.ends_with_l_record {
             EndsWithLRecord::Yes => self.assembly.message_end(),
-            EndsWithLRecord::No => Some(self.assembly.ended_records().len()),
+            EndsWithLRecord::No => Some(self.assembly.ended_len()),
         };
         let Some(end) = end else {
             self.framer.accept(&frame);
@@ -339,8 +345,8 @@ impl Receiver {
         let next = match self.ends_with_l_record {
             EndsWithLRecord::Yes => self.assembly.rest_after(end, &frame),
             EndsWithLRecord::No => {
-                let context = meaning::context(self.assembly.ended_records());
-                self.assembly.context_after(context)
+                let ended = self.assembly.joined(end, &Completeness::Complete);
+                self.assembly.context_after(context::context(&ended), &frame)
             }
         };
         let mut before = std::mem::take(&mut self.assembly);
@@ -351,6 +357,10 @@ impl Receiver {
     /// EOT: nothing is left to acknowledge.
     fn end(&mut self, came: Moment, desk: &mut Desk) {
         self.receiving = false;
+        // Where there are no L records, EOT is the only proper end. Before the L record it is none.
+        if self.ends_with_l_record == EndsWithLRecord::No {
+            self.assembly.believe_open_record();
+        }
         let whole = match self.ends_with_l_record {
             EndsWithLRecord::Yes => self.assembly.ends_in_open_l_record(),
             EndsWithLRecord::No => !self.assembly.is_cut_off(),

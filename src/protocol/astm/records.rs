@@ -63,6 +63,46 @@ pub(super) fn split(text: &[u8]) -> Vec<Range<usize>> {
     records
 }
 
+/// The byte that parts fields, if the record is a header, whole or not.
+pub(super) fn field_delimiter(record: &[u8]) -> Option<u8> {
+    match record {
+        [b'H', field, ..] if can_delimit(*field) => Some(*field),
+        _ => None,
+    }
+}
+
+/// Whether text begins with a record: a header with its delimiters, or a record letter, the field
+/// delimiter and a sequence number. The number tells an L record from a unit (`mmol/` and
+/// `L||N`) that was cut in two; an L record has two fields behind it at most.
+pub(super) fn begins_one(text: &[u8], field: Option<u8>) -> bool {
+    let record = text.split(|byte| matches!(*byte, CR | LF)).next().unwrap_or_default();
+    let (letter, rest) = match record {
+        [b'H', ..] => return Delimiters::of_header(record).is_some(),
+        [b'L'] => return true,
+        [letter @ (b'P' | b'O' | b'R' | b'C' | b'Q' | b'M' | b'S' | b'L'), rest @ ..] => {
+            (*letter, rest)
+        }
+        _ => return false,
+    };
+    let [delimiter, rest @ ..] = rest else { return false };
+    if !can_delimit(*delimiter) || field.is_some_and(|known| known != *delimiter) {
+        return false;
+    }
+    let mut fields = rest.split(|byte| byte == delimiter);
+    let number = fields.next().unwrap_or_default();
+    let is_number = !number.is_empty() && number.iter().all(u8::is_ascii_digit);
+    is_number && (letter != b'L' || (number == b"1" && fields.skip(1).all(<[u8]>::is_empty)))
+}
+
+/// Whether a record may end where it does: a result has a value field behind its test, or `^^^C` and
+/// `R|7|` would be two results where one test `^^^CR` was cut in two.
+pub(super) fn can_end(record: &[u8], field: Option<u8>) -> bool {
+    const DELIMITERS_BEFORE_VALUE: usize = 3;
+    let known = field.or_else(|| record.get(1).copied());
+    let delimiters = record.iter().filter(|byte| Some(**byte) == known).count();
+    record.first() != Some(&b'R') || delimiters >= DELIMITERS_BEFORE_VALUE
+}
+
 /// One record and how to take it apart.
 #[derive(Clone, Copy)]
 pub(super) struct Record<'t> {
@@ -272,6 +312,45 @@ mod tests {
         for broken in [&b"H"[..], b"H|", b"H|^", br"H|\^\|", b"H1^&|", b"Hx\\^&", b"P|1"] {
             assert_eq!(Delimiters::of_header(broken), None, "{broken:?}");
         }
+    }
+
+    #[test]
+    fn a_record_is_told_from_a_piece_of_one() {
+        let whole: [&[u8]; 10] = [
+            br"H|\^&|||LAB",
+            b"P|1||PAT7",
+            b"O|12|SP9",
+            b"R|1|^^^GLU|5.60",
+            b"R|1",
+            b"C|1|I|40|I\rR|2",
+            b"L|1|N",
+            b"L|1|N||",
+            b"L",
+            b"Q|1|^SP9",
+        ];
+        for text in whole {
+            assert!(begins_one(text, Some(b'|')), "{}", text.escape_ascii());
+        }
+        // What is left of `mmol/L||N||F`, `^^^C`, a name, a number and a header that was cut.
+        let pieces: [&[u8]; 13] = [
+            b"L||N||F||||20260101080000",
+            b"L|3.5 to 6.1|N",
+            b"L|6|N||F",
+            b"L|6|N",
+            b"R|",
+            b"R",
+            b"R||5.60",
+            b"Smith^John",
+            b"5.35||N",
+            b"P^1",
+            b"H",
+            b"|1",
+            b"",
+        ];
+        for text in pieces {
+            assert!(!begins_one(text, Some(b'|')), "{}", text.escape_ascii());
+        }
+        assert!(!begins_one(b"R*1*^^^GLU", Some(b'|')) && begins_one(b"R*1*^^^GLU", None));
     }
 
     #[test]

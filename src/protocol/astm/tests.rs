@@ -7,6 +7,7 @@ mod meaning;
 mod mutation;
 mod odd;
 mod shapes;
+mod torn;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -59,6 +60,15 @@ impl Bench {
         driver.link(LinkChange::Opened { session: Session(7) }, at(0));
         let (messages, sent, events) = (Vec::new(), Vec::new(), Vec::new());
         Self { driver, messages, sent, events, now: 0, store: Some(Settled::Durable) }
+    }
+
+    /// A bench that has heard these reads.
+    pub fn fed(toml: &str, reads: &[&[u8]]) -> Self {
+        let mut bench = Self::new(toml);
+        for read in reads {
+            bench.feed(read);
+        }
+        bench
     }
 
     /// Feeds bytes and gives back what was sent in answer.

@@ -71,7 +71,13 @@ fn sources() -> Vec<Vec<u8>> {
     one.push(4);
     let single = transmission(&records);
     let twice = [single.clone(), cut.clone()].concat();
-    vec![single, cut, one, twice]
+    // Only ETX closes these.
+    let mut bare = vec![5];
+    for (index, record) in records.iter().enumerate() {
+        bare.extend(frame(index + 1, record.as_bytes(), 3));
+    }
+    bare.push(4);
+    vec![single, cut, one, twice, bare]
 }
 
 /// Whether the bytes of that reading lie in frames that check out.
