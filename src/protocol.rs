@@ -21,6 +21,7 @@ pub mod frame;
 pub mod hl7v2;
 mod interpreted;
 pub mod line;
+mod utf8;
 
 /// Turns the bytes of one link into messages, and says what to send back.
 ///

@@ -2,13 +2,16 @@
 //!
 //! Only character sets in which every ASCII byte means itself are taken (single-byte sets and
 //! UTF-8): in Shift-JIS or GBK the second byte of a letter can be `|` or `^`, and records are split
-//! on bytes. The standard's set is ISO 8859-1 (facts/lab.md 2.1).
+//! on bytes. The standard's set is ISO 8859-1 (facts/lab.md 2.1); a device that writes UTF-8 all the
+//! same is read without an error, so what looks like UTF-8 is doubted.
 
 use std::borrow::Cow;
 
 use encoding_rs::{Encoding, UTF_8};
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::Deserialize;
+
+use crate::protocol::utf8::holds_utf8;
 
 /// How the device writes letters beyond ASCII.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
@@ -57,6 +60,16 @@ impl Charset {
         } else {
             Err(CharsetError::NotAsciiBased(label.to_owned()))
         }
+    }
+
+    /// Whether the bytes look like UTF-8 and are read in a set in which every byte is a character.
+    pub(super) fn is_doubtful(&self, bytes: &[u8]) -> bool {
+        let takes_any_byte = match self {
+            Self::Latin1 => true,
+            Self::AsciiOnly => false,
+            Self::Known(encoding) => *encoding != UTF_8,
+        };
+        takes_any_byte && holds_utf8(bytes)
     }
 
     /// The text, or `None` if some byte is not in the set.

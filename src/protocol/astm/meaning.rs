@@ -19,6 +19,7 @@ use super::context::{Sort, sort_of};
 use super::path::{RecordLetter, RecordPath};
 use super::profile::{AstmProfile, EndsWithLRecord};
 use super::records::{self, Delimiters, Found, NotInCharset, Record, field};
+use crate::protocol::utf8::CHARSET_GUESSED;
 use crate::protocol::{Identity, Site};
 use crate::vocabulary::reading::{Coding, StatedPatientId};
 use crate::vocabulary::{Flag, Group, Mode, Refused, Subject, Why};
@@ -57,6 +58,7 @@ pub(super) fn read(
         group: None,
         result_is_open: false,
         remarks: Vec::new(),
+        subject_is_doubtful: false,
         has_untimed: false,
         basis: Vec::new(),
     };
@@ -89,6 +91,8 @@ pub(super) struct Reader<'a> {
     result_is_open: bool,
     /// Comments on a patient or order that has no group yet.
     remarks: Vec<String>,
+    /// Whether the open group's patient or specimen is written in what may be another set.
+    subject_is_doubtful: bool,
     /// Whether a result without the device's own time stands in the message: two equal messages
     /// may then be two measurements.
     pub(super) has_untimed: bool,
@@ -219,9 +223,13 @@ impl<'a> Reader<'a> {
             .selected(&record)
             .and_then(|selected| if selected { self.reading(&record).map(Some) } else { Ok(None) })
         {
-            Ok(Some(reading)) => {
+            Ok(Some(mut reading)) => {
                 let mode = self.mode(&record);
-                self.open_group(mode).readings.push(reading);
+                let at = self.open_group(mode);
+                if self.subject_is_doubtful || self.charset.is_doubtful(record.bytes) {
+                    reading.flags.push(Flag(CHARSET_GUESSED.to_owned()));
+                }
+                self.group_at(at).readings.push(reading);
                 self.result_is_open = true;
             }
             Ok(None) => {}
@@ -244,6 +252,7 @@ impl<'a> Reader<'a> {
                 return;
             }
         };
+        let doubtful = self.charset.is_doubtful(found.bytes);
         let from_instrument =
             record.field(field::COMMENT_TYPE).map(|found| found.bytes) == Some(&b"I"[..]);
         let code = found.components().first().map(|part| part.bytes).unwrap_or_default();
@@ -258,14 +267,17 @@ impl<'a> Reader<'a> {
                     let code = String::from_utf8_lossy(code);
                     reading.flags.push(Flag(format!("comment:{code}")));
                 }
+                if doubtful && let Some(reading) = group.readings.last_mut() {
+                    reading.flags.push(Flag(CHARSET_GUESSED.to_owned()));
+                }
                 group.remarks.push(text);
             }
             None => self.remarks.push(text),
         }
     }
 
-    /// The group of the current patient and order in that mode.
-    fn open_group(&mut self, mode: Mode) -> &mut Group {
+    /// The place of the group of the current patient and order in that mode.
+    fn open_group(&mut self, mode: Mode) -> usize {
         let fits = |at: &usize| self.read.groups.get(*at).is_some_and(|group| group.mode == mode);
         let at = match self.group.filter(fits) {
             Some(at) => at,
@@ -278,12 +290,17 @@ impl<'a> Reader<'a> {
             }
         };
         self.group = Some(at);
-        self.read.groups.get_mut(at).expect("pushed above or found by fits")
+        at
+    }
+
+    fn group_at(&mut self, at: usize) -> &mut Group {
+        self.read.groups.get_mut(at).expect("open_group gave the place of one that is there")
     }
 
     fn subject(&mut self) -> Subject {
         let profile = self.profile;
         let mut subject = Subject::default();
+        self.subject_is_doubtful = false;
         for path in &profile.patient_ids {
             let id = self.stated(path, "patient id");
             if !id.is_empty() {
@@ -310,6 +327,7 @@ impl<'a> Reader<'a> {
         let Some(found) = self.find(path, None).filter(|found| !found.says_nothing()) else {
             return String::new();
         };
+        self.subject_is_doubtful |= self.charset.is_doubtful(found.bytes);
         match found.text(self.charset) {
             Ok(text) => text.trim().to_owned(),
             Err(NotInCharset { at }) => {

@@ -9,6 +9,9 @@
 //! | `ISO IR87`, `GB 18030-2000`, `UNICODE UTF-16`, .. | ASCII only |
 //! | empty, or a name that no table knows | the site's, else the profile's, else a guess |
 //!
+//! Text that is read in a single-byte set and looks like UTF-8 is doubted, whoever named the set:
+//! senders that write UTF-8 and say 8859/1, or nothing, are common.
+//!
 //! The second bytes of the last but one may look like delimiters, so they are not taken apart. A
 //! guess is UTF-8 if every byte fits, else windows-1252.
 //!
@@ -91,6 +94,14 @@ impl Charset {
                 }
                 encoding.decode_without_bom_handling_and_without_replacement(bytes)
             }
+        }
+    }
+
+    /// Whether every byte is a character, so that UTF-8 would be read without an error.
+    pub fn takes_any_byte(self) -> bool {
+        match self {
+            Self::Latin1 | Self::Latin5 | Self::SingleByte(_) => true,
+            Self::Ascii | Self::Utf8 | Self::AsciiPartOnly => false,
         }
     }
 

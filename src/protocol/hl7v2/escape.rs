@@ -15,6 +15,7 @@
 use super::charset::Charset;
 use super::profile::LocalEscape;
 use super::segments::Delimiters;
+use crate::protocol::utf8::holds_utf8;
 
 /// A text with its escapes resolved.
 #[derive(Debug, PartialEq, Eq)]
@@ -134,6 +135,7 @@ impl<'a> HexRun<'a> {
     fn push_to(&self, out: &mut Unescaped, charset: Charset, mark: char) {
         if let Some(text) = charset.decode(&self.bytes) {
             out.text.push_str(&text);
+            out.guessed |= charset.takes_any_byte() && holds_utf8(&self.bytes);
         } else if self.each_is_one_byte {
             out.text.extend(self.bytes.iter().map(|byte| char::from(*byte)));
             out.guessed = true;

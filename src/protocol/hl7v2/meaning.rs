@@ -25,10 +25,8 @@ use super::result::{self, Manner};
 use super::segments::{Line, Odd, Segment};
 use super::subject;
 use super::wire::Wire;
+use crate::protocol::utf8::CHARSET_GUESSED;
 use crate::vocabulary::{DeviceTime, Group, Reading, Refused, Why};
-
-/// The flag on every reading of a message whose character set nobody named.
-pub const CHARSET_GUESSED: &str = "charset-guessed";
 
 /// What a message says.
 #[derive(Debug, Default)]
@@ -97,12 +95,13 @@ pub fn read(
         }
     }
     walk.end(lines);
-    refuse_unread_text(wire, lines, &mut walk.said.refusals);
     if wire.guessed() {
         for reading in walk.said.groups.iter_mut().flat_map(|group| &mut group.readings) {
             reading.flags.push(crate::vocabulary::Flag(CHARSET_GUESSED.to_owned()));
         }
     }
+    // Last: what nobody reads is no doubt about what was read.
+    refuse_unread_text(wire, lines, &mut walk.said.refusals);
     walk.said
 }
 

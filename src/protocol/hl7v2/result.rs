@@ -7,7 +7,7 @@
 //! | OBX-4 | sub-id | |
 //! | OBX-5 | value as sent, or absent | below |
 //! | OBX-6, OBX-7 | unit codings, limits | |
-//! | OBX-8 | flags; INV, NAV, OFF and BUSY mean that there is no value | facts/semantics.md 1.2 |
+//! | OBX-8 | flags; INV, NAV, OFF, BUSY and NI mean that there is no value | facts/semantics.md 1.2 |
 //! | OBX-11 | status; I, D and W mean that there is no value, X as the profile says | HL7 table 0085 |
 //! | OBX-14, else OBX-19 on analysers | time | facts/lab.md 3.3 |
 //! | OBX-13, 17, 18, 20 | setting or not, method, equipment, body site | facts/monitors.md 6 |
@@ -140,6 +140,7 @@ fn empty_because(flags: &[Flag], letter: &str, manner: &Manner) -> AbsentReason 
         ("OFF", AbsentReason::Off),
         ("BUSY", AbsentReason::Measuring),
         ("CAL", AbsentReason::Calibrating),
+        ("NI", AbsentReason::NotStated),
     ];
     let by_flag = said.into_iter().find(|(code, _)| has_flag(flags, code));
     match (by_flag, letter) {
@@ -151,14 +152,15 @@ fn empty_because(flags: &[Flag], letter: &str, manner: &Manner) -> AbsentReason 
 }
 
 /// Why what stands in OBX-5 is no value: the flags and statuses that uv-pocd and HL7 table 0085
-/// give for that. CAL, QUES and EARLY leave the value standing.
+/// give for that. CAL, QUES and EARLY leave the value standing. NI ("no information", a reason for
+/// absent data there) beside a number contradicts it.
 fn void_because(
     flags: &[Flag],
     letter: &str,
     value_type: &str,
     manner: &Manner,
 ) -> Option<AbsentReason> {
-    let void = ["INV", "NAV", "OFF", "BUSY"].into_iter().any(|code| has_flag(flags, code));
+    let void = ["INV", "NAV", "OFF", "BUSY", "NI"].into_iter().any(|code| has_flag(flags, code));
     match letter {
         _ if void => Some(empty_because(flags, letter, manner)),
         "X" => match manner.profile.valid_with_status_x {

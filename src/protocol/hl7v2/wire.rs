@@ -11,6 +11,7 @@ use super::escape::unescape;
 use super::path::Path;
 use super::profile::LocalEscape;
 use super::segments::{Delimiters, Segment, parts, slice};
+use crate::protocol::utf8::holds_utf8;
 use crate::vocabulary::reading::Coding;
 use crate::vocabulary::{Refused, Why};
 
@@ -38,7 +39,7 @@ impl<'a> Wire<'a> {
         Self { raw, delimiters, charset: choice.charset, local_escape, guessed }
     }
 
-    /// Whether any character so far was read by guessing.
+    /// Whether any character so far was read by guessing, or may be one of another set.
     pub fn guessed(&self) -> bool {
         self.guessed.get()
     }
@@ -50,8 +51,13 @@ impl<'a> Wire<'a> {
 
     /// The wire form.
     pub fn as_sent(&self, at: &Range<usize>) -> Result<String, Refused> {
-        match self.charset.decode(self.bytes(at)) {
-            Some(text) => Ok(text.into_owned()),
+        let bytes = self.bytes(at);
+        match self.charset.decode(bytes) {
+            Some(text) => {
+                let doubted = self.charset.takes_any_byte() && holds_utf8(bytes);
+                self.guessed.set(self.guessed.get() || doubted);
+                Ok(text.into_owned())
+            }
             None => {
                 let detail = format!("expected text in {}", self.charset.name());
                 Err(Refused::new(Why::Charset, at.clone(), detail))

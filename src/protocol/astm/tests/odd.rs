@@ -41,6 +41,25 @@ fn text_outside_the_character_set_is_refused_and_never_replaced() {
     assert_eq!(send(&utf8, &text).groups[0].readings.len(), 2);
 }
 
+/// A device that writes UTF-8 where its device file says ISO 8859-1, or nothing.
+#[test]
+fn utf_8_that_is_read_in_a_single_byte_set_is_doubted() {
+    let doubted = |more: &str, order: &str, results: &[&str]| -> Vec<bool> {
+        let records = [&[H, order], results, &[L]].concat();
+        let message = message(&format!("{PLAIN}{more}"), &records);
+        let readings = message.groups.iter().flat_map(|group| &group.readings);
+        readings.map(|reading| flags(reading).contains(&"charset-guessed")).collect()
+    };
+    let unit = ["R|1|^^^X|5|\u{b5}g/L", "R|2|^^^Y|6|g/L"];
+    for charset in ["", "charset = 'windows-1252'\n", "charset = '8859/15'\n"] {
+        assert_eq!(doubted(charset, O, &unit), [true, false], "{charset}");
+        assert_eq!(doubted(charset, "O|1|S\u{e4}", &unit[1..]), [true], "{charset}");
+    }
+    assert_eq!(doubted("charset = 'utf-8'\n", O, &unit), [false, false]);
+    let remark = ["R|1|^^^X|5|g/L", "C|1|I|n\u{e4}yte|G", "R|2|^^^Y|6|g/L"];
+    assert_eq!(doubted("", O, &remark), [true, false]);
+}
+
 #[test]
 fn unreadable_records_are_refused_and_the_others_kept() {
     let head = [H, "O|1|SPA", "Z|1|what", "R|1|^^^X|1"];

@@ -52,6 +52,37 @@ fn without_msh_18_the_site_then_the_profile_then_a_marked_guess() {
     assert_eq!((text(&by_site), is_guessed(&by_site)), ("Š", false));
 }
 
+/// A unit in UTF-8 from a peer that is read as ISO 8859-1: by its device file, by the site, or by
+/// its own word in MSH-18.
+#[test]
+fn utf_8_that_is_read_in_a_single_byte_set_is_doubted() {
+    let unit = |charset: &[u8], unit: &[u8]| {
+        let msh = [MSH, b"||||||", charset].concat();
+        block(&[&msh, &[b"OBX|1|NM|CRP||5|".as_slice(), unit, b"|||||F"].concat()])
+    };
+    let by_profile = || profile("charset = \"8859/1\"");
+    let site = || Site { charset: Some("8859/15".to_owned()), ..Site::default() };
+    let utf8 = "\u{b5}g/L".as_bytes();
+    for (profile, site, charset) in [
+        (by_profile(), Site::default(), &b""[..]),
+        (Hl7v2Profile::default(), site(), b""),
+        (Hl7v2Profile::default(), Site::default(), b"8859/1"),
+        (Hl7v2Profile::default(), Site::default(), b"8859/9"),
+    ] {
+        let doubted = read_with(profile.clone(), site.clone(), &unit(charset, utf8));
+        assert!(is_guessed(&doubted), "{}", charset.escape_ascii());
+        let sure = read_with(profile.clone(), site.clone(), &unit(charset, b"\xB5g/L"));
+        assert!(!is_guessed(&sure), "{}", charset.escape_ascii());
+        let escaped = read_with(profile, site, &unit(charset, br"\XC2B5\g/L"));
+        assert!(is_guessed(&escaped), "{}", charset.escape_ascii());
+    }
+    let said = read(&[&[MSH, b"||||||UNICODE UTF-8"].concat(), b"OBX|1|ST|N||\xC2\xB5||||||F"]);
+    assert!(!is_guessed(&said));
+    // A name that nobody reads is no doubt about a number.
+    let named = block(&[MSH, b"PID|||7||H\xC3\xA4m", b"OBX|1|NM|HR||60|/min|||||F"]);
+    assert!(!is_guessed(&read_with(by_profile(), Site::default(), &named)));
+}
+
 #[test]
 fn a_merge_in_latin_1_without_msh_18_is_kept_and_rejected_unread() {
     // The form of ADT^A40 that was seen (facts/semantics.md 1.7 item 3).

@@ -71,7 +71,7 @@ fn each_type_is_read_its_own_way() {
 
 #[test]
 fn flags_and_status_say_why_there_is_no_value() {
-    let cases: [(&[u8], AbsentReason, &str); 11] = [
+    let cases: [(&[u8], AbsentReason, &str); 14] = [
         (b"OBX|1|NM|A|||u||NAV|||X", AbsentReason::NotAvailable, ""),
         (b"OBX|1|NM|A|||u||INV|||X", AbsentReason::Invalid, ""),
         (b"OBX|1|NM|A|||u||OFF|||R", AbsentReason::Off, ""),
@@ -81,6 +81,9 @@ fn flags_and_status_say_why_there_is_no_value() {
         (b"OBX|1|NM|A|||u|||||R", AbsentReason::NotStated, ""),
         (b"OBX|1|NM|A|||u|||||I", AbsentReason::Pending, ""),
         (b"OBX|1|NM|A||88|u||INV|||X", AbsentReason::Invalid, "88"),
+        (b"OBX|1|NM|A||88|u||NI|||R", AbsentReason::NotStated, "88"),
+        (b"OBX|1|NM|A||88|u||L~NI|||F", AbsentReason::NotStated, "88"),
+        (b"OBX|1|ST|A||88|u||NI^^HL70078|||F", AbsentReason::NotStated, "88"),
         (b"OBX|1|ST|A||high|u|||||X", AbsentReason::NotAvailable, "high"),
         (b"OBX|1|NM|A||88|u|||||W", AbsentReason::Invalid, "88"),
     ];
