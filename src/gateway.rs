@@ -11,6 +11,7 @@
 //! | `door` | what happens when the journal takes nothing any more |
 //! | `freeing` | when room in the journal is freed |
 //! | `gaps` | records of spans in which data could not be had |
+//! | `guests` | who may hold a connection to the box, and who makes room |
 //! | `housekeeping` | records about the house: start, configuration, associations, clock, freeing |
 //! | `manifests` | counts what each destination must have, once a day, signed |
 //! | `memory` | what the committer remembers, and how it is rebuilt from the journal |
@@ -32,6 +33,7 @@ pub mod device;
 mod door;
 mod freeing;
 pub mod gaps;
+pub mod guests;
 pub mod housekeeping;
 mod manifests;
 pub mod memory;

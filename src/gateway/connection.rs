@@ -15,16 +15,20 @@ use tokio::time::Instant;
 
 use super::device::Device;
 use super::gaps::GapCause;
+use super::guests::{Guest, Guests};
 use crate::link::back_off::BackOff;
 use crate::link::{Endpoint, Port, clock};
-use crate::protocol::{Driver, LinkChange, Message, MessageId, Peer, Session, Settled};
+use crate::protocol::{
+    Driver, LinkChange, MESSAGE_BYTES_MAX, Message, MessageId, Peer, Session, Settled,
+};
 use crate::vocabulary::Moment;
-
-/// How many connections one listening device may hold; a gateway product opens one or two.
-const CONNECTIONS_MAX: usize = 32;
 
 /// How much is read at once.
 const READ_BYTES: usize = 4096;
+
+/// How much may come without anything being made of it. A message that is too long is refused when
+/// it is, and skipped so that the sender gets its answer; one without an end is not skipped for ever.
+const ENDLESS_BYTES_MAX: usize = 8 * MESSAGE_BYTES_MAX;
 
 /// A link that stayed open so long is tried again quickly when it closes.
 const LINK_PROVEN: Duration = Duration::from_secs(5);
@@ -34,9 +38,9 @@ const STOP_WAIT: Duration = Duration::from_secs(3);
 
 impl Device {
     /// Runs until it is told to stop.
-    pub async fn run(self: Arc<Self>, stop: watch::Receiver<bool>) {
+    pub async fn run(self: Arc<Self>, stop: watch::Receiver<bool>, guests: Arc<Guests>) {
         match self.setup.endpoint.clone() {
-            Endpoint::TcpServer { listen } => self.serve_tcp(listen, stop).await,
+            Endpoint::TcpServer { listen } => self.serve_tcp(listen, stop, guests).await,
             Endpoint::Udp { listen } => self.serve_udp(listen, stop).await,
             Endpoint::Serial { .. } | Endpoint::TcpClient { .. } | Endpoint::Replay { .. } => {
                 self.keep_open(stop).await;
@@ -53,7 +57,7 @@ impl Device {
                 Ok(port) => {
                     told = true;
                     let opened = Instant::now();
-                    let task = tokio::spawn(Arc::clone(&self).converse(port, stop.clone()));
+                    let task = tokio::spawn(Arc::clone(&self).converse(port, None, stop.clone()));
                     self.ended(task.await);
                     // A link that opens and closes at once must not fill the journal with gaps.
                     if opened.elapsed() > LINK_PROVEN {
@@ -80,7 +84,12 @@ impl Device {
         }
     }
 
-    async fn serve_tcp(self: Arc<Self>, listen: SocketAddr, mut stop: watch::Receiver<bool>) {
+    async fn serve_tcp(
+        self: Arc<Self>,
+        listen: SocketAddr,
+        mut stop: watch::Receiver<bool>,
+        guests: Arc<Guests>,
+    ) {
         let mut back_off = BackOff::default();
         let listener = loop {
             match TcpListener::bind(listen).await {
@@ -99,6 +108,7 @@ impl Device {
             self.identity.status.set_listening(address.to_string());
         }
         let mut connections = JoinSet::new();
+        let mut refused: u64 = 0;
         loop {
             let accepted = tokio::select! {
                 accepted = listener.accept() => accepted,
@@ -108,14 +118,23 @@ impl Device {
                 }
                 _ = stop.changed() => break,
             };
-            match accepted.and_then(|(stream, _)| Port::of_tcp(stream)) {
-                Ok(_) if connections.len() >= CONNECTIONS_MAX => {
-                    tracing::warn!(device = %self.setup.name, "too many connections: one refused");
-                }
-                Ok(port) => {
-                    let device = Arc::clone(&self);
-                    let stop = stop.clone();
-                    connections.spawn(async move { device.converse(port, stop).await });
+            match accepted.and_then(|(stream, from)| Ok((Port::of_tcp(stream)?, from.ip()))) {
+                Ok((port, peer)) => {
+                    match guests.admit(self.setup.name.as_str(), peer, Instant::now()) {
+                        Ok(guest) => {
+                            let device = Arc::clone(&self);
+                            let talk = device.converse(port, Some(guest), stop.clone());
+                            connections.spawn(talk);
+                        }
+                        Err(full) => {
+                            refused += 1;
+                            // A flood must not fill the log, too.
+                            if refused.is_power_of_two() {
+                                let device = &self.setup.name;
+                                tracing::warn!(%device, refused, %full, "connections refused");
+                            }
+                        }
+                    }
                 }
                 Err(error) => {
                     tracing::warn!(device = %self.setup.name, %error, "a connection was not taken");
@@ -146,6 +165,8 @@ impl Device {
             fate,
             outbox: VecDeque::new(),
             waiting: 0,
+            unread_bytes: 0,
+            has_spoken: false,
         }
     }
 
@@ -159,7 +180,12 @@ impl Device {
     }
 
     /// One connection from opening to closing.
-    async fn converse(self: Arc<Self>, mut port: Port, mut stop: watch::Receiver<bool>) {
+    async fn converse(
+        self: Arc<Self>,
+        mut port: Port,
+        guest: Option<Guest>,
+        mut stop: watch::Receiver<bool>,
+    ) {
         let (fate, mut fates) = mpsc::unbounded_channel();
         let mut open = self.open();
         let mut one = self.conversation(fate, Peer::STREAM);
@@ -173,6 +199,8 @@ impl Device {
                     break;
                 }
             }
+            let endless = one.unread_bytes > ENDLESS_BYTES_MAX;
+            let close = close.or(endless.then(|| ENDLESS.to_owned()));
             if let Some(why) = failed.or(close) {
                 break why;
             }
@@ -185,6 +213,7 @@ impl Device {
                 biased;
                 _ = stop.changed() => break STOPPED.to_owned(),
                 Some((id, how)) = fates.recv() => one.settle(id, how),
+                () = asked_to_leave(guest.as_ref()) => break MADE_ROOM.to_owned(),
                 () = sleep_until(wake), if wake.is_some() => one.driver.wake(clock::now()),
                 () = sleep_until(silent), if silent.is_some() => {
                     one.silence.begun = true;
@@ -194,6 +223,11 @@ impl Device {
                     Ok(0) => break "the other side closed the link or was unplugged".to_owned(),
                     Ok(count) => {
                         open.last_byte = clock::now();
+                        if let Some(guest) = guest.as_ref().filter(|_| !one.has_spoken) {
+                            guest.spoke();
+                            one.has_spoken = true;
+                        }
+                        one.unread_bytes += count;
                         self.heard(&mut one.silence, open.last_byte);
                         let bytes = buffer.get(..count).unwrap_or_default();
                         one.driver.receive(bytes, one.peer, open.last_byte);
@@ -243,6 +277,19 @@ impl Device {
     }
 }
 
+/// Why a link closes that made room for another.
+const MADE_ROOM: &str = "it never said anything, and room was short";
+
+/// Why a link closes on which nothing ends.
+const ENDLESS: &str = "what it sends has no end";
+
+async fn asked_to_leave(guest: Option<&Guest>) {
+    match guest {
+        Some(guest) => guest.asked_to_leave().await,
+        None => std::future::pending().await,
+    }
+}
+
 /// Why a link closes when the house stops.
 pub(super) const STOPPED: &str = "stopped";
 
@@ -263,6 +310,9 @@ pub(super) struct Conversation {
     pub outbox: VecDeque<Message>,
     /// Messages whose fate is not known yet.
     pub waiting: usize,
+    /// What came since the driver last had anything to say.
+    pub unread_bytes: usize,
+    pub has_spoken: bool,
 }
 
 /// Watches for a device that is connected and says nothing.

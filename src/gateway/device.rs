@@ -92,6 +92,7 @@ impl Device {
         let mut replies = Vec::new();
         let mut close = None;
         while let Some(event) = one.driver.poll() {
+            one.unread_bytes = 0;
             match event {
                 Event::Message(message) => {
                     if self.firmware_changed(message.firmware.as_deref()) {

@@ -18,6 +18,7 @@ use super::destinations::{self, Ground};
 use super::device::Device;
 use super::door;
 use super::freeing::free_behind;
+use super::guests::Guests;
 use super::manifests;
 use super::memory::Memory;
 use super::record::ProfileStamp;
@@ -252,6 +253,7 @@ fn start_devices(
     requests: &mpsc::UnboundedSender<Request>,
     stop: &watch::Receiver<bool>,
 ) -> Vec<JoinHandle<()>> {
+    let guests = Arc::new(Guests::default());
     let start = |setup: &DeviceSetup, identity: &Arc<DeviceIdentity>| {
         let device = Device::new(
             setup.clone(),
@@ -260,7 +262,7 @@ fn start_devices(
             requests.clone(),
             configuration.gateway.uncertainty_ms_max,
         );
-        tokio::spawn(device.run(stop.clone()))
+        tokio::spawn(device.run(stop.clone(), Arc::clone(&guests)))
     };
     let setups = configuration.devices.iter().zip(identities);
     setups.map(|(setup, identity)| start(setup, identity)).collect()

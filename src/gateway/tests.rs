@@ -58,7 +58,7 @@ async fn a_full_share_stops_reading_and_is_one_gap() {
     let (sender, mut requests) = mpsc::unbounded_channel();
     let (device, status) = device(sender);
     let (stop, stopping) = watch::channel(false);
-    let running = tokio::spawn(device.run(stopping));
+    let running = tokio::spawn(device.run(stopping, Arc::default()));
     assert!(matches!(next(&mut requests).await, Request::LinkUp { .. }));
     let address = status.listening.lock().unwrap().clone();
     let socket = UdpSocket::bind("127.0.0.1:0").unwrap();

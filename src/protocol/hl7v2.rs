@@ -123,6 +123,9 @@ impl Hl7v2Driver {
                     self.refused(piece, Why::TimedOut, detail, Answer::None);
                     self.events.push_back(Event::Close { why: CloseWhy::FrameUnfinished });
                 }
+                PieceKind::LongTimedOut => {
+                    self.events.push_back(Event::Close { why: CloseWhy::FrameUnfinished });
+                }
                 PieceKind::Stray => {
                     let detail = "expected 0B, the beginning of a block";
                     self.refused(piece, Why::Resync, detail, Answer::None);
@@ -158,7 +161,7 @@ impl Hl7v2Driver {
             PieceKind::Broken | PieceKind::TimedOut | PieceKind::TooLong => {
                 Completeness::Incomplete
             }
-            PieceKind::Block | PieceKind::Stray => Completeness::Complete,
+            PieceKind::Block | PieceKind::Stray | PieceKind::LongTimedOut => Completeness::Complete,
         };
         self.events.push_back(Event::Message(Message {
             id,

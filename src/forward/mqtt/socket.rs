@@ -34,7 +34,10 @@ async fn connect(host: String, network: NetworkOptions) -> io::Result<Prompt> {
     for address in addresses {
         let connecting = rumqttc::default_socket_connect(address.to_string(), network.clone());
         match tokio::time::timeout(ADDRESS_WITHIN, connecting).await {
-            Ok(Ok(stream)) => return Ok(Prompt { stream }),
+            Ok(Ok(stream)) => {
+                crate::link::watch_peer(&stream)?;
+                return Ok(Prompt { stream });
+            }
             Ok(Err(error)) => failure = error,
             Err(_) => failure = io::ErrorKind::TimedOut.into(),
         }

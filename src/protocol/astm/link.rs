@@ -208,6 +208,11 @@ impl Framer {
         !matches!(self.phase, Phase::Neutral | Phase::Between)
     }
 
+    /// How much of the open frame has come, as far as it is kept.
+    pub(super) fn open_bytes(&self) -> usize {
+        self.raw.len()
+    }
+
     fn in_neutral(&mut self, byte: u8, heard: &mut Vec<Heard>) {
         if byte == ENQ {
             self.begin();

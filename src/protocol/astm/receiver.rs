@@ -36,6 +36,9 @@ const LINE_MARGIN_MS: u64 = 500;
 /// A frame that is still growing is not cut off by the receiver's timer: 64 000 bytes at 9600 baud
 /// take 67 s. After this long without a byte it has stopped growing.
 const FRAME_STALLED_MS: u64 = 5_000;
+/// The slowest that a growing frame may come: 1,200 baud, the slowest line that is usual
+/// (facts/lab.md 1.1), brings a byte in less. A peer that sends a byte now and then does not grow.
+const SLOWEST_MS_PER_BYTE: u64 = 10;
 /// How much is kept that comes while a settlement is awaited. A sender that waits for its answer
 /// sends nothing then; one that does not gets room for one more message of the largest size.
 const WAITING_BYTES_MAX: usize = MESSAGE_BYTES_MAX;
@@ -179,7 +182,9 @@ impl Receiver {
         let by_reply = self.replied.plus_ms(self.receiver_timer_ms);
         let stalled = self.last_byte.plus_ms(FRAME_STALLED_MS);
         let growing = self.framer.is_open() && stalled.monotonic_us() > by_reply.monotonic_us();
-        Some(if growing { stalled } else { by_reply })
+        let came_ms = self.framer.open_bytes() as u64 * SLOWEST_MS_PER_BYTE;
+        let trickles = by_reply.plus_ms(came_ms);
+        Some(if growing { stalled.min(trickles) } else { by_reply })
     }
 
     fn control_due(&self) -> Option<Moment> {

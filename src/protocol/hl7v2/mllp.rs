@@ -28,6 +28,11 @@ pub const END_WAIT_MS: u64 = 200;
 /// longer than 60 s is not known, and no device pauses within a message.
 pub const BLOCK_WAIT_MS: u64 = 30_000;
 
+/// The slowest that a block may come, beyond [`BLOCK_WAIT_MS`]: 1,200 baud, the slowest serial line
+/// behind a serial server (facts/lab.md 1.1), is 120 bytes a second. A peer that sends a byte now
+/// and then holds its block no longer than one that has stopped.
+pub const SLOWEST_BYTES_PER_S: u64 = 100;
+
 /// How long stray bytes are gathered into one refusal.
 pub const STRAY_WAIT_MS: u64 = 5_000;
 
@@ -56,6 +61,8 @@ pub enum PieceKind {
     TimedOut,
     /// The beginning of a block that grew past [`MESSAGE_BYTES_MAX`].
     TooLong,
+    /// The rest of such a block stood still for [`BLOCK_WAIT_MS`]; nothing of it is kept.
+    LongTimedOut,
     /// Bytes outside any block.
     Stray,
 }
@@ -65,6 +72,8 @@ pub enum PieceKind {
 pub struct Framing {
     state: State,
     gathered: Vec<u8>,
+    /// When the first byte behind 0B came.
+    begun: Moment,
     last_byte: Moment,
     pieces: VecDeque<Piece>,
 }
@@ -85,6 +94,7 @@ impl Framing {
         Self {
             state: State::Between,
             gathered: Vec::new(),
+            begun: now,
             last_byte: now,
             pieces: VecDeque::new(),
         }
@@ -97,7 +107,7 @@ impl Framing {
                 State::Between => self.between(bytes, now),
                 State::Inside => self.inside(bytes, now),
                 State::Ending => self.ending(bytes, now),
-                State::Skipping => self.skipping(bytes),
+                State::Skipping => self.skipping(bytes, now),
             };
         }
     }
@@ -113,9 +123,13 @@ impl Framing {
             State::Between if self.gathered.is_empty() => return None,
             // Only 0B came: nothing has begun that could be unfinished.
             State::Inside if self.gathered.len() == 1 => return None,
-            State::Skipping => return None,
             State::Between => STRAY_WAIT_MS,
-            State::Inside => BLOCK_WAIT_MS,
+            State::Inside => {
+                let came_ms = self.gathered.len() as u64 * 1000 / SLOWEST_BYTES_PER_S;
+                let trickles = self.begun.plus_ms(BLOCK_WAIT_MS + came_ms);
+                return Some(trickles.min(self.last_byte.plus_ms(BLOCK_WAIT_MS)));
+            }
+            State::Skipping => BLOCK_WAIT_MS,
             State::Ending => END_WAIT_MS,
         };
         Some(self.last_byte.plus_ms(wait_ms))
@@ -129,7 +143,7 @@ impl Framing {
                 State::Between => self.give(PieceKind::Stray),
                 State::Inside => self.give(PieceKind::TimedOut),
                 State::Ending => self.give(PieceKind::Block),
-                State::Skipping => {}
+                State::Skipping => self.give(PieceKind::LongTimedOut),
             }
         }
     }
@@ -199,7 +213,8 @@ impl Framing {
         rest
     }
 
-    fn skipping<'a>(&mut self, bytes: &'a [u8]) -> &'a [u8] {
+    fn skipping<'a>(&mut self, bytes: &'a [u8], now: Moment) -> &'a [u8] {
+        self.last_byte = now;
         match bytes.iter().position(|byte| matches!(*byte, START | END)) {
             None => &[],
             Some(at) => {
@@ -218,6 +233,9 @@ impl Framing {
 
     fn gather(&mut self, bytes: &[u8], now: Moment) {
         if !bytes.is_empty() {
+            if self.gathered.len() <= 1 {
+                self.begun = now;
+            }
             self.gathered.extend_from_slice(bytes);
             self.last_byte = now;
         }
@@ -230,7 +248,7 @@ impl Framing {
         let nothing = match kind {
             PieceKind::Stray => raw.iter().all(|byte| matches!(byte, b'\r' | b'\n')),
             PieceKind::Broken | PieceKind::TimedOut => raw.len() <= 1,
-            PieceKind::Block | PieceKind::TooLong => false,
+            PieceKind::Block | PieceKind::TooLong | PieceKind::LongTimedOut => false,
         };
         if !nothing {
             self.pieces.push_back(Piece { raw, kind, last_byte: self.last_byte });
@@ -311,6 +329,34 @@ mod tests {
             assert_eq!(pieces(&mut framing), [(kind, stream.to_vec())]);
             assert_eq!(framing.next_wake(), None);
         }
+    }
+
+    #[test]
+    fn a_block_that_trickles_in_is_given_up_and_a_slow_line_is_not() {
+        // A byte every 20 s never stands still for 30.
+        let mut framing = Framing::new(at_ms(0));
+        framing.receive(b"\x0Ba", at_ms(0));
+        framing.receive(b"b", at_ms(20_000));
+        framing.wake(at_ms(30_029));
+        assert_eq!(framing.poll(), None);
+        framing.wake(at_ms(30_030));
+        assert_eq!(pieces(&mut framing), [(PieceKind::TimedOut, b"\x0Bab".to_vec())]);
+        // 1,200 baud, for five minutes.
+        let mut framing = Framing::new(at_ms(0));
+        framing.receive(b"\x0B", at_ms(0));
+        for second in 0..300 {
+            framing.wake(at_ms(second * 1000));
+            framing.receive(&[b'x'; 120], at_ms(second * 1000));
+        }
+        framing.receive(b"\x1C\x0D", at_ms(300_000));
+        assert_eq!(pieces(&mut framing).len(), 1);
+        // The rest of a block that is too long stands still.
+        let mut framing = Framing::new(at_ms(0));
+        framing.receive(b"\x0B", at_ms(0));
+        framing.receive(&vec![b'x'; MESSAGE_BYTES_MAX], at_ms(0));
+        framing.wake(at_ms(BLOCK_WAIT_MS));
+        let kinds: Vec<_> = pieces(&mut framing).into_iter().map(|(kind, _)| kind).collect();
+        assert_eq!(kinds, [PieceKind::TooLong, PieceKind::LongTimedOut]);
     }
 
     #[test]
