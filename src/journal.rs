@@ -74,12 +74,20 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::vocabulary::{Sequence, StreamId};
+use format::{SEGMENT_HEADER_BYTES, SegmentHeader};
+use keys::{RecordKey, Seal};
 
 mod appender;
 mod format;
+mod keys;
 mod reader;
 mod recovery;
+mod salvage;
+mod scan;
+mod scrub;
 mod storage;
+mod survey;
+mod tail;
 mod walk;
 mod writer;
 
@@ -89,8 +97,12 @@ mod memory;
 mod tests;
 
 pub use appender::{Appender, Refused};
+pub use keys::{BoxKey, KeyId, KeyProblem, Keys};
 pub use reader::{Read, Reader, SegmentAge, Verification};
 pub use recovery::{Damage, Recovery};
+pub use salvage::Salvaged;
+pub use scan::DamagedRange;
+pub use scrub::{Scrub, ScrubCounters, ScrubPace, ScrubStep, ScrubThread};
 pub use storage::{Disk, Storage};
 
 /// What a record is. Numbers that this version does not know stay readable.
@@ -210,15 +222,40 @@ pub enum Error {
     /// The disk, or the room on it.
     #[error(transparent)]
     Storage(#[from] Failure),
-    /// The record is whole, but its payload is encrypted and this version has no key.
-    #[error("record {0} is encrypted")]
-    NeedsKey(Sequence),
+    /// The record is whole, but its payload is encrypted, and no key was given that opens it.
+    #[error("record {sequence} is encrypted with key {needs}, which was not given")]
+    NeedsKey { sequence: Sequence, needs: KeyId },
+    /// A segment is encrypted with another key than those given. Nothing was changed.
+    #[error("segment {number} needs key {needs}, {}; nothing was changed", HasKey(*.has))]
+    WrongKey { number: u64, needs: KeyId, has: Option<KeyId> },
+    /// The record is whole, and its key does not open it: not damage, but a wrong key or bytes
+    /// that somebody has altered. Nothing was changed.
+    #[error("record {0} is whole, but its key does not open it: somebody has altered it")]
+    KeyFault(Sequence),
+    /// A later version of this program wrote the segment. Nothing was changed.
+    #[error("segment {number} is of format {version}, which needs a later version of wardgate")]
+    Newer { number: u64, version: u16 },
+    /// Salvage writes into an empty folder only.
+    #[error("the folder to salvage into is not empty")]
+    NotEmpty,
     /// The system gave no random bytes for a stream id.
     #[error("no random bytes for a new stream")]
     NoRandom,
     /// No segment could be read as one.
     #[error("no readable segment in this folder")]
     NothingThere,
+}
+
+/// The second half of "needs key X, has key Y".
+struct HasKey(Option<KeyId>);
+
+impl std::fmt::Display for HasKey {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self.0 {
+            Some(key) => write!(f, "has key {key}"),
+            None => write!(f, "and no key was given"),
+        }
+    }
 }
 
 /// Why a batch that was handed over is not kept. Its device must not be acknowledged.
@@ -271,6 +308,8 @@ pub struct Options {
     /// sent). A journal that ends before one of its own stream has lost its tail and starts a new
     /// stream.
     pub highest_known: Vec<(StreamId, Sequence)>,
+    /// What new segments are encrypted with, and what opens older ones.
+    pub keys: Keys,
     /// Told after each commit.
     pub on_durable: OnDurable,
 }
@@ -281,6 +320,7 @@ impl Default for Options {
             segment_bytes: SEGMENT_BYTES,
             waiting_bytes_max: WAITING_BYTES_MAX,
             highest_known: Vec::new(),
+            keys: Keys::default(),
             on_durable: Arc::new(|_| ()),
         }
     }
@@ -333,12 +373,44 @@ impl Journal {
 
     /// Reads a journal without its lock and without changing anything, also while a daemon writes
     /// to it. Shows every whole batch that stood there at this moment, synced or not.
+    ///
+    /// Encrypted payloads cannot be read so; [`Reader::verify`] needs no key.
     pub fn open_read_only(folder: &Path) -> Result<(Reader, Recovery), Error> {
+        Self::open_read_only_with(folder, Keys::default())
+    }
+
+    /// As [`Journal::open_read_only`], with keys for the payloads.
+    pub fn open_read_only_with(folder: &Path, keys: Keys) -> Result<(Reader, Recovery), Error> {
         let disk: Arc<dyn Storage> =
             Arc::new(Disk::open_existing(folder).map_err(failure("open folder"))?);
+        // The folder of a stream that was set aside says which it was.
+        let name = folder.file_name().and_then(|name| name.to_str());
+        let stream = name.and_then(|name| StreamId::parse(name.strip_prefix("stream-")?).ok());
+        Self::look(&disk, &keys, stream.as_slice())
+    }
+
+    /// Writes every record that can still be read in `from` into a new journal in the empty folder
+    /// `to`, as it is stored and with its own stream and sequence. Needs no key, and changes
+    /// nothing in `from`. `stream` is looked for where no header can be read.
+    pub fn salvage(from: &Path, to: &Path, stream: Option<StreamId>) -> Result<Salvaged, Error> {
+        let name = from.file_name().and_then(|name| name.to_str());
+        let named = name.and_then(|name| StreamId::parse(name.strip_prefix("stream-")?).ok());
+        let candidates: Vec<StreamId> = stream.into_iter().chain(named).collect();
+        let disk: Arc<dyn Storage> =
+            Arc::new(Disk::open_existing(from).map_err(failure("open folder"))?);
+        let (reader, recovery) = Self::look(&disk, &Keys::default(), &candidates)?;
+        let into = Disk::open(to).map_err(failure("make folder"))?;
+        salvage::salvage(&reader, recovery, &into)
+    }
+
+    fn look(
+        disk: &Arc<dyn Storage>,
+        keys: &Keys,
+        candidates: &[StreamId],
+    ) -> Result<(Reader, Recovery), Error> {
         let mut tries = 1;
         loop {
-            match recovery::look(Arc::clone(&disk)) {
+            match recovery::look(Arc::clone(disk), keys.clone(), candidates) {
                 // The daemon freed a segment between listing and reading: look again.
                 Err(Error::Storage(Failure { kind: io::ErrorKind::NotFound, .. }))
                     if tries < LOOKS_MAX =>
@@ -372,9 +444,16 @@ pub struct Segment {
     pub first: Sequence,
     /// Where its readable bytes end.
     end: u64,
+    /// How its records are encrypted.
+    seal: Option<Seal>,
 }
 
 impl Segment {
+    fn of(header: &SegmentHeader, first: Sequence) -> Self {
+        let end = SEGMENT_HEADER_BYTES;
+        Self { number: header.number, first, end, seal: header.seal }
+    }
+
     /// The file's name in the folder.
     pub fn file_name(&self) -> String {
         storage::segment_name(self.number)
@@ -389,10 +468,36 @@ pub(crate) struct Shared {
     durable: Arc<AtomicU64>,
     /// Ascending by number; `first` never falls. Never empty.
     segments: Mutex<Vec<Segment>>,
+    /// Files between them that hold no record any more.
+    lost: Vec<Lost>,
+    keys: Keys,
     door: Mutex<Door>,
 }
 
+/// A segment file that holds no record of the stream any more; of 0 bytes: it is not there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Lost {
+    number: u64,
+    bytes: u64,
+}
+
 impl Shared {
+    fn new(storage: Arc<dyn Storage>, keys: Keys, (stream, durable): (StreamId, u64)) -> Self {
+        Self {
+            storage,
+            stream,
+            durable: Arc::new(AtomicU64::new(durable)),
+            segments: Mutex::new(Vec::new()),
+            lost: Vec::new(),
+            keys,
+            door: Mutex::new(Door::Open),
+        }
+    }
+
+    fn record_key(&self, header: &SegmentHeader) -> Option<RecordKey> {
+        self.keys.record_key(self.stream, &header.seal?)
+    }
+
     fn durable(&self) -> u64 {
         self.durable.load(Ordering::Acquire)
     }

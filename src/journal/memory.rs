@@ -38,6 +38,8 @@ struct FileState {
     stable: Vec<u8>,
     /// Written and not yet synced.
     dirty: Vec<(usize, Vec<u8>)>,
+    /// A sync has failed: what was written is not to be trusted, and never to be synced again.
+    spoilt: bool,
 }
 
 #[derive(Clone)]
@@ -59,7 +61,7 @@ fn apply(names: &mut BTreeMap<String, usize>, change: &Change) {
     }
 }
 
-#[derive(Default)]
+#[derive(Clone, Default)]
 struct State {
     files: Vec<FileState>,
     names: BTreeMap<String, usize>,
@@ -72,6 +74,8 @@ struct State {
     dead_from: Option<u64>,
     /// Operations are not counted and do not fail.
     quiet: bool,
+    /// The medium gives no byte at or after this offset of this file.
+    unreadable: Option<(String, u64)>,
 }
 
 #[derive(Default)]
@@ -110,6 +114,49 @@ impl Memory {
         let file = &mut state.files[file];
         file.current[offset] ^= mask;
         file.stable[offset] ^= mask;
+    }
+
+    pub fn overwrite(&self, name: &str, offset: usize, bytes: &[u8]) {
+        let mut state = self.state();
+        let index = state.names[name];
+        let file = &mut state.files[index];
+        file.current[offset..offset + bytes.len()].copy_from_slice(bytes);
+        file.stable[offset..offset + bytes.len()].copy_from_slice(bytes);
+    }
+
+    /// Puts a file there, in place of one of that name.
+    pub fn put(&self, name: &str, bytes: &[u8]) {
+        let mut state = self.state();
+        let (current, stable) = (bytes.to_vec(), bytes.to_vec());
+        state.files.push(FileState { current, stable, ..FileState::default() });
+        let index = state.files.len() - 1;
+        state.names.insert(name.to_owned(), index);
+        state.stable_names.insert(name.to_owned(), index);
+    }
+
+    /// Another disk with the same content.
+    pub fn copy(&self) -> Memory {
+        Memory(Mutex::new(self.state().clone()))
+    }
+
+    /// A disk with what is in a folder of this one.
+    pub fn folder(&self, folder: &str) -> Memory {
+        let inside = Memory::default();
+        for name in self.names() {
+            if let Some(rest) = name.strip_prefix(folder).and_then(|rest| rest.strip_prefix('/')) {
+                inside.put(rest, &self.contents(&name));
+            }
+        }
+        inside
+    }
+
+    /// Names and contents, for seeing that nothing was touched.
+    pub fn everything(&self) -> Vec<(String, Vec<u8>)> {
+        self.names().into_iter().map(|name| (name.clone(), self.contents(&name))).collect()
+    }
+
+    pub fn unreadable(&self, place: Option<(String, u64)>) {
+        self.state().unreadable = place;
     }
 
     pub fn remove(&self, name: &str) {
@@ -181,7 +228,11 @@ impl Storage for Memory {
             return Err(io::ErrorKind::AlreadyExists.into());
         }
         let zeros = vec![0; size as usize];
-        state.files.push(FileState { current: zeros.clone(), stable: zeros, dirty: Vec::new() });
+        state.files.push(FileState {
+            current: zeros.clone(),
+            stable: zeros,
+            ..FileState::default()
+        });
         let index = state.files.len() - 1;
         state.change(Change::Create(name.to_owned(), index));
         Ok(())
@@ -192,6 +243,7 @@ impl Storage for Memory {
         match self.begin() {
             Ok(mut state) => {
                 let file = state.file(name)?;
+                assert!(!file.spoilt, "written to after a failed sync");
                 file.current[offset..offset + bytes.len()].copy_from_slice(bytes);
                 file.dirty.push((offset, bytes.to_vec()));
                 Ok(())
@@ -212,6 +264,7 @@ impl Storage for Memory {
         match self.begin() {
             Ok(mut state) => {
                 let file = state.file(name)?;
+                assert!(!file.spoilt, "a failed sync is never tried again");
                 for (offset, bytes) in file.dirty.drain(..) {
                     file.stable[offset..offset + bytes.len()].copy_from_slice(&bytes);
                 }
@@ -220,7 +273,9 @@ impl Storage for Memory {
             Err(error) => {
                 let mut state = self.state();
                 if state.dead_from.is_none() {
-                    state.file(name)?.dirty.clear();
+                    let file = state.file(name)?;
+                    file.dirty.clear();
+                    file.spoilt = true;
                 }
                 Err(error)
             }
@@ -229,6 +284,10 @@ impl Storage for Memory {
 
     fn read_at(&self, name: &str, offset: u64, into: &mut [u8]) -> io::Result<usize> {
         let mut state = self.begin()?;
+        let until = offset + into.len() as u64;
+        if state.unreadable.as_ref().is_some_and(|(bad, from)| bad == name && until > *from) {
+            return Err(io::Error::other("made to fail"));
+        }
         let file = state.file(name)?;
         let from = (offset as usize).min(file.current.len());
         let count = into.len().min(file.current.len() - from);
@@ -243,7 +302,10 @@ impl Storage for Memory {
     fn trim(&self, name: &str, size: u64) -> io::Result<()> {
         let mut state = self.begin()?;
         let file = state.file(name)?;
-        assert!(file.dirty.iter().all(|(at, bytes)| at + bytes.len() <= size as usize));
+        // What was written behind the cut is gone with it.
+        for (at, bytes) in &mut file.dirty {
+            bytes.truncate((size as usize).saturating_sub(*at));
+        }
         file.current.truncate(size as usize);
         file.stable.truncate(size as usize);
         Ok(())

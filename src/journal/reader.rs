@@ -6,7 +6,9 @@ use std::sync::Arc;
 
 pub use age::SegmentAge;
 
-use super::format::{FLAG_ENCRYPTED, SEGMENT_HEADER_BYTES, Tag};
+use super::format::{SEGMENT_HEADER_BYTES, Tag};
+use super::keys::{RecordKey, Seal};
+use super::scan::{DamagedRange, Scan};
 use super::storage::segment_name;
 use super::walk::{Framed, Walk};
 use super::{Door, Error, Missing, Record, Segment, Shared, failure};
@@ -34,18 +36,26 @@ pub struct Verification {
     pub missing: Vec<Missing>,
     /// Records whose tag of the record before is not that record's tag.
     pub chain_breaks: Vec<Sequence>,
+    /// Whole records that the given key does not open. Nothing is tried without a key.
+    pub key_faults: Vec<Sequence>,
+    /// Every range of bytes that is not as it was written.
+    pub damaged: Vec<DamagedRange>,
+    /// Bytes behind the last records of segments: unfinished commits that nobody was told of.
+    pub leftover_bytes: u64,
 }
 
 /// Reads a journal. Cheap to clone; each clone remembers where it was, so reading on is fast.
 #[derive(Clone)]
 pub struct Reader {
-    shared: Arc<Shared>,
+    pub(super) shared: Arc<Shared>,
     place: Option<Place>,
 }
 
 #[derive(Clone)]
 struct Place {
     segment: u64,
+    seal: Option<Seal>,
+    key: Option<RecordKey>,
     walk: Walk,
     /// The record that starts at `offset` is expected to have this sequence; 0 if unknown.
     sequence: u64,
@@ -108,7 +118,7 @@ impl Reader {
                 Step::Found(found) => {
                     bytes += found.payload.len();
                     read.next = read.next.plus(1);
-                    read.records.push(record(*found)?);
+                    read.records.push(self.record(*found)?);
                 }
             }
         }
@@ -118,34 +128,69 @@ impl Reader {
     /// One durable record; `None` if it is freed, damaged or not there yet.
     pub fn read(&mut self, sequence: Sequence) -> Result<Option<Record>, Error> {
         match self.step(sequence.number())? {
-            Step::Found(found) => record(*found).map(Some),
+            Step::Found(found) => self.record(*found).map(Some),
             Step::End | Step::Freed | Step::Missing(_) => Ok(None),
         }
     }
 
-    /// Reads everything and checks every CRC, every sequence and the chain of tags.
+    /// Reads everything and checks every byte, every sequence and the chain of tags; with a key,
+    /// also whether it opens every record.
     pub fn verify(&mut self) -> Result<Verification, Error> {
         let mut report = Verification::default();
         let mut next = self.first().number();
-        let mut before: Option<Tag> = None;
-        loop {
-            match self.step(next)? {
-                Step::End => return Ok(report),
-                Step::Freed => next = self.first().number().max(next),
-                Step::Missing(until) => {
-                    report.missing.push(next..=until);
-                    (next, before) = (until + 1, None);
-                }
-                Step::Found(found) => {
-                    let whole = before.is_none_or(|tag| tag == found.header.previous);
-                    report
-                        .chain_breaks
-                        .extend(Sequence::new(found.header.sequence).filter(|_| !whole));
-                    report.records += 1;
-                    (next, before) = (next + 1, Some(found.tag));
-                }
+        let mut tag = None;
+        while let Some((segment, until)) = self.shared.holding(next) {
+            if next > self.shared.durable() && report.records > 0 {
+                break;
             }
+            let key =
+                segment.seal.and_then(|seal| self.shared.keys.record_key(self.stream(), &seal));
+            let mut scan = Scan::of(&self.shared, &segment, until);
+            let whole = self.verify_segment(&mut scan, &mut report, (&mut tag, key.as_ref()));
+            match whole {
+                Ok(()) => {}
+                // It was freed meanwhile.
+                Err(error)
+                    if error.kind() == std::io::ErrorKind::NotFound
+                        && self.first() > segment.first => {}
+                Err(error) => return Err(failure("read segment")(error).into()),
+            }
+            if until == u64::MAX || until >= self.shared.durable() {
+                break;
+            }
+            next = until + 1;
         }
+        let mut missing: Vec<Missing> =
+            report.damaged.iter().filter_map(|range| range.sequences.clone()).collect();
+        missing.sort_by_key(|range| *range.start());
+        report.missing = missing;
+        Ok(report)
+    }
+
+    fn verify_segment(
+        &self,
+        scan: &mut Scan,
+        report: &mut Verification,
+        (before, key): (&mut Option<Tag>, Option<&RecordKey>),
+    ) -> std::io::Result<()> {
+        while let Some(seen) = scan.step()? {
+            if seen.damaged.iter().any(|range| range.sequences.is_some()) {
+                *before = None;
+            }
+            report.damaged.extend(seen.damaged);
+            report.leftover_bytes += seen.leftover_bytes;
+            let Some(found) = seen.record else { continue };
+            let sequence = Sequence::new(found.header.sequence);
+            let follows = before.is_none_or(|tag| tag == found.header.previous);
+            report.chain_breaks.extend(sequence.filter(|_| !follows));
+            let opens = |key: &RecordKey| {
+                key.open(&found.raw, &found.header.nonce, &found.payload).is_some()
+            };
+            report.key_faults.extend(sequence.filter(|_| key.is_some_and(|key| !opens(key))));
+            report.records += 1;
+            *before = Some(found.tag);
+        }
+        Ok(())
     }
 
     /// The record with this sequence, or why it does not come.
@@ -181,6 +226,8 @@ impl Reader {
                 found => found,
             };
             let Some(found) = here else { break Step::Missing(until) };
+            // The salt of its key is lost with the header: as good as damaged.
+            let opens = place.seal.is_some() || !found.is_sealed();
             if found.header.sequence > until {
                 break Step::Missing(until);
             }
@@ -190,7 +237,7 @@ impl Reader {
             place.offset = found.end();
             place.sequence = found.header.sequence + 1;
             if found.header.sequence == want {
-                break Step::Found(Box::new(found));
+                break if opens { Step::Found(Box::new(found)) } else { Step::Missing(want) };
             }
         };
         self.place = Some(place);
@@ -200,12 +247,39 @@ impl Reader {
     fn start_of(&self, segment: &Segment) -> Place {
         let name = segment_name(segment.number);
         let storage = Arc::clone(&self.shared.storage);
+        let stream = self.shared.stream;
         Place {
             segment: segment.number,
-            walk: Walk::new(storage, self.shared.stream, name, segment.end),
+            seal: segment.seal,
+            key: segment.seal.and_then(|seal| self.shared.keys.record_key(stream, &seal)),
+            walk: Walk::new(storage, stream, name, segment.end),
             sequence: segment.first.number(),
             offset: SEGMENT_HEADER_BYTES,
         }
+    }
+
+    /// The record as it was handed over; it was found at this reader's place.
+    fn record(&self, found: Framed) -> Result<Record, Error> {
+        let header = found.header;
+        let sequence = Sequence::new(header.sequence).expect("others are not decoded");
+        let place = self.place.as_ref();
+        let payload = match place.and_then(|place| place.seal.zip(Some(place.key.as_ref()))) {
+            None => found.payload,
+            Some((seal, None)) => return Err(Error::NeedsKey { sequence, needs: seal.key }),
+            // Among encrypted records one that is not is none of ours.
+            Some((_, Some(key))) => Some(&found)
+                .filter(|found| found.is_sealed())
+                .and_then(|found| key.open(&found.raw, &header.nonce, &found.payload))
+                .ok_or(Error::KeyFault(sequence))?,
+        };
+        Ok(Record {
+            sequence,
+            kind: header.kind,
+            time_us: header.time_us,
+            batch_index: header.batch_index,
+            batch_records: header.batch_records,
+            payload,
+        })
     }
 }
 
@@ -217,20 +291,4 @@ enum Step {
     Freed,
     /// Damaged, up to this sequence.
     Missing(u64),
-}
-
-fn record(found: Framed) -> Result<Record, Error> {
-    let header = found.header;
-    let sequence = Sequence::new(header.sequence).expect("others are not decoded");
-    if header.flags & FLAG_ENCRYPTED != 0 {
-        return Err(Error::NeedsKey(sequence));
-    }
-    Ok(Record {
-        sequence,
-        kind: header.kind,
-        time_us: header.time_us,
-        batch_index: header.batch_index,
-        batch_records: header.batch_records,
-        payload: found.payload,
-    })
 }

@@ -10,19 +10,26 @@
 //! | an unfinished commit at the end | its whole batches are kept, the rest is `torn_bytes` |
 //! | damage to what a later record proves durable | reported; the records behind it stay |
 //! | a segment file missing or unreadable between others | reported; its sequences are missing |
-//! | the last header unreadable, or an end before what a receiver has seen | a new stream |
+//! | a segment's header lost | its records tell what it said; they come out |
+//! | the last file without a record, cut short, or ending before what a receiver has seen | a new stream |
+//! | a segment of a later version, or one whose key is not here | refused; nothing is touched |
+//! | a whole record that its key does not open | refused; nothing is touched |
 //!
-//! In the last case the highest number ever used is not proven. The old files go into a folder
-//! named by their stream, where [`super::Journal::open_read_only`] still reads them.
+//! In the case of a new stream the highest number ever used is not proven. The old files go into a
+//! folder named by their stream, where [`super::Journal::open_read_only`] still reads them.
+//!
+//! Records are copied as they are stored, so the new segment has the salt of the one that they come
+//! from. Where the key has changed since, it is left with nothing but them, and another follows.
 
-use std::sync::atomic::AtomicU64;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
-use super::format::{SEGMENT_HEADER_BYTES, SegmentHeader, Tag};
+use super::format::{SEGMENT_HEADER_BYTES, SegmentHeader};
+use super::keys::{Keys, RecordKey};
 use super::storage::{NEW_SUFFIX, Storage, segment_name, segment_number};
-use super::walk::{Framed, Walk};
+use super::survey::Survey;
+use super::tail::{Entry, Tail};
 use super::writer::{Place, Writer, make_segment};
-use super::{Door, Error, Failure, Missing, Options, SEGMENT_BYTES_MIN, Segment, Shared, failure};
+use super::{Error, Failure, Missing, Options, SEGMENT_BYTES_MIN, Segment, Shared, failure};
 use crate::vocabulary::{Sequence, StreamId};
 
 /// What was found when the journal was opened.
@@ -49,26 +56,34 @@ pub struct Recovery {
 pub enum Damage {
     /// A segment file between others is not there.
     SegmentMissing { number: u64 },
-    /// Its header is damaged or of another stream; its records cannot be read.
+    /// No record of the stream can be read in it.
     SegmentUnreadable { number: u64 },
+    /// Its header is lost; its records come out.
+    HeaderLost { number: u64 },
     /// Records of the last segment; all others still come out.
     RecordsMissing(Missing),
     /// Somebody has seen sequences up to this one, and the journal ends before it.
     EndMissing { known: Sequence },
+    /// The last file is shorter than it was made: what followed is gone.
+    EndCut { number: u64 },
 }
 
 /// For tools: everything as it stands, nothing changed.
-pub(super) fn look(storage: Arc<dyn Storage>) -> Result<(Shared, Recovery), Error> {
-    let found = survey(&storage)?;
-    let Some(last) = found.last_header else { return Err(Error::NothingThere) };
-    let tail = Tail::read(&storage, &last)?;
-    let mut recovery = tail.report();
-    recovery.damaged.splice(0..0, found.damaged);
-    let mut segments = found.segments;
-    if let Some(segment) = segments.last_mut() {
+pub(super) fn look(
+    storage: Arc<dyn Storage>,
+    keys: Keys,
+    candidates: &[StreamId],
+) -> Result<(Shared, Recovery), Error> {
+    let found = Survey::of(&storage, candidates)?;
+    let Some(last) = found.last() else { return Err(Error::NothingThere) };
+    let tail = Tail::read(&storage, &last, None)?;
+    let mut recovery = report(&tail);
+    recovery.damaged.splice(0..0, found.damaged.iter().cloned());
+    let shared = share(storage, keys, (last.stream, tail.last()), found);
+    if let Some(segment) = shared.segments().last_mut() {
         segment.end = tail.end;
     }
-    Ok((share(storage, last.stream, tail.last(), segments), recovery))
+    Ok((shared, recovery))
 }
 
 /// For the daemon: readies the folder for writing.
@@ -76,67 +91,125 @@ pub(super) fn recover(
     storage: Arc<dyn Storage>,
     options: &Options,
 ) -> Result<(Writer, Recovery), Error> {
-    sweep(&*storage)?;
-    let found = survey(&storage)?;
-    let damaged = found.damaged;
-    let Some(header) = found.last_header else {
+    let candidates: Vec<StreamId> =
+        options.highest_known.iter().map(|(stream, _)| *stream).collect();
+    let found = Survey::of(&storage, &candidates)?;
+    check_keys(&found, &options.keys)?;
+    let Some(header) = found.last().filter(|_| found.end_is_told) else {
+        sweep(&*storage)?;
         if found.numbers.is_empty() {
             return start_stream(storage, options, new_stream_id()?, Recovery::default());
         }
-        return replace_stream(storage, options, (&found.numbers, found.stream), damaged);
+        return replace_stream(storage, options, (&found.numbers, found.stream), found.damaged);
     };
-    let tail = Tail::read(&storage, &header)?;
+    let key = header.seal.and_then(|seal| options.keys.record_key(header.stream, &seal));
+    let tail = read_tail(&storage, &header, key.as_ref())?;
+    sweep(&*storage)?;
     let known = options.highest_known.iter().filter(|(stream, _)| *stream == header.stream);
     let known = known.map(|(_, sequence)| *sequence).max();
     if let Some(known) = known.filter(|known| known.number() > tail.last()) {
-        let damaged = damaged.into_iter().chain([Damage::EndMissing { known }]).collect();
-        return replace_stream(storage, options, (&found.numbers, Some(header.stream)), damaged);
+        let damaged = found.damaged.into_iter().chain([Damage::EndMissing { known }]).collect();
+        return replace_stream(storage, options, (&found.numbers, found.stream), damaged);
     }
-    let mut recovery = tail.report();
-    recovery.damaged.splice(0..0, damaged);
-    continue_stream(storage, options, (found.segments, header), tail, recovery)
+    continue_stream(storage, options, found, tail)
+}
+
+/// Every segment must be readable before anything is changed: a box that is started with the wrong
+/// key would otherwise go on for days before somebody sees that its data cannot be read.
+fn check_keys(found: &Survey, keys: &Keys) -> Result<(), Error> {
+    for (segment, header) in &found.segments {
+        if let Some(seal) = &header.seal
+            && keys.record_key(header.stream, seal).is_none()
+        {
+            return Err(Error::WrongKey {
+                number: segment.number,
+                needs: seal.key,
+                has: keys.current.as_ref().map(super::BoxKey::id),
+            });
+        }
+    }
+    Ok(())
+}
+
+fn read_tail(
+    storage: &Arc<dyn Storage>,
+    header: &SegmentHeader,
+    key: Option<&RecordKey>,
+) -> Result<Tail, Error> {
+    let tail = Tail::read(storage, header, key)?;
+    match tail.key_fault.and_then(Sequence::new) {
+        Some(fault) => Err(Error::KeyFault(fault)),
+        None => Ok(tail),
+    }
 }
 
 /// Goes on in a new segment, which supersedes what the last one holds past the proven mark.
 fn continue_stream(
     storage: Arc<dyn Storage>,
     options: &Options,
-    (mut segments, old): (Vec<Segment>, SegmentHeader),
+    mut found: Survey,
     tail: Tail,
-    mut recovery: Recovery,
 ) -> Result<(Writer, Recovery), Error> {
+    let old = tail.header;
+    // Without its salt nothing of it can be opened, so copying would only spread the loss.
+    let readable = old.seal.is_some() || !tail.sealed;
+    let keep_until = if readable { tail.proven } else { tail.last() };
     let unproven: Vec<&Entry> =
-        tail.entries.iter().filter(|entry| entry.sequence > tail.proven).collect();
+        tail.entries.iter().filter(|entry| entry.sequence > keep_until).collect();
     let from = unproven.first().map_or(tail.end, |entry| entry.offset);
     let mut body = vec![0; usize::try_from(tail.end - from).unwrap_or_default()];
     let filled = storage.read_at(&segment_name(old.number), from, &mut body);
     if filled.map_err(failure("read segment"))? != body.len() {
         return Err(short_read().into());
     }
+    let mut recovery = report(&tail);
+    recovery.damaged.splice(0..0, found.damaged.iter().cloned());
     recovery.copied_records = unproven.len() as u64;
+    let current = options.keys.current.as_ref().map(super::BoxKey::id);
+    let same_key = old.seal.map(|seal| seal.key) == current;
+    let end = SEGMENT_HEADER_BYTES + body.len() as u64;
+    let size = segment_bytes(options).max(end);
+    let (predecessor, seal_before) = if tail.is_empty() {
+        // An empty segment is about to be removed.
+        (old.predecessor, old.seal_before)
+    } else {
+        (old.number, old.seal)
+    };
     let header = SegmentHeader {
         stream: old.stream,
         number: old.number + 1,
-        first: tail.proven + 1,
-        previous: tail.tag_of(tail.proven),
-        // An empty segment is about to be removed.
-        predecessor: if tail.is_empty() { old.predecessor } else { old.number },
-    };
-    let end = SEGMENT_HEADER_BYTES + body.len() as u64;
-    let size = segment_bytes(options).max(end);
-    make_segment(&*storage, &header, size, &body)?;
-    tidy(&*storage, &tail, &mut segments, old.number)?;
-    segments.push(Segment { number: header.number, first: sequence(header.first), end });
-    let place = Place {
-        number: header.number,
-        offset: end,
+        first: keep_until + 1,
+        previous: tail.tag_of(keep_until),
+        predecessor,
         size,
-        next: tail.last() + 1,
-        tag: tail.tag_of(tail.last()),
+        seal: if body.is_empty() { options.keys.new_seal()? } else { old.seal },
+        seal_before,
     };
-    let shared = Arc::new(share(storage, old.stream, tail.last(), segments));
+    make_segment(&*storage, &header, &body)?;
+    tidy(&*storage, &tail, &mut found, old.number)?;
+    let mut segment = Segment::of(&header, sequence(header.first));
+    segment.end = end;
+    found.segments.push((segment, header));
+    let place = Place { header, offset: end, next: tail.last() + 1, tag: tail.tag_of(tail.last()) };
+    let place_is_final = body.is_empty() || same_key;
+    let shared =
+        share(Arc::clone(&storage), options.keys.clone(), (old.stream, tail.last()), found);
     let notify = Arc::clone(&options.on_durable);
-    Ok((Writer::new(shared, place, segment_bytes(options), notify), recovery))
+    let mut writer = Writer::new(Arc::new(shared), place, segment_bytes(options), notify);
+    if !place_is_final {
+        writer.roll()?;
+    }
+    Ok((writer, recovery))
+}
+
+fn report(tail: &Tail) -> Recovery {
+    Recovery {
+        last: Sequence::new(tail.last()),
+        last_time_us: tail.entries.last().map(|entry| entry.time_us),
+        torn_bytes: tail.torn_bytes,
+        damaged: tail.damaged.iter().cloned().map(Damage::RecordsMissing).collect(),
+        ..Recovery::default()
+    }
 }
 
 /// Gives back the reserved room of a segment that gets no more records, and removes it if it never
@@ -144,19 +217,20 @@ fn continue_stream(
 fn tidy(
     storage: &dyn Storage,
     tail: &Tail,
-    segments: &mut Vec<Segment>,
+    found: &mut Survey,
     number: u64,
 ) -> Result<(), Failure> {
     let name = segment_name(number);
-    if tail.torn_bytes > 0 {
-        return Ok(());
-    }
     if tail.is_empty() {
-        segments.retain(|segment| segment.number != number);
+        found.segments.retain(|(segment, _)| segment.number != number);
         storage.unlink(&name).map_err(failure("remove empty segment"))?;
         return storage.sync_folder("").map_err(failure("sync folder"));
     }
-    storage.trim(&name, tail.end).map_err(failure("trim segment"))
+    let used = tail.end + tail.torn_bytes;
+    if let Some((segment, _)) = found.segments.last_mut() {
+        segment.end = used;
+    }
+    storage.trim(&name, used).map_err(failure("trim segment"))
 }
 
 fn start_stream(
@@ -165,13 +239,22 @@ fn start_stream(
     stream: StreamId,
     recovery: Recovery,
 ) -> Result<(Writer, Recovery), Error> {
-    let header = SegmentHeader { stream, number: 1, first: 1, previous: [0; 16], predecessor: 0 };
     let size = segment_bytes(options);
-    make_segment(&*storage, &header, size, &[])?;
-    let segment = Segment { number: 1, first: Sequence::FIRST, end: SEGMENT_HEADER_BYTES };
-    let place = Place { number: 1, offset: SEGMENT_HEADER_BYTES, size, next: 1, tag: [0; 16] };
-    let shared = Arc::new(share(storage, stream, 0, vec![segment]));
-    let writer = Writer::new(shared, place, size, Arc::clone(&options.on_durable));
+    let header = SegmentHeader {
+        stream,
+        number: 1,
+        first: 1,
+        previous: [0; 16],
+        predecessor: 0,
+        size,
+        seal: options.keys.new_seal()?,
+        seal_before: None,
+    };
+    make_segment(&*storage, &header, &[])?;
+    let shared = Shared::new(storage, options.keys.clone(), (stream, 0));
+    shared.segments().push(Segment::of(&header, Sequence::FIRST));
+    let place = Place { header, offset: SEGMENT_HEADER_BYTES, next: 1, tag: [0; 16] };
+    let writer = Writer::new(Arc::new(shared), place, size, Arc::clone(&options.on_durable));
     Ok((writer, Recovery { new_stream: true, ..recovery }))
 }
 
@@ -215,222 +298,19 @@ fn sweep(storage: &dyn Storage) -> Result<(), Failure> {
     Ok(())
 }
 
-struct Survey {
-    /// Readable segments of the stream, ascending.
-    segments: Vec<Segment>,
-    /// The last segment's header, if it is good.
-    last_header: Option<SegmentHeader>,
-    /// The newest stream that a header names.
-    stream: Option<StreamId>,
-    /// Every segment file, ascending.
-    numbers: Vec<u64>,
-    damaged: Vec<Damage>,
-}
-
-fn survey(storage: &Arc<dyn Storage>) -> Result<Survey, Failure> {
-    let names = storage.list().map_err(failure("list folder"))?;
-    let mut numbers: Vec<u64> = names.iter().filter_map(|name| segment_number(name)).collect();
-    numbers.sort_unstable();
-    let mut headers = Vec::new();
-    for number in &numbers {
-        let mut raw = [0; SEGMENT_HEADER_BYTES as usize];
-        let read = storage.read_at(&segment_name(*number), 0, &mut raw);
-        read.map_err(failure("read segment header"))?;
-        headers.push(SegmentHeader::decode(&raw).filter(|header| header.number == *number));
-    }
-    let stream = headers.iter().rev().flatten().next().map(|header| header.stream);
-    let last_header = headers.last().copied().flatten();
-    let (mut segments, mut damaged): (Vec<Segment>, Vec<Damage>) = (Vec::new(), Vec::new());
-    let mut before = None;
-    for (number, header) in numbers.iter().zip(&headers) {
-        if let (Some(before), Some(good)) = (before, header) {
-            let missing = before + 1..=good.predecessor;
-            damaged.extend(missing.map(|number| Damage::SegmentMissing { number }));
-        }
-        before = Some(*number);
-        let falls = |first: u64| segments.last().is_some_and(|last| last.first.number() > first);
-        match header {
-            Some(good) if Some(good.stream) == stream && !falls(good.first) => {
-                let size = storage.size(&segment_name(*number));
-                let end = size.map_err(failure("measure segment"))?;
-                segments.push(Segment { number: *number, first: sequence(good.first), end });
-            }
-            Some(_) | None => damaged.push(Damage::SegmentUnreadable { number: *number }),
-        }
-    }
-    // A last segment that starts before the one before it says nothing about the end.
-    let counts = segments.last().map(|last| last.number);
-    let last_header = last_header.filter(|header| Some(header.number) == counts);
-    Ok(Survey { segments, last_header, stream, numbers, damaged })
-}
-
-/// A record of the last segment.
-struct Entry {
-    sequence: u64,
-    offset: u64,
-    tag: Tag,
-    time_us: i64,
-}
-
-/// What the last segment holds.
-struct Tail {
-    header: SegmentHeader,
-    /// The records of whole batches.
-    entries: Vec<Entry>,
-    /// Every record up to this sequence was durable before a later one was written.
-    proven: u64,
-    /// Where the whole batches end.
-    end: u64,
-    torn_bytes: u64,
-    damaged: Vec<Missing>,
-}
-
-impl Tail {
-    fn read(storage: &Arc<dyn Storage>, header: &SegmentHeader) -> Result<Self, Failure> {
-        let name = segment_name(header.number);
-        let size = storage.size(&name).map_err(failure("measure segment"))?;
-        let mut walk = Walk::new(Arc::clone(storage), header.stream, name, size);
-        let mut tail = Tail {
-            header: *header,
-            entries: Vec::new(),
-            proven: header.first - 1,
-            end: SEGMENT_HEADER_BYTES,
-            torn_bytes: 0,
-            damaged: Vec::new(),
-        };
-        let read = tail.scan(&mut walk).and_then(|()| walk.last_used(tail.end));
-        tail.torn_bytes = read.map_err(failure("read segment"))? - tail.end;
-        Ok(tail)
-    }
-
-    fn scan(&mut self, walk: &mut Walk) -> std::io::Result<()> {
-        let mut batch: Vec<Framed> = Vec::new();
-        let mut next = self.header.first;
-        let mut offset = SEGMENT_HEADER_BYTES;
-        let mut previous = Some(self.header.previous);
-        loop {
-            let follows = |found: &Framed| {
-                found.header.sequence == next
-                    && previous.is_none_or(|tag| tag == found.header.previous)
-                    && (previous.is_none() || continues(batch.last(), found))
-            };
-            if let Some(found) = walk.at(offset)?.filter(follows) {
-                (next, offset, previous) = (next + 1, found.end(), Some(found.tag));
-                self.take(&mut batch, found);
-                continue;
-            }
-            let Some(found) = proof_beyond(walk, offset + 1, next)? else { break };
-            // Records before the damage were proven, too, even where their batch is cut.
-            batch.drain(..).for_each(|record| self.keep(&record));
-            let first = found.header.sequence;
-            if first > next {
-                self.damaged.push(next..=first - 1);
-            }
-            (next, offset, previous) = (first, found.offset, None);
-        }
-        // A durable record whose own bytes are gone at the very end still has its number.
-        if self.proven > self.entries.last().map_or(self.header.first - 1, |last| last.sequence) {
-            let from = self.entries.last().map_or(self.header.first, |last| last.sequence + 1);
-            self.damaged.push(from..=self.proven);
-        }
-        Ok(())
-    }
-
-    fn take(&mut self, batch: &mut Vec<Framed>, found: Framed) {
-        self.proven = self.proven.max(found.header.durable_through);
-        let complete = found.header.batch_index + 1 == found.header.batch_records;
-        batch.push(found);
-        if complete {
-            batch.drain(..).for_each(|record| self.keep(&record));
-        }
-    }
-
-    fn keep(&mut self, record: &Framed) {
-        self.entries.push(Entry {
-            sequence: record.header.sequence,
-            offset: record.offset,
-            tag: record.tag,
-            time_us: record.header.time_us,
-        });
-        self.end = record.end();
-    }
-
-    /// Whether the segment never got a record.
-    fn is_empty(&self) -> bool {
-        self.entries.is_empty() && self.damaged.is_empty() && self.torn_bytes == 0
-    }
-
-    /// The last sequence that was ever used.
-    fn last(&self) -> u64 {
-        self.entries.last().map_or(self.proven, |entry| entry.sequence.max(self.proven))
-    }
-
-    /// Zero where the record itself is damaged: the chain is broken there, and that is reported.
-    fn tag_of(&self, sequence: u64) -> Tag {
-        if sequence + 1 == self.header.first {
-            return self.header.previous;
-        }
-        let entry = self.entries.iter().rev().find(|entry| entry.sequence == sequence);
-        entry.map_or([0; 16], |entry| entry.tag)
-    }
-
-    fn report(&self) -> Recovery {
-        Recovery {
-            last: Sequence::new(self.last()),
-            last_time_us: self.entries.last().map(|entry| entry.time_us),
-            torn_bytes: self.torn_bytes,
-            damaged: self.damaged.iter().cloned().map(Damage::RecordsMissing).collect(),
-            ..Recovery::default()
-        }
-    }
-}
-
-/// Whether `found` is the next record of the batch that `last` ends, or starts one.
-fn continues(last: Option<&Framed>, found: &Framed) -> bool {
-    let now = &found.header;
-    match last.map(|last| &last.header) {
-        Some(before) => {
-            now.batch_index == before.batch_index + 1 && now.batch_records == before.batch_records
-        }
-        None => now.batch_index == 0,
-    }
-}
-
-/// The first whole record behind a bad place, if any record behind it was written when `next` had
-/// already been synced. Without such a record the place is the torn end of an unfinished commit.
-fn proof_beyond(walk: &mut Walk, offset: u64, next: u64) -> std::io::Result<Option<Framed>> {
-    let mut first = None;
-    let mut at = offset;
-    while let Some(found) = walk.seek(at)? {
-        at = found.end();
-        if found.header.sequence < next {
-            continue;
-        }
-        let proves = found.header.durable_through >= next;
-        let first = first.get_or_insert(found);
-        if proves {
-            return Ok(Some(first.clone()));
-        }
-    }
-    Ok(None)
-}
-
 fn share(
     storage: Arc<dyn Storage>,
-    stream: StreamId,
-    durable: u64,
-    segments: Vec<Segment>,
+    keys: Keys,
+    (stream, durable): (StreamId, u64),
+    found: Survey,
 ) -> Shared {
-    Shared {
-        storage,
-        stream,
-        durable: Arc::new(AtomicU64::new(durable)),
-        segments: Mutex::new(segments),
-        door: Mutex::new(Door::Open),
-    }
+    let mut shared = Shared::new(storage, keys, (stream, durable));
+    *shared.segments() = found.segments.into_iter().map(|(segment, _)| segment).collect();
+    shared.lost = found.lost;
+    shared
 }
 
-fn sequence(number: u64) -> Sequence {
+pub(super) fn sequence(number: u64) -> Sequence {
     Sequence::new(number).expect("a segment header with another first sequence is not decoded")
 }
 

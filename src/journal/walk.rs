@@ -4,7 +4,8 @@ use std::io;
 use std::sync::Arc;
 
 use super::format::{
-    ALIGNMENT, RECORD_HEADER_BYTES, RECORD_MAGIC, RecordHeader, Tag, record_bytes, tag,
+    ALIGNMENT, FLAG_ENCRYPTED, RECORD_HEADER_BYTES, RECORD_MAGIC, RecordHeader, Tag, record_bytes,
+    tag,
 };
 use super::storage::Storage;
 use crate::vocabulary::StreamId;
@@ -16,12 +17,20 @@ const CHUNK_BYTES: usize = 64 << 10;
 #[derive(Clone, Debug)]
 pub(super) struct Framed {
     pub header: RecordHeader,
+    /// The header as it is stored.
+    pub raw: [u8; RECORD_HEADER_BYTES],
+    /// The payload as it is stored.
     pub payload: Vec<u8>,
     pub tag: Tag,
     pub offset: u64,
 }
 
 impl Framed {
+    /// Whether its payload is encrypted.
+    pub fn is_sealed(&self) -> bool {
+        self.header.flags & FLAG_ENCRYPTED != 0
+    }
+
     /// Where the next record starts.
     pub fn end(&self) -> u64 {
         self.offset + record_bytes(self.payload.len()) as u64
@@ -65,7 +74,8 @@ impl Walk {
             return Ok(None);
         }
         let payload = payload.to_vec();
-        Ok(Some(Framed { header, payload, tag: tag(&raw), offset }))
+        let tag = tag(&raw, &payload);
+        Ok(Some(Framed { header, raw, payload, tag, offset }))
     }
 
     /// The first whole record at or after `offset`.

@@ -9,6 +9,7 @@ use super::format::{
     FLAG_ENCRYPTED, RECORD_HEADER_BYTES, RecordHeader, SEGMENT_HEADER_BYTES, SegmentHeader, Tag,
     record_bytes, tag,
 };
+use super::keys::{self, RecordKey, SEAL_BYTES};
 use super::storage::{NEW_SUFFIX, Storage, segment_name};
 use super::{Done, Door, Failure, NewRecord, NotKept, OnDurable, Segment, Shared, failure};
 use crate::vocabulary::Sequence;
@@ -20,9 +21,9 @@ pub(super) struct Batch {
 }
 
 impl Batch {
-    /// The room that it takes in a segment.
+    /// The room that it takes in a segment, at most: encrypted records are a little larger.
     pub fn bytes(records: &[NewRecord]) -> usize {
-        records.iter().map(|record| record_bytes(record.payload.len())).sum()
+        records.iter().map(|record| record_bytes(record.payload.len() + SEAL_BYTES)).sum()
     }
 }
 
@@ -31,11 +32,12 @@ pub(super) struct Writer {
     /// Size of the segments to come.
     segment_bytes: u64,
     on_durable: OnDurable,
-    number: u64,
+    /// The active segment.
+    header: SegmentHeader,
+    /// What encrypts its records.
+    key: Option<RecordKey>,
     /// Where the next record goes in the active segment.
     offset: u64,
-    /// Size of the active segment.
-    size: u64,
     /// The sequence of the next record.
     next: u64,
     /// The tag of the record before it.
@@ -44,9 +46,8 @@ pub(super) struct Writer {
 
 /// Where writing continues.
 pub(super) struct Place {
-    pub number: u64,
+    pub header: SegmentHeader,
     pub offset: u64,
-    pub size: u64,
     pub next: u64,
     pub tag: Tag,
 }
@@ -58,8 +59,9 @@ impl Writer {
         segment_bytes: u64,
         on_durable: OnDurable,
     ) -> Self {
-        let Place { number, offset, size, next, tag } = place;
-        Self { shared, segment_bytes, on_durable, number, offset, size, next, tag }
+        let Place { header, offset, next, tag } = place;
+        let key = shared.record_key(&header);
+        Self { shared, segment_bytes, on_durable, header, key, offset, next, tag }
     }
 
     pub fn shared(&self) -> Arc<Shared> {
@@ -97,8 +99,11 @@ impl Writer {
     /// Puts the group's newest batch into its bytes; what was staged before is flushed if the
     /// active segment has no room for both.
     fn stage(&mut self, group: &mut Group, records: Vec<NewRecord>) -> Result<(), Failure> {
-        let room = self.size - self.offset - group.bytes.len() as u64;
-        if Batch::bytes(&records) as u64 > room {
+        let room = self.header.size - self.offset - group.bytes.len() as u64;
+        let added = if self.key.is_some() { SEAL_BYTES } else { 0 };
+        let bytes: usize =
+            records.iter().map(|record| record_bytes(record.payload.len() + added)).sum();
+        if bytes as u64 > room {
             let newest = group.done.pop();
             let flushed = self.flush(group).and_then(|()| self.roll());
             group.done.extend(newest);
@@ -107,13 +112,18 @@ impl Writer {
         // The appender takes no more than `u16::MAX` records in a batch.
         let count = records.len() as u16;
         for (index, record) in (0..count).zip(records) {
-            self.encode(group, &record, (index, count));
+            self.encode(group, &record, (index, count))?;
         }
         Ok(())
     }
 
-    fn encode(&mut self, group: &mut Group, record: &NewRecord, (index, count): (u16, u16)) {
-        let header = RecordHeader {
+    fn encode(
+        &mut self,
+        group: &mut Group,
+        record: &NewRecord,
+        (index, count): (u16, u16),
+    ) -> Result<(), Failure> {
+        let mut header = RecordHeader {
             flags: 0,
             kind: record.kind,
             batch_index: index,
@@ -123,22 +133,39 @@ impl Writer {
             durable_through: self.shared.durable(),
             // A batch is smaller than half a segment, whose size is checked when opening.
             payload_length: record.payload.len() as u32,
-            payload_crc: crc32fast::hash(&record.payload),
+            payload_crc: 0,
             previous: self.tag,
+            nonce: [0; 24],
         };
-        debug_assert_eq!(header.flags & FLAG_ENCRYPTED, 0);
+        let sealed = match &self.key {
+            None => None,
+            Some(key) => {
+                header.flags = FLAG_ENCRYPTED;
+                header.payload_length += SEAL_BYTES as u32;
+                keys::random(&mut header.nonce)?;
+                let raw = header.encode(self.shared.stream);
+                let sealed = key.seal(&raw, &header.nonce, &record.payload);
+                Some(sealed.ok_or(Failure {
+                    during: "encrypt record",
+                    kind: std::io::ErrorKind::InvalidInput,
+                })?)
+            }
+        };
+        let payload = sealed.as_ref().unwrap_or(&record.payload);
+        header.payload_crc = crc32fast::hash(payload);
         let raw: [u8; RECORD_HEADER_BYTES] = header.encode(self.shared.stream);
         group.bytes.extend_from_slice(&raw);
-        group.bytes.extend_from_slice(&record.payload);
+        group.bytes.extend_from_slice(payload);
         group.bytes.resize(group.bytes.len().next_multiple_of(8), 0);
-        self.tag = tag(&raw);
+        self.tag = tag(&raw, payload);
         self.next += 1;
+        Ok(())
     }
 
     fn flush(&mut self, group: &mut Group) -> Result<(), Failure> {
         if !group.bytes.is_empty() {
             let storage = &self.shared.storage;
-            let name = segment_name(self.number);
+            let name = segment_name(self.header.number);
             storage
                 .write_at(&name, self.offset, &group.bytes)
                 .map_err(failure("write to segment"))?;
@@ -156,23 +183,26 @@ impl Writer {
     }
 
     /// Starts the next segment; everything in the active one is durable.
-    fn roll(&mut self) -> Result<(), Failure> {
+    pub fn roll(&mut self) -> Result<(), Failure> {
         let header = SegmentHeader {
             stream: self.shared.stream,
-            number: self.number + 1,
+            number: self.header.number + 1,
             first: self.next,
             previous: self.tag,
-            predecessor: self.number,
+            predecessor: self.header.number,
+            size: self.segment_bytes,
+            seal: self.shared.keys.new_seal()?,
+            seal_before: self.header.seal,
         };
-        make_segment(&*self.shared.storage, &header, self.segment_bytes, &[])?;
-        self.number = header.number;
+        make_segment(&*self.shared.storage, &header, &[])?;
+        // A file shorter than its header says has a successor: losing that one is then seen.
+        let old = segment_name(self.header.number);
+        self.shared.storage.trim(&old, self.offset).map_err(failure("trim segment"))?;
         self.offset = SEGMENT_HEADER_BYTES;
-        self.size = self.segment_bytes;
-        self.shared.segments().push(Segment {
-            number: self.number,
-            first: Sequence::FIRST.plus(self.next - 1),
-            end: self.offset,
-        });
+        self.key = self.shared.record_key(&header);
+        self.header = header;
+        let first = Sequence::FIRST.plus(self.next - 1);
+        self.shared.segments().push(Segment::of(&header, first));
         Ok(())
     }
 
@@ -196,12 +226,11 @@ struct Group {
 pub(super) fn make_segment(
     storage: &dyn Storage,
     header: &SegmentHeader,
-    size: u64,
     body: &[u8],
 ) -> Result<(), Failure> {
     let name = segment_name(header.number);
     let new = format!("{name}{NEW_SUFFIX}");
-    storage.create(&new, size).map_err(failure("make segment"))?;
+    storage.create(&new, header.size).map_err(failure("make segment"))?;
     let mut bytes = header.encode();
     bytes.extend_from_slice(body);
     storage.write_at(&new, 0, &bytes).map_err(failure("write to new segment"))?;
