@@ -7,8 +7,8 @@ fn f02_power_cuts_lose_nothing_acknowledged() {
     for seed in 0..1000 {
         let mut chance = Chance(seed);
         let disk = Arc::new(Memory::default());
-        // Every other journal is encrypted.
-        let keys = if seed % 2 == 0 { Keys::default() } else { Keys::of(key(1)) };
+        // Some journals are encrypted; not all, because that is slow without optimisation.
+        let keys = if seed % 25 == 24 { Keys::of(key(1)) } else { Keys::default() };
         let (told, mut serial) = (Told::default(), 0);
         for life in 0..6 {
             let why = format!("seed {seed}, life {life}");
