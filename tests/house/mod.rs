@@ -13,6 +13,7 @@ pub mod lis01;
 pub mod mllp;
 pub mod oximeter;
 pub mod pty;
+pub mod region;
 
 use std::collections::BTreeSet;
 use std::net::{SocketAddr, TcpListener};
@@ -49,6 +50,8 @@ pub struct Plan {
     /// `[[device]]` tables, see [`device`].
     pub devices: String,
     pub mode: &'static str,
+    /// The gateway's name.
+    pub name: &'static str,
     pub zone: Option<&'static str>,
     /// More lines of `[gateway]`.
     pub gateway: String,
@@ -69,6 +72,7 @@ impl Plan {
         Self {
             devices: devices.into(),
             mode: "bench",
+            name: "box-1",
             zone: Some("Europe/Helsinki"),
             gateway: String::new(),
             destination: String::new(),
@@ -133,7 +137,7 @@ impl House {
     }
 
     fn configuration_text(&self) -> String {
-        let Plan { devices, mode, zone, gateway, destination, destinations, .. } = &self.plan;
+        let Plan { devices, mode, name, zone, gateway, destination, destinations, .. } = &self.plan;
         let zone = zone.map(|zone| format!("time_zone = \"{zone}\"\n")).unwrap_or_default();
         let (data, socket) = (self.path("data"), self.path("socket"));
         let destinations = destinations.clone().unwrap_or_else(|| {
@@ -142,7 +146,7 @@ impl House {
         });
         format!(
             "[gateway]\nid = \"{SOURCE}\"\ntenant = \"demo\"\nsite = \"site\"\nward = \"icu\"\n\
-             name = \"box-1\"\ndata = \"{}\"\nsocket = \"{}\"\ndevice_profiles = \"{}\"\n\
+             name = \"{name}\"\ndata = \"{}\"\nsocket = \"{}\"\ndevice_profiles = \"{}\"\n\
              mode = \"{mode}\"\n{zone}{gateway}\n\n{devices}\n{destinations}",
             data.display(),
             socket.display(),
@@ -271,6 +275,11 @@ impl House {
                 stored.iter().filter_map(|record| record["data"]["sequence"].as_u64()).collect();
             routed.is_subset(&has)
         });
+        self.caught_up();
+    }
+
+    /// Waits until the gateway has been told that everything is stored.
+    pub fn caught_up(&mut self) {
         self.wait("the gateway knows it", |house| {
             let done = |one: &status::DestinationSnapshot| one.connected && one.backlog == 0;
             house.status().destinations.iter().all(done)
