@@ -40,7 +40,7 @@ enum Verb {
     Status(status::StatusArguments),
     /// From a record in the core back to the bytes on the wire.
     Explain(explain::ExplainArguments),
-    /// What is on the disk: status, verify, export.
+    /// What is on the disk: status, verify, export, salvage; and new-key.
     #[command(subcommand)]
     Journal(journal::JournalVerb),
     /// Device files: check, explain, replay, show.

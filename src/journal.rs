@@ -15,7 +15,7 @@
 //! | at | bytes | field |
 //! |---|---|---|
 //! | 0 | 8 | magic `WARDGATE` |
-//! | 8 | 2 | format version, 1 |
+//! | 8 | 2 | format version, 2 |
 //! | 10 | 2 | flags, 0 |
 //! | 12 | 4 | header length, 4096 |
 //! | 16 | 16 | stream |
@@ -27,15 +27,25 @@
 //! | 104 | 8 | length of the checkpoint (zero: none) |
 //! | 112 | 8 | number of the segment before it, zero for none (removed empty ones leave holes) |
 //! | 120 | 4 | reserved, zero |
-//! | 124 | 4 | CRC-32 of bytes 0 to 123 |
-//! | 128 | 3968 | zero |
+//! | 124 | 4 | CRC-32 of bytes 0 to 123; so far every version has the same |
+//! | 128 | 8 | size of the file as it was made; cut only when a later segment is durable |
+//! | 136 | 8 | id of the box key |
+//! | 144 | 32 | salt of the segment before |
+//! | 176 | 8 | id of the box key of the segment before |
+//! | 184 | 68 | zero |
+//! | 252 | 4 | CRC-32 of bytes 0 to 251 |
+//! | 256 | 1792 | zero |
+//! | 2048 | 256 | bytes 0 to 255 again |
+//! | 2304 | 1792 | zero |
+//!
+//! Version 1 ends at byte 127; it is read, and continued in a segment of version 2.
 //!
 //! # Record: header of 96 bytes, payload, zeros to a multiple of 8
 //! | at | bytes | field |
 //! |---|---|---|
 //! | 0 | 4 | magic `WGRC`: a reader finds its feet again at the next one |
 //! | 4 | 1 | header version, 1 |
-//! | 5 | 1 | flags; bit 0: payload encrypted (reserved) |
+//! | 5 | 1 | flags; bit 0: payload encrypted |
 //! | 6 | 2 | header length, 96 |
 //! | 8 | 2 | kind |
 //! | 10 | 2 | index in its batch, from 0 |
@@ -44,16 +54,22 @@
 //! | 16 | 8 | sequence |
 //! | 24 | 8 | time, microseconds since 1970 UTC |
 //! | 32 | 8 | durable through: every sequence up to this one was synced before this was written |
-//! | 40 | 4 | payload length |
+//! | 40 | 4 | payload length as stored |
 //! | 44 | 4 | CRC-32 of the payload as stored |
 //! | 48 | 16 | tag of the record before |
 //! | 64 | 24 | nonce (zero: not encrypted) |
 //! | 88 | 4 | reserved, zero |
 //! | 92 | 4 | CRC-32 of the stream's 16 bytes and then bytes 0 to 91 |
 //!
-//! A record's **tag** is the first 16 bytes of SHA-256 over bytes 0 to 91 of its header, which hold
-//! the payload's CRC; it becomes the AEAD tag when payloads are encrypted. A record does not name
-//! its segment, so recovery can copy it byte for byte and the chain of tags still holds.
+//! **Encrypted** payloads are XChaCha20-Poly1305's ciphertext and then its 16 bytes of tag; the
+//! associated data are bytes 0 to 91 of the header with bytes 44 to 47 as zeros. CRCs cover what is
+//! stored, so checking needs no key. Which key: `keys.rs`. All records of a segment with a salt are
+//! encrypted, and none of one without.
+//!
+//! A record's **tag** is the last 16 bytes of an encrypted payload. Of one that is not encrypted it
+//! is the first 16 bytes of SHA-256 over bytes 0 to 91 of its header, which hold the payload's CRC.
+//! A record does not name its segment, so recovery can copy it byte for byte, into a segment with
+//! the same salt, and the chain of tags still holds.
 //!
 //! # After a failure
 //! The door shuts: every later batch gets [`NotKept`], reading goes on. What was not proven durable

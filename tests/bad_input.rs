@@ -295,6 +295,7 @@ fn production_takes_no_draft_and_no_plain_mqtt_beyond_loopback() {
         .replace("host = \"127.0.0.1\"", "host = \"core.hospital.example\"");
     let said = refusal(&tested);
     assert!(said.contains("wardgate.toml:24:") && said.contains("TLS"), "{said}");
+    assert!(said.contains("journal_key") && said.contains("not encrypted"), "{said}");
 }
 
 #[test]

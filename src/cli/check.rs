@@ -10,6 +10,10 @@ pub(super) fn run(config: &Path) -> Result<(), Failed> {
     let gateway = &configuration.gateway;
     say(&format!("{}: good", config.display()));
     say(&format!("gateway      {} on {}/{}", gateway.name, gateway.site, gateway.ward));
+    match &gateway.journal_key {
+        Some(file) => say(&format!("journal      encrypted, key file {}", file.display())),
+        None => say("journal      NOT ENCRYPTED: no `journal_key` in [gateway]"),
+    }
     for device in &configuration.devices {
         let status = device.profile.file().provenance.status.as_str();
         let link = device.endpoint.describe();

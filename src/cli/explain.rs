@@ -29,7 +29,8 @@ pub(super) fn run(arguments: &ExplainArguments) -> Result<(), Failed> {
         .map_err(|error| Failed::one(format!("{}: cannot be read: {error}", config.display())))?;
     let file: ConfigurationFile = toml::from_str(&text).map_err(Failed::one)?;
     let folder = file.gateway.data.join("journal");
-    let (mut reader, _) = Journal::open_read_only(&folder)
+    let keys = file.gateway.journal_keys().map_err(Failed::one)?;
+    let (mut reader, _) = Journal::open_read_only_with(&folder, keys)
         .map_err(|error| Failed::one(format!("{}: {error}", folder.display())))?;
     if !id.is_of(reader.stream()) {
         let stream = reader.stream();

@@ -20,8 +20,10 @@ use crate::protocol::Site;
 use crate::vocabulary::{DeviceName, Digest, Place, Vocabulary};
 
 mod destination;
+mod keys;
 
 pub use destination::{DestinationTable, Files, Required, Take, Transport};
+pub use keys::KeyFileError;
 
 /// The file as written.
 #[derive(Clone, Debug, Deserialize)]
@@ -65,6 +67,13 @@ pub struct GatewayTable {
     /// The size of a journal segment.
     #[serde(default)]
     pub segment_bytes: Option<u64>,
+    /// The file with the key that the journal is encrypted with, for example a credential of
+    /// systemd. Mode `production` asks for it.
+    #[serde(default)]
+    pub journal_key: Option<PathBuf>,
+    /// Key files that older segments were encrypted with, until those are freed.
+    #[serde(default)]
+    pub journal_key_previous: Vec<PathBuf>,
 }
 
 fn uncertainty_ms_max() -> u64 {
@@ -236,6 +245,9 @@ impl Loader<'_> {
             }
         }
         self.zone(&[Key("gateway"), Key("time_zone")], gateway.time_zone.as_deref());
+        if let Some(what) = gateway.journal_key_problem() {
+            self.add(&[Key("gateway"), Key("mode")], what);
+        }
         if gateway.manifest_every_s == Some(0) {
             let what = "expected seconds, 86400 for a day";
             self.add(&[Key("gateway"), Key("manifest_every_s")], what);

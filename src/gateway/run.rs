@@ -46,6 +46,8 @@ pub enum RunError {
     Data { folder: PathBuf, error: std::io::Error },
     #[error("the journal in {folder}: {error}")]
     Journal { folder: PathBuf, error: journal::Error },
+    #[error(transparent)]
+    JournalKey(#[from] super::configuration::KeyFileError),
     #[error("the cursor files in {folder}: {error}")]
     Cursors { folder: PathBuf, error: CursorError },
     #[error("the status socket {socket}: {error}")]
@@ -282,6 +284,7 @@ fn open_journal(
     let options = journal::Options {
         segment_bytes: segment_bytes(configuration),
         highest_known,
+        keys: configuration.gateway.journal_keys()?,
         on_durable: Arc::new(move |sequence: Option<Sequence>| {
             durable.send_replace(sequence.map_or(0, Sequence::number));
             wake.freed.notify_one();

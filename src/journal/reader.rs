@@ -7,7 +7,7 @@ use std::sync::Arc;
 pub use age::SegmentAge;
 
 use super::format::{SEGMENT_HEADER_BYTES, Tag};
-use super::keys::{RecordKey, Seal};
+use super::keys::{KeyId, RecordKey, Seal};
 use super::scan::{DamagedRange, Scan};
 use super::storage::segment_name;
 use super::walk::{Framed, Walk};
@@ -75,6 +75,15 @@ impl Reader {
     /// The segments, oldest first.
     pub fn segments(&self) -> Vec<Segment> {
         self.shared.segments().clone()
+    }
+
+    /// The keys that the segments are encrypted with, each once.
+    pub fn key_ids(&self) -> Vec<KeyId> {
+        let mut ids: Vec<KeyId> =
+            self.shared.segments().iter().filter_map(|one| Some(one.seal?.key)).collect();
+        ids.sort_unstable();
+        ids.dedup();
+        ids
     }
 
     /// The first sequence that has not been freed.

@@ -84,17 +84,23 @@ impl Survey {
     ) -> Result<(), Failure> {
         let Some(stream) = self.stream else { return Ok(()) };
         let numbers = std::mem::take(&mut self.numbers);
+        // A whole header in a file of another name is a file that somebody put there: none of its
+        // records are taken.
+        let placed = |(head, number): (&Option<SegmentHeader>, &u64)| {
+            head.filter(|head| head.stream == stream && head.number == *number)
+        };
+        let placed: Vec<Option<SegmentHeader>> = heads.iter().zip(&numbers).map(placed).collect();
         let mut before: Option<u64> = None;
         for (at, (number, head)) in numbers.iter().zip(heads).enumerate() {
-            let later = heads.get(at + 1..).unwrap_or_default().iter().flatten();
-            let next = later.filter(|next| next.stream == stream).min_by_key(|next| next.number);
+            let next = placed.get(at + 1..).unwrap_or_default().iter().flatten().next();
             let lowest = self.last().map_or(1, |last| last.first);
-            let own = head.filter(|head| head.stream == stream && head.first >= lowest);
+            let own = placed.get(at).copied().flatten().filter(|head| head.first >= lowest);
             if let Some(head) = &own {
                 self.note_missing(storage, before, head)?;
             }
             let found = match own {
-                Some(head) => Some(head),
+                Some(own) => Some(own),
+                None if head.is_some() => None,
                 None => self.rebuild(storage, *number, (before, next))?,
             };
             let size = storage.size(&segment_name(*number)).map_err(failure("measure segment"))?;
@@ -206,7 +212,7 @@ fn read_head(storage: &Arc<dyn Storage>, number: u64) -> Result<Option<SegmentHe
     let read = storage.read_at(&segment_name(number), 0, &mut raw);
     read.map_err(failure("read segment header"))?;
     match Head::decode(&raw) {
-        Head::Good { header, .. } => Ok(Some(header).filter(|header| header.number == number)),
+        Head::Good { header, .. } => Ok(Some(header)),
         Head::Newer(version) => Err(Error::Newer { number, version }),
         Head::Bad => Ok(None),
     }
