@@ -129,12 +129,14 @@ impl Scan {
 
     fn head(&mut self) -> io::Result<Seen> {
         let head = self.walk.bytes(0, SEGMENT_HEADER_BYTES as usize)?;
-        let harm = match Head::decode(head) {
-            Head::Good { harm, .. } => harm,
-            Head::Newer(_) | Head::Bad => vec![0..SEGMENT_HEADER_BYTES],
-        };
+        let head = Head::decode(head);
         self.offset = SEGMENT_HEADER_BYTES;
-        let damaged = harm.into_iter().map(|bytes| self.range(bytes, None)).collect();
+        let damaged = match head {
+            Head::Good { harm, .. } => {
+                harm.into_iter().map(|bytes| self.range(bytes, None)).collect()
+            }
+            Head::Newer(_) | Head::Bad => vec![self.range(0..SEGMENT_HEADER_BYTES, None)],
+        };
         Ok(Seen { damaged, ..Seen::default() })
     }
 
