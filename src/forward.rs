@@ -27,6 +27,7 @@ pub mod stored;
 pub mod tls;
 pub mod window;
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 
 /// What a destination counts, for `status` and the metrics. Totals since the start of the daemon.
@@ -73,7 +74,7 @@ impl Counters {
 ///
 /// Some of them may not have been routed to the destination: records that cannot be read do not
 /// say so any more. Each sequence is told once while the daemon runs.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub struct Unavailable {
     /// The destination's name.
     pub destination: String,
@@ -82,6 +83,25 @@ pub struct Unavailable {
     /// The last sequence.
     pub last: u64,
     pub why: UnavailableWhy,
+    /// Whoever makes the gap record says here that it is durable. The cursor does not pass the
+    /// range before.
+    pub recorded: Recorded,
+}
+
+/// Whether a gap record is on stable storage.
+#[derive(Clone, Debug, Default)]
+pub struct Recorded(Arc<AtomicBool>);
+
+impl Recorded {
+    /// It is.
+    pub fn set(&self) {
+        self.0.store(true, Ordering::Release);
+    }
+
+    /// Whether it is.
+    pub fn get(&self) -> bool {
+        self.0.load(Ordering::Acquire)
+    }
 }
 
 /// Why records cannot be had any more.

@@ -12,14 +12,17 @@
 //! | `freeing` | when room in the journal is freed |
 //! | `gaps` | records of spans in which data could not be had |
 //! | `guests` | who may hold a connection to the box, and who makes room |
-//! | `housekeeping` | records about the house: start, configuration, associations, clock, freeing |
+//! | `housekeeping` | records about the house: start, configuration, associations, clock, checkpoints |
+//! | `keeping` | what outlives the segment that it was written in |
 //! | `manifests` | counts what each destination must have, once a day, signed |
 //! | `memory` | what the committer remembers, and how it is rebuilt from the journal |
 //! | `record` | what stands in a record |
 //! | `replay` | a device file tried on bytes, with a virtual clock |
+//! | `room` | how much room there is, and what is refused at the door when it gets short |
 //! | `routing` | where a record goes, decided once when it is kept |
 //! | `run` | starting and stopping it all, in order |
 //! | `sampling` | routes with `every`: one value per interval, chosen by time alone. Pure |
+//! | `snapshot` | what the house looks like at a moment, for the status |
 //! | `status` | what the house says of itself over a Unix socket |
 //!
 //! Stop order: links, committer, settlements, destinations, cursors. No task is aborted.
@@ -35,13 +38,16 @@ mod freeing;
 pub mod gaps;
 pub mod guests;
 pub mod housekeeping;
+pub mod keeping;
 mod manifests;
 pub mod memory;
 pub mod record;
 pub mod replay;
+pub mod room;
 pub mod routing;
 pub mod run;
 mod sampling;
+mod snapshot;
 pub mod status;
 
 #[cfg(test)]

@@ -397,6 +397,18 @@ impl Journal {
 
     /// As [`Journal::open_read_only`], with keys for the payloads.
     pub fn open_read_only_with(folder: &Path, keys: Keys) -> Result<(Reader, Recovery), Error> {
+        Self::look(folder, keys, recovery::Upto::Whole)
+    }
+
+    /// As [`Journal::open_read_only_with`], and shows only what a later record proves to be on
+    /// stable storage: what a daemon may deliver that cannot open the journal for writing.
+    /// Everything that is shown here keeps its sequence, whatever the next opening finds at the
+    /// end.
+    pub fn open_proven(folder: &Path, keys: Keys) -> Result<(Reader, Recovery), Error> {
+        Self::look(folder, keys, recovery::Upto::Proven)
+    }
+
+    fn look(folder: &Path, keys: Keys, upto: recovery::Upto) -> Result<(Reader, Recovery), Error> {
         let disk: Arc<dyn Storage> =
             Arc::new(Disk::open_existing(folder).map_err(failure("open folder"))?);
         // The folder of a stream that was set aside says which it was.
@@ -426,7 +438,7 @@ impl Journal {
     ) -> Result<(Reader, Recovery), Error> {
         let mut tries = 1;
         loop {
-            match recovery::look(Arc::clone(disk), keys.clone(), candidates) {
+            match recovery::look(Arc::clone(disk), keys.clone(), candidates, upto) {
                 // The daemon freed a segment between listing and reading: look again.
                 Err(Error::Storage(Failure { kind: io::ErrorKind::NotFound, .. }))
                     if tries < LOOKS_MAX =>
@@ -439,7 +451,8 @@ impl Journal {
         }
     }
 
-    fn open_on(
+    /// As [`Journal::open`], on any storage.
+    pub(crate) fn open_on(
         storage: Arc<dyn Storage>,
         options: Options,
         lock: Option<File>,

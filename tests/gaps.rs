@@ -67,3 +67,22 @@ fn more_senders_than_can_be_told_apart_lose_nothing() {
         house.observations("oximeter", number + 1);
     }
 }
+
+/// Nobody vouches for the clock of a machine without a time service: the core is told.
+#[test]
+fn an_unproven_clock_is_a_gap_of_the_box() {
+    if std::path::Path::new("/run/systemd/timesync/synchronized").exists() {
+        println!("SKIPPED an_unproven_clock_is_a_gap_of_the_box: this clock is proven");
+        return;
+    }
+    let mut house = House::open(Plan::of(device("oximeter", "nordpuls/po-100", "2.2", TCP_SERVER)));
+    house.wait("the gap is told", |house| causes(house, "box-1") == ["clock-unproven began"]);
+    // It is one gap, also over a restart.
+    assert_eq!(house.stop().code(), Some(0));
+    house.start();
+    let mut stream = TcpStream::connect(house.listening("oximeter")).unwrap();
+    stream.write_all(&oximeter::line("97", "60", "2.5")).unwrap();
+    house.observations("oximeter", 1);
+    house.settle();
+    assert_eq!(causes(&house, "box-1"), ["clock-unproven began"]);
+}

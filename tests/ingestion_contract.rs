@@ -23,8 +23,8 @@ use wardgate::check::clock::{DeviceClock, UNCERTAINTY_MS_MAX};
 use wardgate::check::{self, Checker};
 use wardgate::forward::acknowledgement::{Acknowledgement, Have};
 use wardgate::forward::stored::{EventKind, Stored, render};
-use wardgate::forward::{Unavailable, UnavailableWhy};
-use wardgate::gateway::committer::{Committer, DeviceIdentity, Request, Room, Submission};
+use wardgate::forward::{Recorded, Unavailable, UnavailableWhy};
+use wardgate::gateway::committer::{Committer, DeviceIdentity, Request, Submission};
 use wardgate::gateway::configuration::{
     DestinationTable, Files, Required, Take, load_profile, load_vocabulary,
 };
@@ -32,6 +32,7 @@ use wardgate::gateway::gaps::GapCause;
 use wardgate::gateway::memory::Memory;
 use wardgate::gateway::record::{FirmwareProof, ProfileStamp};
 use wardgate::gateway::replay::{self, Piece};
+use wardgate::gateway::room::Room;
 use wardgate::gateway::routing::Samplers;
 use wardgate::gateway::status::DeviceStatus;
 use wardgate::journal::{Journal, Options, Record};
@@ -164,7 +165,8 @@ async fn morning(journal: &Path) -> Vec<Record> {
     let device = Arc::clone(&oximeter.identity);
     requests.push(Request::GapEnded { device, cause, ended: at(20) });
     let destination = "core".to_owned();
-    let what = Unavailable { destination, first: 1, last: 2, why: UnavailableWhy::Freed };
+    let (why, recorded) = (UnavailableWhy::Freed, Recorded::default());
+    let what = Unavailable { destination, first: 1, last: 2, why, recorded };
     requests.push(Request::Unavailable(what));
 
     let place = |text: &str| Place::parse(text).expect("a place");
@@ -193,6 +195,7 @@ async fn commit(
         ledger: Ledger::from_configuration(places),
         destinations: vec![core()],
         room: Arc::new(Room::default()),
+        trends: BTreeMap::new(),
     };
     committer.started(devices, Digest::of(b"configuration"), START).await;
     let (sender, received) = mpsc::unbounded_channel();

@@ -11,25 +11,36 @@
 //! records can see that they may be one measurement. So a tie that is wrong costs a look, and a tie
 //! that is missing leaves one result twice with two patients.
 
+mod packed;
+
 use std::collections::{BTreeMap, VecDeque};
 
 use crate::vocabulary::{Digest, Observation, Sequence};
 
-/// How many messages one device's window holds: an analyser that sends its whole store again after
-/// a power cut (a few thousand results) is still recognised.
+/// How many messages one device's window holds at most: an analyser that sends its whole store
+/// again after a power cut (a few thousand results) is still recognised. All windows of a box
+/// together have a bound in bytes beside this one ([`Window::bytes`], [`Window::forget_oldest`]).
 pub const WINDOW_MESSAGES: usize = 4096;
 
 /// How many keys one statement has at most.
 const KEYS_MAX: usize = 3;
 
 /// What one device has said lately.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Window {
-    messages: BTreeMap<Digest, Sequence>,
-    message_order: VecDeque<Digest>,
-    statements: BTreeMap<Digest, Stated>,
-    statement_order: VecDeque<Digest>,
+    messages: BTreeMap<Basis, Sequence>,
+    message_order: VecDeque<Basis>,
+    statements: BTreeMap<Key, Stated>,
+    statement_order: VecDeque<Key>,
 }
+
+/// The first 16 bytes of the digest of a message: what is taken for a repeat is not forwarded, so
+/// two different messages must never meet.
+type Basis = [u8; 16];
+
+/// The first 8 bytes of the digest of a key or a content: two that meet cost a look, and among the
+/// few thousand of a window that happens once in a thousand million years.
+type Key = [u8; 8];
 
 /// What was last stated about one measurement.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,17 +48,23 @@ struct Stated {
     /// The message that stated it.
     wire: Sequence,
     sequence: Sequence,
-    content: Digest,
+    content: Key,
+}
+
+/// The beginning of a digest.
+fn short<const N: usize>(digest: &Digest) -> [u8; N] {
+    *digest.as_bytes().first_chunk().expect("a digest is longer than what is kept of it")
 }
 
 impl Window {
     /// The wire record of the message with this basis, if it was here before.
     pub fn earlier(&self, basis: &Digest) -> Option<Sequence> {
-        self.messages.get(basis).copied()
+        self.messages.get(&short(basis)).copied()
     }
 
     /// Notes a message.
     pub fn note(&mut self, basis: Digest, wire: Sequence) {
+        let basis = short(&basis);
         if self.messages.insert(basis, wire).is_none() {
             self.message_order.push_back(basis);
         }
@@ -62,16 +79,17 @@ impl Window {
     /// it (patient, specimen, value or status), or just the same in a message that is no repeat as
     /// a whole. The statements of the message in question must not be noted yet.
     pub fn stated_before(&self, keys: &StatementKeys) -> Option<Sequence> {
-        let stated = keys.keys.iter().filter_map(|key| self.statements.get(key));
+        let stated = keys.keys.iter().filter_map(|key| self.statements.get(&short(key)));
         stated.map(|one| one.sequence).max()
     }
 
     /// Notes a statement of the message `wire` that is in the journal. The messages that it
     /// corrects are forgotten: one of them again is no repeat, it takes the correction back.
     pub fn note_statement(&mut self, keys: &StatementKeys, wire: Sequence, sequence: Sequence) {
-        let known = keys.keys.iter().filter_map(|key| self.statements.get(key));
+        let known = keys.keys.iter().filter_map(|key| self.statements.get(&short(key)));
+        let content = short(&keys.content);
         let corrected: Vec<Sequence> = known
-            .filter(|stated| stated.content != keys.content && stated.wire != wire)
+            .filter(|stated| stated.content != content && stated.wire != wire)
             .map(|stated| stated.wire)
             .collect();
         if !corrected.is_empty() {
@@ -79,9 +97,9 @@ impl Window {
             self.message_order.retain(|basis| self.messages.contains_key(basis));
         }
         for key in &keys.keys {
-            let stated = Stated { wire, sequence, content: keys.content };
-            if self.statements.insert(*key, stated).is_none() {
-                self.statement_order.push_back(*key);
+            let (key, stated) = (short(key), Stated { wire, sequence, content });
+            if self.statements.insert(key, stated).is_none() {
+                self.statement_order.push_back(key);
             }
             if self.statement_order.len() > KEYS_MAX * WINDOW_MESSAGES
                 && let Some(oldest) = self.statement_order.pop_front()

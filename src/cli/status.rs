@@ -2,7 +2,7 @@
 
 use super::{ConfigurationPath, Failed, say};
 use crate::gateway::configuration::ConfigurationFile;
-use crate::gateway::status::{Snapshot, ask};
+use crate::gateway::status::{JournalSnapshot, Snapshot, ask};
 
 #[derive(clap::Args)]
 pub(super) struct StatusArguments {
@@ -37,11 +37,11 @@ pub(super) fn run(arguments: &StatusArguments) -> Result<(), Failed> {
 fn table(snapshot: &Snapshot) {
     let journal = &snapshot.journal;
     say(&format!("gateway  {} {} since {}", snapshot.gateway, snapshot.version, snapshot.since));
-    let megabytes = journal.bytes / 1_000_000;
     say(&format!(
-        "journal  {}, {} records durable, {} segments, {megabytes} MB, stream {}",
+        "journal  {}, {} records durable, {} segments, stream {}",
         journal.door, journal.durable, journal.segments, snapshot.stream
     ));
+    room(journal);
     say("");
     say(&format!(
         "{:<24} {:<5} {:>9} {:>8} {:>8} {:>8} {:>8}  last message",
@@ -90,5 +90,33 @@ fn table(snapshot: &Snapshot) {
             let failures = destination.cursor_failures;
             say(&format!("    {failures} writes of the cursor failed: is the disk full?"));
         }
+    }
+}
+
+/// What the journal takes, and for how long it would do.
+fn room(journal: &JournalSnapshot) {
+    let megabytes = |bytes: u64| bytes / 1_000_000;
+    let quota = journal.quota_bytes.map(|quota| format!(" of {} MB", megabytes(quota)));
+    let oldest = journal.oldest.as_deref().unwrap_or("none yet");
+    say(&format!(
+        "room     {} MB{} used, {} MB not delivered yet, oldest record {oldest}",
+        megabytes(journal.bytes),
+        quota.unwrap_or_default(),
+        megabytes(journal.pinned_bytes),
+    ));
+    if let Some(seconds) = journal.autonomy_seconds {
+        let (days, hours, minutes) = (seconds / 86_400, seconds / 3600 % 24, seconds / 60 % 60);
+        let long = match (days, hours) {
+            (0, 0) => format!("{minutes} min"),
+            (0, _) => format!("{hours} h {minutes} min"),
+            (1..=99, _) => format!("{days} d {hours} h"),
+            (_, _) => "more than 99 days".to_owned(),
+        };
+        say(&format!(
+            "         lasts {long} without any destination, at the rate of the last 10 min"
+        ));
+    }
+    if let Some(reason) = &journal.reason {
+        say(&format!("ATTENTION {reason}"));
     }
 }

@@ -51,6 +51,10 @@ pub struct State {
     pub set_aside: Vec<SetAside>,
     /// How many were ever set aside.
     pub set_aside_total: u64,
+    /// Every record up to this one was on stable storage when this was written, so it may be sent
+    /// while the cursor cannot be written. No journal of this stream may end before it.
+    #[serde(default)]
+    pub promised: u64,
 }
 
 /// A record that this destination will not take.
@@ -72,6 +76,7 @@ impl State {
             have_generation: 0,
             set_aside: Vec::new(),
             set_aside_total: 0,
+            promised: 0,
         }
     }
 }
@@ -104,7 +109,9 @@ pub enum Found {
 
 /// An open cursor file.
 pub struct CursorFile {
-    file: File,
+    path: PathBuf,
+    /// `None` while the disk takes no writes.
+    file: Option<File>,
     /// The generation that the next write gets; it goes into slot `generation % 2`.
     generation: u64,
 }
@@ -125,19 +132,31 @@ pub fn peek(path: &Path) -> Result<Found, CursorError> {
 }
 
 impl CursorFile {
-    /// Opens or makes the file.
+    /// Opens or makes the file. Where the disk takes no writes, what is there is read, and each
+    /// [`CursorFile::write`] tries again.
+    ///
+    /// # Errors
+    /// The file is there and cannot be read.
     pub fn open(path: &Path) -> Result<(Self, Found), CursorError> {
         let fresh = !path.exists();
-        let mut options = OpenOptions::new();
-        let file = options.read(true).write(true).create(true).truncate(false).open(path)?;
-        let (found, generation) = if fresh { (Found::New, 0) } else { newest(&file)? };
-        if file.metadata()?.len() < (2 * SLOT_BYTES) as u64 {
-            reserve(&file)?;
-            if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
-                File::open(folder)?.sync_all()?;
+        match open_writable(path) {
+            Ok(file) => {
+                let (found, generation) = if fresh { (Found::New, 0) } else { newest(&file)? };
+                let cursor =
+                    Self { path: path.to_owned(), file: Some(file), generation: generation + 1 };
+                Ok((cursor, found))
             }
+            Err(error) if takes_no_writes(error.kind()) => {
+                let (found, generation) = match File::open(path) {
+                    Ok(file) if !fresh => newest(&file)?,
+                    Ok(_) => (Found::New, 0),
+                    Err(error) if error.kind() == io::ErrorKind::NotFound => (Found::New, 0),
+                    Err(error) => return Err(error.into()),
+                };
+                Ok((Self { path: path.to_owned(), file: None, generation: generation + 1 }, found))
+            }
+            Err(error) => Err(error.into()),
         }
-        Ok((Self { file, generation: generation + 1 }, found))
     }
 
     /// Writes and syncs. After a failure the next write goes to the same slot again, with its
@@ -159,11 +178,39 @@ impl CursorFile {
         bytes.extend(crc32fast::hash(&body).to_le_bytes());
         bytes.extend(crc32fast::hash(&bytes).to_le_bytes());
         bytes.extend(body);
-        self.file.write_all_at(&bytes, slot_offset(self.generation))?;
-        self.file.sync_data()?;
+        let file = match &self.file {
+            Some(file) => file,
+            None => self.file.insert(open_writable(&self.path)?),
+        };
+        file.write_all_at(&bytes, slot_offset(self.generation))?;
+        file.sync_data()?;
         self.generation += 1;
         Ok(())
     }
+}
+
+/// Opens or makes the file with the room of both slots.
+fn open_writable(path: &Path) -> io::Result<File> {
+    let mut options = OpenOptions::new();
+    let file = options.read(true).write(true).create(true).truncate(false).open(path)?;
+    if file.metadata()?.len() < (2 * SLOT_BYTES) as u64 {
+        reserve(&file)?;
+        if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
+            File::open(folder)?.sync_all()?;
+        }
+    }
+    Ok(file)
+}
+
+/// Full, read-only or failing: the disk's state, and no mistake of the site's.
+fn takes_no_writes(kind: io::ErrorKind) -> bool {
+    let mistakes = [
+        io::ErrorKind::NotFound,
+        io::ErrorKind::PermissionDenied,
+        io::ErrorKind::IsADirectory,
+        io::ErrorKind::NotADirectory,
+    ];
+    !mistakes.contains(&kind)
 }
 
 fn slot_offset(generation: u64) -> u64 {

@@ -5,11 +5,13 @@
 //! connection at a time. One task owns the [`Pump`] and its binding, so a destination that is slow
 //! or dead costs nobody else anything.
 
+mod saving;
+
 use std::collections::BTreeMap;
 use std::future::Future;
 use std::path::PathBuf;
 use std::sync::atomic::Ordering;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use tokio::sync::{mpsc, watch};
@@ -19,7 +21,7 @@ use super::cursor::{self, CursorError, CursorFile, Found, State};
 use super::ranges::Ranges;
 use super::stored::{Rendered, Stored, render};
 use super::window::{Effect, Pace, Verdict, Window};
-use super::{Counters, Unavailable, UnavailableWhy};
+use super::{Counters, Recorded, Unavailable, UnavailableWhy};
 use crate::journal::{self, Kind, Missing, Reader, Record};
 use crate::vocabulary::{RecordId, Sequence, StreamId};
 
@@ -122,6 +124,12 @@ pub struct Pump<M> {
     unavailable: Option<mpsc::UnboundedSender<Unavailable>>,
     /// What was told as unavailable.
     told: Ranges,
+    /// The ranges of it whose gap records are not durable yet.
+    unrecorded: Vec<(Missing, Recorded)>,
+    /// Since when the cursor cannot be written.
+    broken_at: Option<Instant>,
+    /// When a promise was last written.
+    promised_at: Instant,
     /// What `now_ms` counts from.
     began: Instant,
 }
@@ -158,6 +166,9 @@ impl<M: Send + Sync + 'static> Pump<M> {
             low_water,
             unavailable: None,
             told: Ranges::default(),
+            unrecorded: Vec::new(),
+            broken_at: None,
+            promised_at: Instant::now(),
             began: Instant::now(),
         })
     }
@@ -204,12 +215,17 @@ impl<M: Send + Sync + 'static> Pump<M> {
                 wait = RECONNECT_AFTER;
             }
             let jitter = wait.mul_f64(0.25 * (chance() % 1000) as f64 / 1000.0);
+            self.promise().await;
             if stopped_within(&mut stop, wait + jitter).await {
                 break;
             }
             wait = (wait * 2).min(RECONNECT_AFTER_MAX);
         }
-        self.save().await;
+        // The last word before the box may find its disk read-only.
+        let state = self.state();
+        if state != self.saved {
+            self.write(state).await;
+        }
     }
 
     /// There is a connection: whatever is in flight is due again at once.
@@ -218,49 +234,6 @@ impl<M: Send + Sync + 'static> Pump<M> {
         self.counters.connected.store(true, Ordering::Relaxed);
         tracing::info!(destination = self.settings.name, "connected");
         self.window.reconnected();
-    }
-
-    /// Puts durable records in flight while there is room, and makes the highest number that may
-    /// leave the box durable before it leaves. An error ends the connection; after it nothing is
-    /// passed over: the same records are read again.
-    pub(super) async fn fill<B: Binding<Message = M>>(
-        &mut self,
-        binding: &mut B,
-    ) -> Result<(), String> {
-        self.take_from_journal(binding).map_err(|error| format!("journal: {error}"))?;
-        if self.window.highest_sent() > self.saved.highest_sent && !self.save().await {
-            return Err("the cursor cannot be saved".to_owned());
-        }
-        Ok(())
-    }
-
-    /// Whether the cursor on disk lags behind what is done.
-    pub(super) fn is_behind(&self) -> bool {
-        self.window.low_water() != self.saved.low_water
-    }
-
-    /// Makes the cursor durable if it moved, then lets the gateway know. `false`: it is not.
-    pub(super) async fn save(&mut self) -> bool {
-        let state = self.window.state();
-        if state == self.saved {
-            return true;
-        }
-        let (cursor, copy) = (Arc::clone(&self.cursor), state.clone());
-        let write = tokio::task::spawn_blocking(move || {
-            cursor.lock().unwrap_or_else(PoisonError::into_inner).write(&copy)
-        });
-        let failure = match write.await {
-            Ok(Ok(())) => {
-                self.saved = state;
-                self.low_water.send_replace(self.saved.low_water);
-                return true;
-            }
-            Ok(Err(error)) => error.to_string(),
-            Err(_) => "the writing task ended early".to_owned(),
-        };
-        Counters::add(&self.counters.cursor_failures, 1);
-        tracing::error!(destination = self.settings.name, failure, "cursor not saved");
-        false
     }
 
     /// Milliseconds since this destination was opened: the window's time.
@@ -346,9 +319,16 @@ impl<M: Send + Sync + 'static> Pump<M> {
     fn take_from_journal<B: Binding<Message = M>>(
         &mut self,
         binding: &mut B,
+        most: u64,
     ) -> Result<(), journal::Error> {
         while let Some((records, bytes)) = self.window.room() {
             let from = Sequence::FIRST.plus(self.window.next() - 1);
+            // Each record has one sequence.
+            let below = usize::try_from(most.saturating_add(1).saturating_sub(from.number()));
+            let records = records.min(below.unwrap_or(usize::MAX));
+            if records == 0 {
+                break;
+            }
             let read = self.reader.read_from(from, records, bytes)?;
             if read.next == from {
                 break;
@@ -413,7 +393,7 @@ impl<M: Send + Sync + 'static> Pump<M> {
         }
     }
 
-    fn tell_new(&self, first: u64, last: u64, why: UnavailableWhy) {
+    fn tell_new(&mut self, first: u64, last: u64, why: UnavailableWhy) {
         let destination = &self.settings.name;
         tracing::warn!(destination, first, last, ?why, "records cannot be had any more");
         let counter = match why {
@@ -422,7 +402,9 @@ impl<M: Send + Sync + 'static> Pump<M> {
         };
         Counters::add(counter, usize::try_from(last - first + 1).unwrap_or(usize::MAX));
         let Some(sender) = &self.unavailable else { return };
-        let what = Unavailable { destination: destination.clone(), first, last, why };
+        let recorded = Recorded::default();
+        self.unrecorded.push((first..=last, recorded.clone()));
+        let what = Unavailable { destination: destination.clone(), first, last, why, recorded };
         if sender.send(what).is_err() {
             tracing::error!(destination, first, last, "nobody makes a gap record of this");
         }
@@ -483,7 +465,7 @@ pub fn highest_sent(
     for name in destinations {
         if let Found::State(state) = cursor::peek(&cursor::path(folder, name))? {
             let highest = known.entry(state.stream).or_insert(0);
-            *highest = state.highest_sent.max(*highest);
+            *highest = state.highest_sent.max(state.promised).max(*highest);
         }
     }
     let known = known.into_iter();

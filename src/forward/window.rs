@@ -347,7 +347,16 @@ impl<M> Window<M> {
             have_generation: self.have_generation,
             set_aside: self.set_aside.clone(),
             set_aside_total: self.set_aside_total,
+            promised: 0,
         }
+    }
+
+    /// Takes back what was put in flight above this sequence and may not be sent; it is read again.
+    pub fn take_back(&mut self, above: u64) {
+        let back = self.in_flight.split_off(&(above + 1));
+        self.bytes -= back.values().map(|record| record.bytes).sum::<usize>();
+        self.next = self.next.min(above + 1);
+        self.highest_sent = self.highest_sent.min(above);
     }
 
     fn may_answer(&self, stream: StreamId, receiver: &str) -> Result<(), Disbelief> {

@@ -2,18 +2,22 @@
 //! journal's write side. It gives sequence and attribution in one step, and tells a device's task
 //! the fate of a message only when the journal says that it is on stable storage.
 
+mod handing_over;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use serde_json::json;
-use tokio::sync::{Notify, OwnedSemaphorePermit, mpsc, oneshot};
+use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot};
 
 use super::configuration::DestinationTable;
 use super::gaps::GapCause;
+use super::keeping::Plan;
 use super::memory::Memory;
 use super::record::{self, FirmwareProof, ProfileStamp, StatementStamp, WireHead};
+use super::room::Room;
 use super::routing::{Routable, Samplers};
 use super::status::DeviceStatus;
 use crate::association::Ledger;
@@ -21,7 +25,7 @@ use crate::check::clock::Times;
 use crate::check::repeats::StatementKeys;
 use crate::forward::Unavailable;
 use crate::forward::stored::Stored;
-use crate::journal::{Appender, Door, Kind, NewRecord, Refused as JournalRefused};
+use crate::journal::{Appender, Kind, NewRecord};
 use crate::link::clock;
 use crate::profile::Status;
 use crate::protocol::{Completeness, Message, MessageId, NotKept, Settled};
@@ -90,9 +94,13 @@ pub enum Request {
         data: serde_json::Map<String, serde_json::Value>,
         now: Moment,
     },
-    /// Every required destination has what lies before.
+    /// What lies before may go, once some of it is carried forward.
     Free {
-        before: Sequence,
+        plan: Plan,
+        now: Moment,
+    },
+    /// Once a second.
+    Tick {
         now: Moment,
     },
     /// Answers when everything before it has been handed to the journal: for the watchdog.
@@ -104,13 +112,13 @@ pub enum Request {
     },
 }
 
-/// The room in the journal's queue, and whether its door is open.
-#[derive(Default)]
-pub struct Room {
-    pub freed: Notify,
-    pub shut: AtomicBool,
-    /// Told once, when the door shuts.
-    pub shut_now: Notify,
+/// Where a batch goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Begin {
+    /// Behind the batch before it.
+    Wherever,
+    /// At the beginning of a segment.
+    Segment,
 }
 
 /// The committer's task.
@@ -126,6 +134,8 @@ pub struct Committer {
     pub destinations: Vec<DestinationTable>,
     pub samplers: Samplers,
     pub room: Arc<Room>,
+    /// When each device's last trend message was kept.
+    pub trends: std::collections::BTreeMap<String, Moment>,
 }
 
 impl Committer {
@@ -146,10 +156,11 @@ impl Committer {
                 Request::Message(submission) => self.message(*submission).await,
                 Request::LinkUp { device, now } => self.link_up(&device, now).await,
                 Request::GapBegan { device, cause, began } => {
-                    self.gap_began(&device, cause, Some(began.utc_us()), began).await;
+                    let (name, began_us) = (device.name.as_str(), Some(began.utc_us()));
+                    self.gap_began(name, cause, began_us, began).await;
                 }
                 Request::GapEnded { device, cause, ended } => {
-                    self.gaps_ended(&device, Some(cause), ended).await;
+                    self.gaps_ended(device.name.as_str(), Some(cause), ended).await;
                 }
                 Request::Identity { device, identity, now } => {
                     self.identity(&device, &identity, now).await;
@@ -158,7 +169,8 @@ impl Committer {
                 Request::Manifest { destination, data, now } => {
                     self.manifest(&destination, data, now).await;
                 }
-                Request::Free { before, now } => self.free(before, now).await,
+                Request::Free { plan, now } => self.free(plan, now).await,
+                Request::Tick { now } => self.tick(now).await,
                 Request::Ping(answer) => {
                     let _ = answer.send(());
                 }
@@ -177,19 +189,26 @@ impl Committer {
         self.note_clock(submission.message.received).await;
         let name = submission.device.name.as_str().to_owned();
         let basis = basis(&submission);
-        let window = &self.memory.devices.entry(name.clone()).or_default().window;
-        let earlier = basis.as_ref().and_then(|basis| window.earlier(basis));
-        let wire = self.appender.next();
-        let (records, staged) = match earlier {
-            Some(first) => (vec![self.repeat(&submission, basis, first)], Staged::default()),
-            None => self.first_time(&submission, basis, wire),
-        };
-        let too_large = Appender::bytes_of(&records) > self.appender.batch_bytes_max();
-        let (records, staged) = if too_large {
-            (vec![self.raw_only(&submission)], Staged::default())
-        } else {
-            (records, staged)
-        };
+        let received = submission.message.received;
+        let mut batch = self.batch(&submission, basis);
+        let begins = self.appender.begins_segment(Appender::bytes_of(&batch.records));
+        if self.refuses(&submission, begins) {
+            let device = &submission.device.name;
+            if !self.gap_is_open(device.as_str(), GapCause::RoomShort) {
+                let began_us = Some(received.utc_us());
+                self.gap_began(device.as_str(), GapCause::RoomShort, began_us, received).await;
+            }
+            let refused = Settled::NotKept(NotKept::NoStorage);
+            // The connection may be gone; then nobody is waiting for the answer.
+            let _ = submission.fate.send((submission.message.id, refused));
+            return;
+        }
+        if begins {
+            self.checkpoint(Begin::Segment, received.utc_us()).await;
+            // Its sequences moved on.
+            batch = self.batch(&submission, basis);
+        }
+        let Batch { records, staged, earlier, too_large, wire } = batch;
         let basis = basis.filter(|_| !too_large);
         let how = match (too_large, earlier) {
             (true, _) => Settled::NotKept(NotKept::TooLarge),
@@ -198,7 +217,10 @@ impl Committer {
         };
         let status = Arc::clone(&submission.device.status);
         let counts = Counts::of(&submission, how);
-        let received_us = submission.message.received.utc_us();
+        let received_us = received.utc_us();
+        if Self::is_trend(&submission) {
+            self.trends.insert(name.clone(), received);
+        }
         let Submission { message, fate, permit, .. } = submission;
         let id = message.id;
         let not_kept = fate.clone();
@@ -214,15 +236,13 @@ impl Committer {
             let _ = fate.send((id, how));
             drop(permit);
         });
-        match self.append(records, done).await {
+        match self.hand_over(records, done, Begin::Wherever).await {
             Ok(_) => {
-                let memory = self.memory.devices.entry(name).or_default();
+                let memory = self.memory.devices.entry(name.clone()).or_default();
                 memory.last = Some((received_us, wire.number()));
-                if let Some(basis) = basis.filter(|_| earlier.is_none()) {
-                    memory.window.note(basis, wire);
-                }
+                self.memory.note_message(&name, basis.filter(|_| earlier.is_none()), wire);
                 for (keys, sequence) in &staged.statements {
-                    memory.window.note_statement(keys, wire, *sequence);
+                    self.memory.note_statement(&name, keys, (wire, *sequence));
                 }
                 for (destination, record) in &staged.sampled {
                     self.samplers.feed(destination, record);
@@ -235,6 +255,23 @@ impl Committer {
                 let _ = not_kept.send((id, Settled::NotKept(why)));
             }
         }
+    }
+
+    /// What a message becomes, with the sequences that come next.
+    fn batch(&self, submission: &Submission, basis: Option<Digest>) -> Batch {
+        let memory = self.memory.devices.get(submission.device.name.as_str());
+        let window = memory.map(|one| &one.window);
+        let earlier = basis.as_ref().and_then(|basis| window?.earlier(basis));
+        let wire = self.appender.next();
+        let (records, staged) = match earlier {
+            Some(first) => (vec![self.repeat(submission, basis, first)], Staged::default()),
+            None => self.first_time(submission, basis, wire),
+        };
+        if Appender::bytes_of(&records) > self.appender.batch_bytes_max() {
+            let (records, staged) = (vec![self.raw_only(submission)], Staged::default());
+            return Batch { records, staged, earlier, too_large: true, wire };
+        }
+        Batch { records, staged, earlier, too_large: false, wire }
     }
 
     /// More values than one batch can hold: the bytes are kept, and the device is told no.
@@ -346,50 +383,6 @@ impl Committer {
         }));
         (records, staged)
     }
-
-    pub(super) async fn append_one(
-        &mut self,
-        kind: Kind,
-        time_us: i64,
-        payload: Vec<u8>,
-    ) -> Option<Sequence> {
-        let record = NewRecord { kind, time_us, payload };
-        self.append(vec![record], Box::new(|_| ())).await.ok()
-    }
-
-    /// Hands a batch over, waiting for room.
-    pub(super) async fn append(
-        &mut self,
-        mut records: Vec<NewRecord>,
-        mut done: crate::journal::Done,
-    ) -> Result<Sequence, NotKept> {
-        loop {
-            let freed = Arc::clone(&self.room);
-            let freed = freed.freed.notified();
-            match self.appender.try_append(records, done) {
-                Ok(sequence) => return Ok(sequence),
-                Err(JournalRefused::Full { records: back, done: back_done }) => {
-                    (records, done) = (back, back_done);
-                    freed.await;
-                }
-                Err(JournalRefused::NotOpen { door, .. }) => {
-                    self.door_shut(door);
-                    return Err(NotKept::NoStorage);
-                }
-                Err(JournalRefused::Size { bytes, max }) => {
-                    tracing::warn!(bytes, max, "a message is larger than a record may be");
-                    return Err(NotKept::TooLarge);
-                }
-            }
-        }
-    }
-
-    fn door_shut(&self, door: Door) {
-        if !self.room.shut.swap(true, Ordering::Relaxed) {
-            tracing::error!(?door, "the journal takes nothing: no device is acknowledged any more");
-            self.room.shut_now.notify_one();
-        }
-    }
 }
 
 /// What a repeat is recognised by. The device file and the proof of the firmware are part of it:
@@ -399,6 +392,16 @@ fn basis(submission: &Submission) -> Option<Digest> {
     text.extend_from_slice(submission.device.stamp.digest.as_bytes());
     text.push(u8::from(submission.proof == FirmwareProof::Proven));
     Some(Digest::of(&text))
+}
+
+/// What a message becomes.
+struct Batch {
+    records: Vec<NewRecord>,
+    staged: Staged,
+    /// The message that this one repeats.
+    earlier: Option<Sequence>,
+    too_large: bool,
+    wire: Sequence,
 }
 
 /// What becomes true once a batch is on its way; nothing of it if the journal does not take it.

@@ -24,6 +24,9 @@ mod keys;
 
 pub use destination::{DestinationTable, Files, Required, Take, Transport};
 pub use keys::KeyFileError;
+mod retention;
+
+pub use retention::RetentionTable;
 
 /// The file as written.
 #[derive(Clone, Debug, Deserialize)]
@@ -74,6 +77,8 @@ pub struct GatewayTable {
     /// Key files that older segments were encrypted with, until those are freed.
     #[serde(default)]
     pub journal_key_previous: Vec<PathBuf>,
+    /// How long and how much the journal keeps.
+    pub retention: RetentionTable,
 }
 
 fn uncertainty_ms_max() -> u64 {
@@ -260,6 +265,10 @@ impl Loader<'_> {
         if gateway.segment_bytes.is_some_and(|bytes| bytes < least) {
             self.add(&[Key("gateway"), Key("segment_bytes")], format!("expected {least} or more"));
         }
+        let segment = gateway.segment_bytes.unwrap_or(crate::journal::SEGMENT_BYTES);
+        for (key, what) in gateway.retention.problems(segment) {
+            self.add(&[Key("gateway"), Key("retention"), Key(key)], what);
+        }
     }
 
     fn zone(&mut self, path: &[Step<'_>], name: Option<&str>) -> Option<TimeZone> {
@@ -300,6 +309,9 @@ impl Loader<'_> {
             let path = [Key("device"), Index(index)];
             if !names.insert(&device.name) {
                 self.add(&[&path[..], &[Key("name")]].concat(), "another device has this name");
+            }
+            if device.name == file.gateway.name {
+                self.add(&[&path[..], &[Key("name")]].concat(), "the gateway has this name");
             }
             let setup = self.device(&path, device, &file.gateway);
             if let Some(other) =

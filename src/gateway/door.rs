@@ -1,55 +1,99 @@
-//! When the journal has shut its door (a write or a sync failed), no device is acknowledged any
-//! more, and what is there is still delivered. From time to time a probe tries whether the disk
-//! takes writes again; then the house ends, so that the supervisor starts it anew and the journal
-//! is opened afresh. A failed sync is never retried in place.
+//! When the journal has shut its door (a write or a sync failed), or could not be opened for
+//! writing, no device is acknowledged any more, and what is there is still delivered. A probe tries
+//! whether the disk takes writes again; then the house is opened anew, with a journal opened
+//! afresh. A failed sync is never retried in place.
 
-use std::fs::File;
+use std::fs::{File, OpenOptions};
 use std::io::{self, Write as _};
 use std::path::Path;
 use std::time::Duration;
 
-use super::committer::Room;
+use tokio::sync::mpsc;
+
+use super::committer::Request;
+use super::room::Room;
 
 /// The first wait before a probe; it doubles.
-const PROBE_AFTER: Duration = Duration::from_secs(5);
+const PROBE_AFTER: Duration = Duration::from_millis(500);
 
-/// The longest wait between probes.
-const PROBE_AFTER_MAX: Duration = Duration::from_secs(120);
+/// The longest wait between probes: a disk that has room again is found within five seconds, with
+/// the time that opening takes.
+const PROBE_AFTER_MAX: Duration = Duration::from_millis(2_500);
 
-/// Waits until the door is shut and the disk takes a segment's worth of writes again.
+/// How much a probe writes: enough to reach the medium, and little enough that a disk that is away
+/// for a week is not worn out.
+const PROBE_BYTES: usize = 4096;
+
+/// Waits until the door is shut and the disk takes writes again, with room for a segment.
 pub(super) async fn opens_again(room: &Room, data: &Path, segment_bytes: u64) {
     room.shut_now.notified().await;
     let mut wait = PROBE_AFTER;
+    let mut told = None;
     loop {
         tokio::time::sleep(wait).await;
         let folder = data.to_owned();
         let probe = tokio::task::spawn_blocking(move || probe(&folder, segment_bytes)).await;
         match probe {
             Ok(Ok(())) => return,
-            Ok(Err(error)) => tracing::error!(%error, "the disk still takes nothing"),
+            // The same answer is said once.
+            Ok(Err(error)) if told.replace(error.kind()) != Some(error.kind()) => {
+                tracing::error!(%error, "the disk still takes nothing");
+            }
+            Ok(Err(_)) => {}
             Err(_) => tracing::error!("the probe of the disk has failed"),
         }
         wait = (wait * 2).min(PROBE_AFTER_MAX);
     }
 }
 
-/// Writes, syncs and removes a file of a segment's size.
+/// The committer of a house that cannot write.
+pub(super) async fn take_nothing(mut requests: mpsc::UnboundedReceiver<Request>) {
+    while let Some(request) = requests.recv().await {
+        match request {
+            Request::Ping(answer) => {
+                let _ = answer.send(());
+            }
+            Request::Stop { done, .. } => {
+                let _ = done.send(());
+                return;
+            }
+            // No device runs; a gap of a destination is found again by the next house.
+            Request::Message(_)
+            | Request::LinkUp { .. }
+            | Request::GapBegan { .. }
+            | Request::GapEnded { .. }
+            | Request::Identity { .. }
+            | Request::Unavailable(_)
+            | Request::Manifest { .. }
+            | Request::Free { .. }
+            | Request::Tick { .. } => {}
+        }
+    }
+}
+
+/// Reserves, writes, syncs and removes a file of a segment's size.
 fn probe(data: &Path, segment_bytes: u64) -> io::Result<()> {
     let path = data.join("probe");
     let written = write_synced(&path, segment_bytes);
-    let removed = std::fs::remove_file(&path);
+    let removed = match std::fs::remove_file(&path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        removed => removed,
+    };
     written.and(removed)
 }
 
 fn write_synced(path: &Path, segment_bytes: u64) -> io::Result<()> {
-    let mut file = File::create(path)?;
-    let zeros = vec![0u8; 1 << 16];
-    let mut left = segment_bytes;
-    while left > 0 {
-        let count = left.min(zeros.len() as u64);
-        file.write_all(zeros.get(..count as usize).unwrap_or_default())?;
-        left -= count;
+    let mut file: File = OpenOptions::new().write(true).create(true).truncate(true).open(path)?;
+    let whole = rustix::fs::FallocateFlags::empty();
+    match rustix::fs::fallocate(&file, whole, 0, segment_bytes) {
+        Ok(()) => {}
+        // As the journal does on such a file system.
+        Err(rustix::io::Errno::OPNOTSUPP | rustix::io::Errno::NOSYS) => {
+            file.set_len(segment_bytes)?;
+        }
+        Err(error) => return Err(error.into()),
     }
+    file.write_all(&[0u8; PROBE_BYTES])?;
     file.sync_data()
 }
 

@@ -21,6 +21,12 @@ pub enum GapCause {
     DeviceSilent,
     /// What was once durable cannot be read any more.
     JournalDamaged,
+    /// The disk has no room for more: messages were not kept, and their senders were told.
+    RoomShort,
+    /// The journal took nothing, because the disk failed or was read-only.
+    StorageFailed,
+    /// Nobody vouches for the clock of the box: the times of what lies inside are not proven.
+    ClockUnproven,
 }
 
 impl GapCause {
@@ -32,23 +38,32 @@ impl GapCause {
             Self::BoxBusy => "box-busy",
             Self::DeviceSilent => "device-silent",
             Self::JournalDamaged => "journal-damaged",
+            Self::RoomShort => "room-short",
+            Self::StorageFailed => "storage-failed",
+            Self::ClockUnproven => "clock-unproven",
         }
     }
 }
 
 impl Committer {
     pub(super) async fn link_up(&mut self, device: &DeviceIdentity, now: Moment) {
-        self.gaps_ended(device, None, now).await;
+        self.gaps_ended(device.name.as_str(), None, now).await;
+    }
+
+    /// Whether a gap of this cause is open.
+    pub(super) fn gap_is_open(&self, subject: &str, cause: GapCause) -> bool {
+        let memory = self.memory.devices.get(subject);
+        memory.is_some_and(|one| one.open_gaps.values().any(|gap| gap.cause == cause.as_str()))
     }
 
     pub(super) async fn gap_began(
         &mut self,
-        device: &DeviceIdentity,
+        subject: &str,
         cause: GapCause,
         began_us: Option<i64>,
         now: Moment,
     ) {
-        let after = self.memory.devices.get(device.name.as_str()).and_then(|one| one.last);
+        let after = self.memory.devices.get(subject).and_then(|one| one.last);
         let after = after.map(|(_, sequence)| sequence);
         let mut data = serde_json::Map::new();
         data.insert("phase".to_owned(), json!("began"));
@@ -57,24 +72,22 @@ impl Committer {
         data.insert("began_us".to_owned(), json!(began_us));
         data.insert("after".to_owned(), json!(after));
         if let Some(sequence) =
-            self.append_state(EventKind::Gap, Kind::Gap, device, data, now).await
+            self.append_state(EventKind::Gap, Kind::Gap, subject, data, now).await
         {
             let gap = OpenGap { cause: cause.as_str().to_owned(), began_us, after };
-            let memory = self.memory.devices.entry(device.name.as_str().to_owned()).or_default();
+            let memory = self.memory.devices.entry(subject.to_owned()).or_default();
             memory.open_gaps.insert(sequence.number(), gap);
         }
     }
 
-    /// Ends the device's open gaps of one cause, or of every cause.
-    pub(super) async fn gaps_ended(
-        &mut self,
-        device: &DeviceIdentity,
-        cause: Option<GapCause>,
-        now: Moment,
-    ) {
-        let name = device.name.as_str();
-        let Some(memory) = self.memory.devices.get(name) else { return };
-        let ends = |gap: &OpenGap| cause.is_none_or(|cause| gap.cause == cause.as_str());
+    /// Ends the open gaps of one cause, or of every cause that the link is the end of.
+    pub(super) async fn gaps_ended(&mut self, subject: &str, cause: Option<GapCause>, now: Moment) {
+        let Some(memory) = self.memory.devices.get(subject) else { return };
+        // A link that comes back makes no room.
+        let ends = |gap: &OpenGap| match cause {
+            Some(cause) => gap.cause == cause.as_str(),
+            None => gap.cause != GapCause::RoomShort.as_str(),
+        };
         let open: Vec<(u64, OpenGap)> = memory
             .open_gaps
             .iter()
@@ -91,8 +104,8 @@ impl Committer {
             data.insert("after".to_owned(), json!(gap.after));
             data.insert("ended".to_owned(), json!(now.utc_text()));
             data.insert("ended_us".to_owned(), json!(now.utc_us()));
-            if self.append_state(EventKind::Gap, Kind::Gap, device, data, now).await.is_some()
-                && let Some(memory) = self.memory.devices.get_mut(name)
+            if self.append_state(EventKind::Gap, Kind::Gap, subject, data, now).await.is_some()
+                && let Some(memory) = self.memory.devices.get_mut(subject)
             {
                 memory.open_gaps.remove(&number);
             }
@@ -109,20 +122,19 @@ impl Committer {
         data.insert("model".to_owned(), json!(identity.model));
         data.insert("serial_number".to_owned(), json!(identity.serial_number));
         data.insert("firmware".to_owned(), json!(identity.firmware));
-        let _ =
-            self.append_state(EventKind::DeviceState, Kind::DeviceState, device, data, now).await;
+        let name = device.name.as_str();
+        let _ = self.append_state(EventKind::DeviceState, Kind::DeviceState, name, data, now).await;
     }
 
-    /// A record about a device that every destination gets.
+    /// A record about a device, or about the box, that every destination gets.
     pub(super) async fn append_state(
         &mut self,
         event: EventKind,
         kind: Kind,
-        device: &DeviceIdentity,
+        subject: &str,
         data: serde_json::Map<String, serde_json::Value>,
         now: Moment,
     ) -> Option<Sequence> {
-        let sequence = self.appender.next();
         let previous = |one: &DestinationTable| {
             let known = self.memory.last_routed.get(&one.name).copied().unwrap_or(0);
             (one.name.clone(), known)
@@ -130,16 +142,16 @@ impl Committer {
         let stored = Stored {
             kind: event,
             time: now.utc_text(),
-            subject: device.name.as_str().to_owned(),
+            subject: subject.to_owned(),
             routes: self.destinations.iter().map(previous).collect(),
             data,
         };
-        self.append_one(kind, now.utc_us(), stored.to_bytes()).await?;
+        let sequence = self.append_one(kind, now.utc_us(), stored.to_bytes()).await?;
         for destination in &self.destinations {
             self.memory.last_routed.insert(destination.name.clone(), sequence.number());
         }
         if kind != Kind::Association {
-            let memory = self.memory.devices.entry(device.name.as_str().to_owned()).or_default();
+            let memory = self.memory.devices.entry(subject.to_owned()).or_default();
             memory.last = Some((now.utc_us(), sequence.number()));
         }
         Some(sequence)

@@ -1,18 +1,22 @@
 //! The committer's records about the house itself: start, configuration, device files,
-//! associations, steps of the box's clock, damage, and what is carried forward before room is
-//! freed.
+//! associations, steps of the box's clock, damage, checkpoints, and what is carried forward before
+//! room is freed.
 
 use serde_json::json;
 use std::sync::Arc;
 use tokio::sync::oneshot;
 
-use super::committer::{Committer, DeviceIdentity};
+use super::committer::{Begin, Committer, DeviceIdentity};
 use super::gaps::GapCause;
+use super::keeping::{Kept, Plan};
 use super::record::ProfileStamp;
 use crate::forward::stored::{EventKind, Stored};
 use crate::forward::{Unavailable, UnavailableWhy};
-use crate::journal::{Kind, NewRecord};
-use crate::vocabulary::{Digest, Moment, Sequence};
+use crate::journal::{Appender, Kind, NewRecord};
+use crate::vocabulary::{Certainty, Digest, Moment};
+
+/// Room for an authentication tag and padding.
+const RECORD_OVERHEAD: usize = 64;
 
 /// A smaller change of UTC against the time since boot is slewing, not a step.
 const CLOCK_STEP_US_MIN: i64 = 1_000_000;
@@ -21,6 +25,17 @@ impl Committer {
     /// The start record, a changed configuration, and the gaps of the time in which the box was not
     /// running, one per device.
     pub async fn started(&mut self, devices: &[Arc<DeviceIdentity>], digest: Digest, now: Moment) {
+        self.started_after(devices, digest, GapCause::BoxRestarted, now).await;
+    }
+
+    /// As [`Committer::started`], with the reason why data could not be had before.
+    pub(super) async fn started_after(
+        &mut self,
+        devices: &[Arc<DeviceIdentity>],
+        digest: Digest,
+        cause: GapCause,
+        now: Moment,
+    ) {
         let payload = json!({ "version": env!("CARGO_PKG_VERSION") }).to_string();
         let _ = self.append_one(Kind::Start, now.utc_us(), payload.into_bytes()).await;
         if self.memory.configuration != digest.to_string() {
@@ -33,7 +48,7 @@ impl Committer {
             // A device that was never heard has nothing to miss.
             let last = self.memory.devices.get(device.name.as_str()).and_then(|one| one.last);
             if let Some((last_us, _)) = last {
-                self.gap_began(device, GapCause::BoxRestarted, Some(last_us), now).await;
+                self.gap_began(device.name.as_str(), cause, Some(last_us), now).await;
             }
         }
     }
@@ -42,8 +57,9 @@ impl Committer {
     /// "nothing happened".
     pub async fn damaged(&mut self, devices: &[Arc<DeviceIdentity>], now: Moment) {
         for device in devices {
-            self.gap_began(device, GapCause::JournalDamaged, None, now).await;
-            self.gaps_ended(device, Some(GapCause::JournalDamaged), now).await;
+            let name = device.name.as_str();
+            self.gap_began(name, GapCause::JournalDamaged, None, now).await;
+            self.gaps_ended(name, Some(GapCause::JournalDamaged), now).await;
         }
     }
 
@@ -67,8 +83,15 @@ impl Committer {
             routes: [(what.destination.clone(), previous)].into(),
             data,
         };
-        let sequence = self.appender.next();
-        if self.append_one(Kind::Gap, now.utc_us(), stored.to_bytes()).await.is_some() {
+        let recorded = what.recorded.clone();
+        let record =
+            NewRecord { kind: Kind::Gap, time_us: now.utc_us(), payload: stored.to_bytes() };
+        let done = Box::new(move |kept: Result<(), crate::journal::NotKept>| {
+            if kept.is_ok() {
+                recorded.set();
+            }
+        });
+        if let Ok(sequence) = self.append(vec![record], done).await {
             self.memory.last_routed.insert(what.destination.clone(), sequence.number());
         }
     }
@@ -88,7 +111,7 @@ impl Committer {
         data.insert("grade".to_owned(), json!(association.grade));
         data.insert("patient".to_owned(), serde_json::Value::Null);
         data.insert("patient_absent".to_owned(), json!("not-associated"));
-        let kept = self.append_state(EventKind::Association, Kind::Association, device, data, now);
+        let kept = self.append_state(EventKind::Association, Kind::Association, name, data, now);
         if let Some(sequence) = kept.await {
             let memory = self.memory.devices.entry(name.to_owned()).or_default();
             memory.association = Some((place, sequence.number()));
@@ -120,22 +143,68 @@ impl Committer {
         }
     }
 
-    /// Frees segments wholly before `before`, after what they hold of our memory is durable again.
-    pub(super) async fn free(&mut self, before: Sequence, now: Moment) {
-        let payload = self.memory.carried();
-        let record = NewRecord { kind: Kind::Carried, time_us: now.utc_us(), payload };
-        let (told, durable) = oneshot::channel();
-        let done = Box::new(move |kept: Result<(), crate::journal::NotKept>| {
-            let _ = told.send(kept.is_ok());
-        });
-        let handed_over = self.append(vec![record], done).await.is_ok();
-        if !handed_over || durable.await != Ok(true) {
-            return;
+    /// Writes the whole memory. Every segment begins with it, and so does every start.
+    pub async fn checkpoint(&mut self, begin: Begin, time_us: i64) {
+        let record = |payload| NewRecord { kind: Kind::Carried, time_us, payload };
+        // What a record costs besides its payload, with room for an authentication tag.
+        let overhead = Appender::bytes_of(&[record(Vec::new())]) + RECORD_OVERHEAD;
+        let most = self.appender.batch_bytes_max().saturating_sub(overhead);
+        let mut begin = begin;
+        for payload in self.memory.checkpoint(most) {
+            // A checkpoint that stops in the middle counts for nothing; the one before it does.
+            if self.hand_over(vec![record(payload)], Box::new(|_| ()), begin).await.is_err() {
+                return;
+            }
+            begin = Begin::Wherever;
         }
-        match self.appender.free_before(before) {
+    }
+
+    /// Frees segments wholly before `plan.before`, after what has to outlive them is durable again.
+    pub(super) async fn free(&mut self, plan: Plan, now: Moment) {
+        let still = |kept: &&Kept| !self.memory.ended.contains(&kept.sequence.number());
+        let payloads: Vec<Vec<u8>> = plan.keep.iter().filter(still).map(Kept::to_bytes).collect();
+        let count = payloads.len();
+        let mut fates = Vec::new();
+        for payload in payloads {
+            let record = NewRecord { kind: Kind::Carried, time_us: now.utc_us(), payload };
+            let (told, durable) = oneshot::channel();
+            let done = Box::new(move |kept: Result<(), crate::journal::NotKept>| {
+                let _ = told.send(kept.is_ok());
+            });
+            if self.append(vec![record], done).await.is_err() {
+                return;
+            }
+            fates.push(durable);
+        }
+        for durable in fates {
+            if durable.await != Ok(true) {
+                return;
+            }
+        }
+        match self.appender.free_before(plan.before) {
             Ok(0) => {}
-            Ok(segments) => tracing::info!(segments, "room in the journal freed"),
+            Ok(segments) => tracing::info!(segments, carried = count, "room in the journal freed"),
             Err(error) => tracing::error!(%error, "room in the journal cannot be freed"),
         }
+        // What was ended and is gone for good need not be remembered.
+        self.memory.ended = self.memory.ended.split_off(&plan.before.number());
+    }
+
+    /// Once a second: the box's clock, and whether there is room again.
+    pub async fn tick(&mut self, now: Moment) {
+        self.note_clock(now).await;
+        let name = self.name.clone();
+        let open = self.gap_is_open(&name, GapCause::ClockUnproven);
+        match (now.certainty(), open) {
+            (Certainty::Unproven, false) => {
+                let began_us = Some(now.utc_us());
+                self.gap_began(&name, GapCause::ClockUnproven, began_us, now).await;
+            }
+            (Certainty::Synchronised, true) => {
+                self.gaps_ended(&name, Some(GapCause::ClockUnproven), now).await;
+            }
+            (Certainty::Unproven, true) | (Certainty::Synchronised, false) => {}
+        }
+        self.room_again(now).await;
     }
 }

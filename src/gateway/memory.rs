@@ -1,6 +1,10 @@
 //! What the committer remembers, and how it is rebuilt from the journal before any link opens.
 //!
-//! The whole journal is read at start; checkpoints per segment are not there yet.
+//! Every segment begins with a checkpoint, which is the whole memory. So a start reads back from
+//! the newest complete one only, and any rest of the journal that begins with a segment gives the
+//! same memory as the whole.
+
+mod checkpoint;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -9,19 +13,23 @@ use serde::{Deserialize, Serialize};
 use super::record::WireHead;
 use crate::check::repeats::{StatementKeys, Window};
 use crate::forward::stored::Stored;
-use crate::journal::{Kind, Reader, Record};
+use crate::journal::{Kind, Reader, Record, SEGMENT_BYTES};
 use crate::vocabulary::{Digest, Sequence};
 
 /// How much is read at a time while rebuilding.
 const READ_RECORDS: usize = 1024;
 const READ_BYTES: usize = 4 << 20;
 
-/// What the committer remembers. All of it but windows and profiles is written again as one
-/// `Carried` record before segments are freed, so that any rest of the journal gives the same
-/// memory; the windows reach as far back as the journal does.
-#[derive(Debug, Default)]
+/// The part of a segment that all repeat windows together may take in a checkpoint: with segments
+/// of 8 MiB that is 1 MiB, which is ten thousand messages of a box; a hundred devices have a
+/// hundred each, and four analysers may have a whole store of some thousand results each.
+const WINDOWS_PART: u64 = 8;
+
+/// What the committer remembers. All of it stands in the checkpoint at the beginning of each
+/// segment.
+#[derive(Debug, PartialEq, Eq)]
 pub struct Memory {
-    /// Per device, by name.
+    /// Per device, by name; and the box itself under its own.
     pub devices: BTreeMap<String, DeviceMemory>,
     /// Per destination, the last sequence that was routed there.
     pub last_routed: BTreeMap<String, u64>,
@@ -33,36 +41,25 @@ pub struct Memory {
     pub stopped_in_order: bool,
     /// The configuration that was last in force.
     pub configuration: String,
+    /// Records that would be carried forward and that a person has ended.
+    pub ended: BTreeSet<u64>,
+    /// What all windows together may take in a checkpoint.
+    windows_bytes_max: usize,
     /// The batch that is being read back.
     batch: Batch,
+    /// The parts of a checkpoint that is being read back.
+    parts: checkpoint::Parts,
 }
 
 /// The `wire` record whose observations are being read back.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, PartialEq, Eq)]
 struct Batch {
     device: String,
     statements: Vec<Option<StatementKeys>>,
 }
 
-/// The payload of a `Carried` record.
-#[derive(Serialize, Deserialize)]
-struct Carried {
-    devices: BTreeMap<String, CarriedDevice>,
-    last_routed: BTreeMap<String, u64>,
-    #[serde(default)]
-    manifests: BTreeMap<String, u64>,
-    configuration: String,
-}
-
-#[derive(Serialize, Deserialize)]
-struct CarriedDevice {
-    last: Option<(i64, u64)>,
-    open_gaps: BTreeMap<u64, OpenGap>,
-    association: Option<(String, u64)>,
-}
-
 /// What is remembered of one device.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, PartialEq, Eq)]
 pub struct DeviceMemory {
     pub window: Window,
     /// The newest record of this device: its receive time and sequence.
@@ -82,13 +79,30 @@ pub struct OpenGap {
 }
 
 impl Memory {
-    /// Reads the journal from its first record on.
+    /// Nothing is remembered yet; the journal has segments of this size.
+    pub fn with_segments_of(segment_bytes: u64) -> Self {
+        Self {
+            devices: BTreeMap::new(),
+            last_routed: BTreeMap::new(),
+            manifests: BTreeMap::new(),
+            profiles: BTreeSet::new(),
+            stopped_in_order: false,
+            configuration: String::new(),
+            ended: BTreeSet::new(),
+            windows_bytes_max: usize::try_from(segment_bytes / WINDOWS_PART).unwrap_or(usize::MAX),
+            batch: Batch::default(),
+            parts: checkpoint::Parts::default(),
+        }
+    }
+
+    /// Reads the journal from the newest segment with a complete checkpoint on; from its first
+    /// record on if there is none.
     ///
     /// # Errors
     /// The journal cannot be read.
-    pub fn rebuild(reader: &mut Reader) -> Result<Self, crate::journal::Error> {
-        let mut memory = Self::default();
-        let mut next = reader.first();
+    pub fn rebuild(reader: &mut Reader, segment_bytes: u64) -> Result<Self, crate::journal::Error> {
+        let mut memory = Self::with_segments_of(segment_bytes);
+        let mut next = newest_checkpoint(reader)?.unwrap_or_else(|| reader.first());
         loop {
             let read = reader.read_from(next, READ_RECORDS, READ_BYTES)?;
             if read.records.is_empty() && read.next == next {
@@ -101,40 +115,46 @@ impl Memory {
         }
     }
 
-    /// The payload of a `Carried` record.
-    pub fn carried(&self) -> Vec<u8> {
-        let device = |memory: &DeviceMemory| CarriedDevice {
-            last: memory.last,
-            open_gaps: memory.open_gaps.clone(),
-            association: memory.association.clone(),
-        };
-        let carried = Carried {
-            devices: self.devices.iter().map(|(name, one)| (name.clone(), device(one))).collect(),
-            last_routed: self.last_routed.clone(),
-            manifests: self.manifests.clone(),
-            configuration: self.configuration.clone(),
-        };
-        serde_json::to_vec(&carried).expect("texts and numbers are JSON")
+    /// Notes a message that is on its way into the journal. What all windows together take stays
+    /// within its bound: the largest one forgets its oldest.
+    pub fn note_message(&mut self, device: &str, basis: Option<Digest>, wire: Sequence) {
+        let Some(basis) = basis else { return };
+        self.devices.entry(device.to_owned()).or_default().window.note(basis, wire);
+        self.bound_windows();
     }
 
-    fn take_carried(&mut self, payload: &[u8]) {
-        let Ok(carried) = serde_json::from_slice::<Carried>(payload) else { return };
-        for (name, device) in carried.devices {
-            let memory = self.devices.entry(name).or_default();
-            memory.last = device.last;
-            memory.open_gaps = device.open_gaps;
-            memory.association = device.association;
+    /// Notes what a message states.
+    pub fn note_statement(
+        &mut self,
+        device: &str,
+        keys: &StatementKeys,
+        (wire, sequence): (Sequence, Sequence),
+    ) {
+        let memory = self.devices.entry(device.to_owned()).or_default();
+        memory.window.note_statement(keys, wire, sequence);
+        self.bound_windows();
+    }
+
+    fn bound_windows(&mut self) {
+        let bytes = |memory: &Self| -> usize {
+            memory.devices.values().map(|device| device.window.bytes()).sum()
+        };
+        while bytes(self) > self.windows_bytes_max {
+            let largest = self.devices.values_mut().max_by_key(|device| device.window.bytes());
+            if !largest.is_some_and(|device| device.window.forget_oldest()) {
+                return;
+            }
         }
-        self.last_routed = carried.last_routed;
-        self.manifests = carried.manifests;
-        self.configuration = carried.configuration;
     }
 
-    fn take(&mut self, record: &Record) {
+    /// Takes what a record says. Records come in order, from the first one of a segment on.
+    pub fn take(&mut self, record: &Record) {
         self.stopped_in_order = record.kind == Kind::Stop;
+        if record.batch_index == 0 {
+            self.batch = Batch::default();
+        }
         match record.kind {
             Kind::Wire => {
-                self.batch = Batch::default();
                 if let Some((head, _)) = WireHead::split(&record.payload) {
                     let statements = self.take_wire(&head, record.sequence);
                     self.batch = Batch { device: head.device, statements };
@@ -156,10 +176,10 @@ impl Memory {
                     let index = usize::from(record.batch_index).checked_sub(1);
                     let keys = index.and_then(|index| self.batch.statements.get(index));
                     if let Some(Some(keys)) = keys {
-                        let memory = self.devices.entry(self.batch.device.clone()).or_default();
+                        let (device, keys) = (self.batch.device.clone(), keys.clone());
                         let before = u64::from(record.batch_index);
                         if let Some(wire) = Sequence::new(record.sequence.number() - before) {
-                            memory.window.note_statement(keys, wire, record.sequence);
+                            self.note_statement(&device, &keys, (wire, record.sequence));
                         }
                     }
                 } else {
@@ -174,7 +194,8 @@ impl Memory {
                     value.ok().and_then(|one| Some(one.get("digest")?.as_str()?.to_owned()));
                 self.configuration = digest.unwrap_or_default();
             }
-            Kind::ClockStep | Kind::SetAside | Kind::Start | Kind::Stop | Kind::Other(_) => {}
+            Kind::SetAside => self.ended.extend(Ended::from_bytes(&record.payload)),
+            Kind::ClockStep | Kind::Start | Kind::Stop | Kind::Other(_) => {}
         }
     }
 
@@ -191,9 +212,7 @@ impl Memory {
         let memory = self.devices.entry(head.device.clone()).or_default();
         memory.last = Some((head.received_us, sequence.number()));
         let basis = head.basis.as_deref().and_then(Digest::parse);
-        if let Some(basis) = basis.filter(|_| head.repeat_of.is_none()) {
-            memory.window.note(basis, sequence);
-        }
+        self.note_message(&head.device, basis.filter(|_| head.repeat_of.is_none()), sequence);
         let stamps = head.statements.iter();
         stamps
             .map(|stamp| {
@@ -237,38 +256,65 @@ impl Memory {
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_is_carried_forward_gives_the_same_memory() {
-        let mut memory = Memory::default();
-        let oximeter = memory.devices.entry("oximeter".to_owned()).or_default();
-        oximeter.last = Some((5_000_000, 41));
-        oximeter.association = Some(("icu/bed-1".to_owned(), 7));
-        let gap = OpenGap { cause: "link-down".to_owned(), began_us: Some(4), after: Some(40) };
-        oximeter.open_gaps.insert(42, gap.clone());
-        memory.last_routed.insert("core".to_owned(), 42);
-        memory.configuration = "digest".to_owned();
-
-        let mut rebuilt = Memory::default();
-        // What stood in an older part of the journal is replaced, not mixed in.
-        rebuilt.last_routed.insert("retired".to_owned(), 3);
-        let record = Record {
-            sequence: Sequence::new(43).unwrap(),
-            kind: Kind::Carried,
-            time_us: 6_000_000,
-            batch_index: 0,
-            batch_records: 1,
-            payload: memory.carried(),
-        };
-        rebuilt.take(&record);
-        let device = &rebuilt.devices["oximeter"];
-        assert_eq!(device.last, Some((5_000_000, 41)));
-        assert_eq!(device.association, Some(("icu/bed-1".to_owned(), 7)));
-        assert_eq!(device.open_gaps, [(42, gap)].into());
-        assert_eq!(rebuilt.last_routed, memory.last_routed);
-        assert_eq!(rebuilt.configuration, "digest");
+impl Default for Memory {
+    fn default() -> Self {
+        Self::with_segments_of(SEGMENT_BYTES)
     }
 }
+
+/// The payload of a `SetAside` record by which a person ends records that are carried forward.
+#[derive(Serialize, Deserialize)]
+pub struct Ended {
+    pub ended: Vec<u64>,
+    /// Who said so.
+    pub by: String,
+}
+
+impl Ended {
+    fn from_bytes(payload: &[u8]) -> Vec<u64> {
+        serde_json::from_slice::<Self>(payload).map(|one| one.ended).unwrap_or_default()
+    }
+}
+
+/// The first sequence of the newest segment that holds a complete checkpoint.
+fn newest_checkpoint(reader: &mut Reader) -> Result<Option<Sequence>, crate::journal::Error> {
+    let mut behind = None;
+    for segment in reader.segments().iter().rev() {
+        if has_checkpoint(reader, segment.first, behind)? {
+            return Ok(Some(segment.first));
+        }
+        behind = Some(segment.first);
+    }
+    Ok(None)
+}
+
+/// Whether the records from `first` on, up to `behind`, hold a complete checkpoint. A segment of
+/// ours begins with one; only records that recovery has copied come before it.
+///
+/// # Errors
+/// The journal cannot be read.
+pub fn has_checkpoint(
+    reader: &mut Reader,
+    first: Sequence,
+    behind: Option<Sequence>,
+) -> Result<bool, crate::journal::Error> {
+    let mut parts = checkpoint::Parts::default();
+    let mut next = first;
+    while behind.is_none_or(|behind| next < behind) {
+        let read = reader.read_from(next, READ_RECORDS, READ_BYTES)?;
+        if read.next == next {
+            break;
+        }
+        next = read.next;
+        let ours = |record: &&Record| behind.is_none_or(|behind| record.sequence < behind);
+        for record in read.records.iter().filter(ours) {
+            if record.kind == Kind::Carried && parts.take(&record.payload).is_some() {
+                return Ok(true);
+            }
+        }
+    }
+    Ok(false)
+}
+
+#[cfg(test)]
+mod tests;

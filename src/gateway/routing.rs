@@ -26,6 +26,9 @@ use crate::vocabulary::{Moment, ObservationId, RecordId, Sequence};
 const READ_RECORDS: usize = 1024;
 const READ_BYTES: usize = 4 << 20;
 
+/// More than an observation's id takes in a record, and than what stands around its data.
+const ID_BYTES_MAX: usize = 256;
+
 /// An observation record on its way into the journal.
 #[derive(Clone)]
 pub struct Routable {
@@ -190,6 +193,15 @@ impl Committer {
     }
 
     async fn keep_sample(&mut self, destination: &str, mut sample: Sample, now: Moment) {
+        // Its ids hold its sequence, so whatever comes before it has to be written first.
+        let draft = NewRecord {
+            kind: Kind::Observation,
+            time_us: now.utc_us(),
+            payload: json!(sample.data).to_string().into_bytes(),
+        };
+        let metrics = sample.data.get("metrics").and_then(|metrics| metrics.as_array());
+        let ids = metrics.map_or(1, |metrics| metrics.len() + 1) * ID_BYTES_MAX;
+        self.make_way(&[draft], ids).await;
         let sequence = self.appender.next();
         state_ids(&mut sample, &RecordId::of(self.stream, sequence));
         let previous = self.previous(destination, &Staged::default());

@@ -3,6 +3,8 @@
 //! Start: journal, memory, gaps of the time before, destinations, devices, status, ready.
 //! Stop: links, committer, settlements, destinations, cursors. No task is aborted.
 
+mod signals;
+
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -12,20 +14,23 @@ use std::time::Duration;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 
-use super::committer::{Committer, DeviceIdentity, Request, Room};
+use self::signals::Signals;
+use super::committer::{Begin, Committer, DeviceIdentity, Request};
 use super::configuration::{Configuration, DeviceSetup};
 use super::destinations::{self, Ground};
 use super::device::Device;
 use super::door;
-use super::freeing::free_behind;
+use super::freeing::Freeing;
+use super::gaps::GapCause;
 use super::guests::Guests;
 use super::manifests;
 use super::memory::Memory;
 use super::record::ProfileStamp;
+use super::room::Room;
 use super::routing::Samplers;
-use super::status::{self, DestinationSnapshot, DeviceStatus, Fixed, JournalSnapshot, Snapshot};
+use super::snapshot::{self, HouseShown, Shown};
+use super::status::{self, DeviceStatus};
 use crate::association::Ledger;
-use crate::forward::Counters;
 use crate::forward::cursor::CursorError;
 use crate::forward::pump;
 use crate::journal::{self, Journal, Reader};
@@ -56,75 +61,101 @@ pub enum RunError {
     Destination { name: String, what: String },
     #[error("signals cannot be taken: {0}")]
     Signals(std::io::Error),
-    #[error("the journal had to be closed; it can be opened anew now")]
-    DoorShut,
     #[error("the journal had to be closed: nothing more was taken")]
     TookNothing,
     #[error("the committer has failed")]
     Committer,
 }
 
-/// Runs until SIGTERM or SIGINT, or until the journal could be opened anew after it had shut its
-/// door.
+/// Runs until SIGTERM or SIGINT. When the journal has shut its door and the disk takes writes
+/// again, the house is opened anew; a disk that takes none at the start gives a house that delivers
+/// and acknowledges nothing.
 ///
 /// # Errors
 /// What keeps the house from starting, or why it ended without being asked.
 pub async fn run(configuration: Configuration) -> Result<(), RunError> {
     let mut signals = Signals::take()?;
-    let data = configuration.gateway.data.clone();
-    let segment_bytes = segment_bytes(&configuration);
-    let mut house = House::start(configuration).await?;
-    operate::tell_ready("taking data");
-    tracing::info!("the house is open");
-    let ended = tokio::select! {
-        () = signals.wait(&house.requests) => Ok(()),
-        () = door::opens_again(&house.room, &data, segment_bytes) => Err(RunError::DoorShut),
-        _ = &mut house.committer => Err(RunError::Committer),
-    };
-    operate::tell_stopping();
-    tracing::info!("stopping");
-    if matches!(ended, Err(RunError::Committer)) {
-        return ended;
-    }
-    let door_is_shut = house.room.shut.load(Ordering::Relaxed);
-    house.stop().await;
-    match ended {
-        Ok(()) if door_is_shut => Err(RunError::TookNothing),
-        ended => ended,
-    }
-}
-
-struct Signals {
-    terminate: tokio::signal::unix::Signal,
-    interrupt: tokio::signal::unix::Signal,
-}
-
-impl Signals {
-    fn take() -> Result<Self, RunError> {
-        use tokio::signal::unix::{SignalKind, signal};
-        let terminate = signal(SignalKind::terminate()).map_err(RunError::Signals)?;
-        let interrupt = signal(SignalKind::interrupt()).map_err(RunError::Signals)?;
-        Ok(Self { terminate, interrupt })
-    }
-
-    /// Waits for a signal; meanwhile tells systemd that the daemon lives, as long as the committer
-    /// answers.
-    async fn wait(&mut self, requests: &mpsc::UnboundedSender<Request>) {
-        let period = operate::watchdog_period();
-        loop {
-            tokio::select! {
-                _ = self.terminate.recv() => return,
-                _ = self.interrupt.recv() => return,
-                () = tokio::time::sleep(period.unwrap_or(Duration::MAX)), if period.is_some() => {
-                    let (answer, answered) = oneshot::channel();
-                    let asked = requests.send(Request::Ping(answer)).is_ok();
-                    let limit = period.unwrap_or_default();
-                    match tokio::time::timeout(limit, answered).await {
-                        Ok(Ok(())) if asked => operate::tell_alive(),
-                        Ok(_) | Err(_) => tracing::error!("the committer does not answer"),
-                    }
-                }
+    let mut lasting = Lasting::of(configuration);
+    let mut before = GapCause::BoxRestarted;
+    loop {
+        let mut house = House::start(&mut lasting, before).await?;
+        if before == GapCause::BoxRestarted {
+            operate::tell_ready("taking data");
+        }
+        tracing::info!("the house is open");
+        let (data, segment_bytes) =
+            (&lasting.configuration.gateway.data, segment_bytes(&lasting.configuration));
+        let ended = tokio::select! {
+            () = signals.wait(&house.requests) => Ended::Asked,
+            () = door::opens_again(&house.room, data, segment_bytes) => Ended::TakesWritesAgain,
+            _ = &mut house.committer => Ended::Failed,
+        };
+        match ended {
+            Ended::TakesWritesAgain => {
+                tracing::info!("the disk takes writes again: the journal is opened anew");
+                house.stop().await;
+                before = GapCause::StorageFailed;
             }
+            Ended::Asked => {
+                operate::tell_stopping();
+                tracing::info!("stopping");
+                let door_is_shut = house.room.shut.load(Ordering::Relaxed);
+                house.stop().await;
+                lasting.end();
+                tracing::info!("stopped");
+                return if door_is_shut { Err(RunError::TookNothing) } else { Ok(()) };
+            }
+            Ended::Failed => return Err(RunError::Committer),
+        }
+    }
+}
+
+/// Why a house ends.
+enum Ended {
+    /// SIGTERM or SIGINT.
+    Asked,
+    /// The journal's door was shut, and a new journal can be opened.
+    TakesWritesAgain,
+    /// The committer has failed.
+    Failed,
+}
+
+/// What outlives a house that is opened anew.
+struct Lasting {
+    configuration: Configuration,
+    identities: Vec<Arc<DeviceIdentity>>,
+    since: Moment,
+    shown: Arc<Shown>,
+    status: Option<JoinHandle<()>>,
+}
+
+impl Lasting {
+    fn of(configuration: Configuration) -> Self {
+        let identities = identities(&configuration);
+        let (since, shown) = (clock::now(), Arc::default());
+        Self { configuration, identities, since, shown, status: None }
+    }
+
+    /// Shows another house on the status socket, which is made by the first one: by then the
+    /// journal's lock has shown that no other daemon runs on these data.
+    fn show(&mut self, house: HouseShown) -> Result<(), RunError> {
+        self.shown.show(house);
+        if self.status.is_none() {
+            let socket = self.configuration.gateway.socket.clone();
+            let snapshot = snapshot::of(&self.configuration, self.since, Arc::clone(&self.shown));
+            let status = status::serve(&socket, snapshot)
+                .map_err(|error| RunError::Socket { socket, error })?;
+            self.status = Some(status);
+        }
+        Ok(())
+    }
+
+    fn end(self) {
+        if let Some(status) = self.status {
+            status.abort();
+        }
+        if let Err(error) = std::fs::remove_file(&self.configuration.gateway.socket) {
+            tracing::warn!(%error, "the status socket could not be removed");
         }
     }
 }
@@ -137,77 +168,89 @@ struct House {
     devices: Vec<JoinHandle<()>>,
     destinations: Vec<JoinHandle<()>>,
     committer: JoinHandle<()>,
-    /// Ends with the process; it holds nothing.
-    status: JoinHandle<()>,
     room: Arc<Room>,
-    socket: PathBuf,
 }
 
 impl House {
-    async fn start(configuration: Configuration) -> Result<Self, RunError> {
-        let folder = configuration.gateway.data.clone();
+    /// A house that takes data; one that only delivers if the disk takes no writes. `before`: why
+    /// data could not be had until now.
+    async fn start(lasting: &mut Lasting, before: GapCause) -> Result<Self, RunError> {
+        let folder = lasting.configuration.gateway.data.clone();
         std::fs::create_dir_all(folder.join("cursors"))
             .map_err(|error| RunError::Data { folder: folder.clone(), error })?;
-        let since = clock::now();
         let (durable, durable_seen) = watch::channel(0u64);
         let room = Arc::new(Room::default());
-        let opened = open_journal(&configuration, durable, &room)?;
-        let (memory, samplers) = read_back(&configuration, opened.reader.clone(), since)
-            .map_err(|error| RunError::Journal { folder: folder.join("journal"), error })?;
+        match open_journal(&lasting.configuration, durable, &room) {
+            Ok(opened) => Self::open(lasting, opened, durable_seen, room, before).await,
+            Err(RunError::Journal { folder, error: journal::Error::Storage(failure) }) => {
+                // A journal that is not there yet has nothing to deliver: that is a fault to fix.
+                let failed = |error| RunError::Journal { folder: folder.clone(), error };
+                let (reader, _) = Journal::open_proven(&folder, journal::Keys::default())
+                    .map_err(|_| failed(journal::Error::Storage(failure)))?;
+                Self::shut(lasting, reader, room, failure)
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    async fn open(
+        lasting: &mut Lasting,
+        opened: journal::Opened,
+        durable: watch::Receiver<u64>,
+        room: Arc<Room>,
+        before: GapCause,
+    ) -> Result<Self, RunError> {
+        let gateway = lasting.configuration.gateway.clone();
+        let now = clock::now();
+        let read = read_back(&lasting.configuration, opened.reader.clone(), now);
+        let (memory, samplers) = read
+            .map_err(|error| RunError::Journal { folder: gateway.data.join("journal"), error })?;
         report(&opened.recovery, &memory);
 
         // Everything that can fail comes before the first record is written.
         let (stop_destinations, stopping) = watch::channel(false);
         let (requests, received) = mpsc::unbounded_channel();
-        let ground = Ground {
-            configuration: &configuration,
-            reader: &opened.reader,
-            durable: &durable_seen,
-            requests: &requests,
-            stop: &stopping,
-        };
-        let destinations::Forwarding { mut tasks, counters, low_waters } =
-            destinations::start(&ground)
-                .map_err(|(name, what)| RunError::Destination { name, what })?;
-        let covered = &memory.manifests;
-        let manifests =
-            manifests::start(&configuration, covered, &opened.reader, &requests, &stopping)
-                .map_err(|error| RunError::Data { folder: folder.clone(), error })?;
-        tasks.extend(manifests);
-        let identities = identities(&configuration);
-        let (names, reader) = (identities.clone(), opened.reader.clone());
-        let snapshot = snapshots(&configuration, names, reader, counters, since);
-        let socket = configuration.gateway.socket.clone();
-        let status = status::serve(&socket, snapshot)
-            .map_err(|error| RunError::Socket { socket: socket.clone(), error })?;
-
+        let ground = (&opened.reader, &room);
+        let (mut destinations, low_waters) =
+            lasting.deliver(ground, &durable, &requests, &stopping, None)?;
+        let configuration = &lasting.configuration;
+        let reader = &opened.reader;
+        let counting =
+            manifests::start(configuration, &memory.manifests, reader, &requests, &stopping);
+        let folder = &gateway.data;
+        destinations
+            .extend(counting.map_err(|error| RunError::Data { folder: folder.clone(), error })?);
         let mut committer = Committer {
-            name: configuration.gateway.name.clone(),
+            name: gateway.name.clone(),
             clock_offset_us: None,
             appender: opened.appender,
             stream: opened.reader.stream(),
             memory,
-            ledger: ledger(&configuration),
+            ledger: ledger(configuration),
             destinations: configuration.destinations.clone(),
             samplers,
             room: Arc::clone(&room),
+            trends: BTreeMap::new(),
         };
-        committer.started(&identities, configuration.digest, since).await;
+        committer.checkpoint(Begin::Wherever, now.utc_us()).await;
+        let identities = &lasting.identities;
+        committer.started_after(identities, configuration.digest, before, now).await;
+        committer.tick(now).await;
         if !opened.recovery.damaged.is_empty() || opened.recovery.set_aside.is_some() {
-            committer.damaged(&identities, since).await;
+            committer.damaged(identities, now).await;
         }
-        for (setup, identity) in configuration.devices.iter().zip(&identities) {
+        for (setup, identity) in configuration.devices.iter().zip(identities) {
             let firmware = setup.firmware.as_deref().unwrap_or_default();
             let text = setup.profile.flattened_text(firmware);
-            committer.profile(&identity.stamp, &text, since).await;
+            committer.profile(&identity.stamp, &text, now).await;
         }
 
-        let free = free_behind(requests.clone(), opened.reader, low_waters, stopping.clone());
-        let free = tokio::spawn(free);
+        let freeing =
+            Freeing::of(configuration, requests.clone(), opened.reader, low_waters, &room);
+        destinations.push(tokio::spawn(freeing.run(stopping.clone())));
         let committer = tokio::spawn(committer.run(received));
         let (stop_devices, stop_seen) = watch::channel(false);
-        let devices = start_devices(&configuration, &identities, &requests, &stop_seen);
-        let destinations = tasks.into_iter().chain([free]).collect();
+        let devices = start_devices(configuration, identities, &requests, &stop_seen);
         Ok(Self {
             requests,
             stop_devices,
@@ -215,9 +258,45 @@ impl House {
             devices,
             destinations,
             committer,
-            status,
             room,
-            socket,
+        })
+    }
+
+    /// The disk takes no writes: what is proven durable is delivered, no link is opened.
+    fn shut(
+        lasting: &mut Lasting,
+        reader: Reader,
+        room: Arc<Room>,
+        failure: journal::Failure,
+    ) -> Result<Self, RunError> {
+        tracing::error!(%failure, "the journal takes nothing: no device is acknowledged");
+        for identity in &lasting.identities {
+            identity.status.set_trouble("the box cannot write to its disk: nothing is taken");
+        }
+        let (stop_destinations, stopping) = watch::channel(false);
+        let (requests, received) = mpsc::unbounded_channel();
+        let (durable, seen) = watch::channel(reader.durable().map_or(0, Sequence::number));
+        let (mut destinations, _) =
+            lasting.deliver((&reader, &room), &seen, &requests, &stopping, Some(failure))?;
+        // A destination ends when nobody can make records durable any more.
+        let mut until = stopping.clone();
+        destinations.push(tokio::spawn(async move {
+            let _ = until.wait_for(|stop| *stop).await;
+            drop(durable);
+        }));
+        let (stop_devices, _) = watch::channel(false);
+        room.shut.store(true, Ordering::Relaxed);
+        room.shut_now.notify_one();
+        let committer = tokio::spawn(door::take_nothing(received));
+        let devices = Vec::new();
+        Ok(Self {
+            requests,
+            stop_devices,
+            stop_destinations,
+            devices,
+            destinations,
+            committer,
+            room,
         })
     }
 
@@ -241,11 +320,35 @@ impl House {
                 tracing::error!("a destination's task did not stop in time");
             }
         }
-        self.status.abort();
-        if let Err(error) = std::fs::remove_file(&self.socket) {
-            tracing::warn!(%error, "the status socket could not be removed");
-        }
-        tracing::info!("stopped");
+    }
+}
+
+/// What runs the destinations, and the low waters of the required ones.
+type Delivering = (Vec<JoinHandle<()>>, Vec<watch::Receiver<u64>>);
+
+impl Lasting {
+    /// Starts the destinations and shows them with the journal they read.
+    fn deliver(
+        &mut self,
+        (reader, room): (&Reader, &Arc<Room>),
+        durable: &watch::Receiver<u64>,
+        requests: &mpsc::UnboundedSender<Request>,
+        stop: &watch::Receiver<bool>,
+        failure: Option<journal::Failure>,
+    ) -> Result<Delivering, RunError> {
+        let configuration = &self.configuration;
+        let ground = Ground { configuration, reader, durable, requests, stop };
+        let forwarding = destinations::start(&ground)
+            .map_err(|(name, what)| RunError::Destination { name, what })?;
+        let destinations::Forwarding { tasks, counters, low_waters } = forwarding;
+        self.show(HouseShown {
+            identities: self.identities.clone(),
+            reader: reader.clone(),
+            room: Arc::clone(room),
+            counters,
+            failure,
+        })?;
+        Ok((tasks, low_waters))
     }
 }
 
@@ -300,7 +403,7 @@ fn read_back(
     mut reader: Reader,
     now: Moment,
 ) -> Result<(Memory, Samplers), journal::Error> {
-    let memory = Memory::rebuild(&mut reader)?;
+    let memory = Memory::rebuild(&mut reader, segment_bytes(configuration))?;
     let samplers = Samplers::rebuild(&configuration.destinations, &mut reader, now)?;
     Ok((memory, samplers))
 }
@@ -337,70 +440,4 @@ fn identities(configuration: &Configuration) -> Vec<Arc<DeviceIdentity>> {
         })
     };
     configuration.devices.iter().map(identity).collect()
-}
-
-fn snapshots(
-    configuration: &Configuration,
-    identities: Vec<Arc<DeviceIdentity>>,
-    reader: Reader,
-    counters: Vec<(String, Arc<Counters>)>,
-    since: Moment,
-) -> Arc<dyn Fn() -> Snapshot + Send + Sync> {
-    let gateway = configuration.gateway.name.clone();
-    let segment_bytes = segment_bytes(configuration);
-    let fixed: BTreeMap<String, Fixed> = configuration
-        .devices
-        .iter()
-        .map(|setup| {
-            let fixed = Fixed {
-                place: setup.place.as_str().to_owned(),
-                profile: setup.profile.id(),
-                profile_status: setup.profile.file().provenance.status.as_str().to_owned(),
-                link: setup.endpoint.describe(),
-            };
-            (setup.name.as_str().to_owned(), fixed)
-        })
-        .collect();
-    Arc::new(move || {
-        let segments = reader.segments();
-        let devices = identities.iter().filter_map(|identity| {
-            let name = identity.name.as_str();
-            Some(status::of_device(name, fixed.get(name)?, &identity.status))
-        });
-        Snapshot {
-            version: env!("CARGO_PKG_VERSION").to_owned(),
-            gateway: gateway.clone(),
-            stream: reader.stream().to_string(),
-            since: since.utc_text(),
-            journal: JournalSnapshot {
-                durable: reader.durable().map_or(0, Sequence::number),
-                door: match reader.door() {
-                    journal::Door::Open => "open".to_owned(),
-                    journal::Door::Shut(failure) => format!("shut: {failure}"),
-                    journal::Door::Closed => "closed".to_owned(),
-                },
-                segments: segments.len(),
-                // Segments are preallocated, so each takes its whole size.
-                bytes: segments.len() as u64 * segment_bytes,
-            },
-            devices: devices.collect(),
-            destinations: counters.iter().map(|(name, one)| destination(name, one)).collect(),
-        }
-    })
-}
-
-fn destination(name: &str, counters: &Counters) -> DestinationSnapshot {
-    DestinationSnapshot {
-        name: name.to_owned(),
-        connected: counters.connected.load(Ordering::Relaxed),
-        sent: counters.sent.load(Ordering::Relaxed),
-        resent: counters.resent.load(Ordering::Relaxed),
-        acknowledged: counters.acknowledged.load(Ordering::Relaxed),
-        backlog: counters.backlog.load(Ordering::Relaxed),
-        set_aside: counters.set_aside.load(Ordering::Relaxed),
-        unavailable: counters.unreadable.load(Ordering::Relaxed)
-            + counters.freed.load(Ordering::Relaxed),
-        cursor_failures: counters.cursor_failures.load(Ordering::Relaxed),
-        refused_acknowledgements: counters.refused_acknowledgements.load(Ordering::Relaxed),
-    }
 }

@@ -49,7 +49,7 @@ impl DeviceStatus {
 }
 
 /// One snapshot, as `status --json` prints it.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct Snapshot {
     pub version: String,
     pub gateway: String,
@@ -61,13 +61,25 @@ pub struct Snapshot {
 }
 
 /// The journal in a snapshot.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct JournalSnapshot {
     pub durable: u64,
     /// `open`, or why nothing is taken.
     pub door: String,
+    /// Why devices are not acknowledged, or not all of what they send is taken; none while all is
+    /// well.
+    pub reason: Option<String>,
     pub segments: usize,
     pub bytes: u64,
+    /// What the journal may take on the disk.
+    pub quota_bytes: Option<u64>,
+    /// What a required destination does not have yet.
+    pub pinned_bytes: u64,
+    /// How long everything can be kept if no destination takes anything from now on, at the mean
+    /// rate of the last ten minutes; none while nothing comes.
+    pub autonomy_seconds: Option<u64>,
+    /// When the oldest record was kept.
+    pub oldest: Option<String>,
 }
 
 /// One device in a snapshot.

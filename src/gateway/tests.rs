@@ -1,5 +1,7 @@
-//! The share of a device: what happens when nothing leaves for the journal.
+//! The share of a device: what happens when nothing leaves for the journal; gaps that the
+//! committer opens and closes by itself.
 
+use std::collections::BTreeMap;
 use std::net::UdpSocket;
 use std::path::Path;
 use std::sync::Arc;
@@ -7,16 +9,21 @@ use std::time::Duration;
 
 use tokio::sync::{mpsc, watch};
 
-use super::committer::{DeviceIdentity, Request};
+use super::committer::{Committer, DeviceIdentity, Request};
 use super::configuration::{DeviceSetup, load_profile, load_vocabulary};
 use super::device::Device;
 use super::gaps::GapCause;
+use super::memory::{Memory, OpenGap};
 use super::record::ProfileStamp;
+use super::room::Room;
+use super::routing::Samplers;
 use super::status::DeviceStatus;
+use crate::association::Ledger;
+use crate::journal::{Journal, Options};
 use crate::link::Endpoint;
 use crate::profile::Drafts;
 use crate::protocol::Site;
-use crate::vocabulary::{DeviceName, Place};
+use crate::vocabulary::{Certainty, DeviceName, Moment, Place};
 
 /// One good line of the PO-100 as its manual prints it.
 const LINE: &[u8] = b"$PO,10:11:12,097,072,04.5,00*25\r\n";
@@ -91,6 +98,7 @@ async fn a_full_share_stops_reading_and_is_one_gap() {
             | Request::Unavailable(_)
             | Request::Free { .. }
             | Request::Manifest { .. }
+            | Request::Tick { .. }
             | Request::Ping(_)
             | Request::Stop { .. } => panic!("only messages and the gap are expected"),
         }
@@ -98,4 +106,63 @@ async fn a_full_share_stops_reading_and_is_one_gap() {
     assert_eq!(ended, GapCause::BoxBusy);
     stop.send_replace(true);
     tokio::time::timeout(Duration::from_secs(20), running).await.unwrap().unwrap();
+}
+
+fn committer(folder: &Path) -> Committer {
+    let opened = Journal::open(folder, Options::default()).unwrap();
+    Committer {
+        name: "box-1".to_owned(),
+        clock_offset_us: None,
+        appender: opened.appender,
+        stream: opened.reader.stream(),
+        memory: Memory::default(),
+        ledger: Ledger::from_configuration(BTreeMap::new()),
+        destinations: Vec::new(),
+        samplers: Samplers::default(),
+        room: Arc::new(Room::default()),
+        trends: BTreeMap::new(),
+    }
+}
+
+/// As the time server is out of reach from the first second to the tenth.
+#[tokio::test]
+async fn while_nobody_vouches_for_the_clock_one_gap_of_the_box_is_open() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut committer = committer(folder.path());
+    let at = |second: i64, certainty| {
+        let us = second * 1_000_000;
+        Moment::new(us as u64, 1_795_162_211_000_000 + us, certainty)
+    };
+    let open = |committer: &Committer| -> Vec<OpenGap> {
+        let memory = committer.memory.devices.get("box-1");
+        memory.map(|one| one.open_gaps.values().cloned().collect()).unwrap_or_default()
+    };
+    committer.tick(at(0, Certainty::Synchronised)).await;
+    assert_eq!(open(&committer), []);
+    for second in 1..10 {
+        committer.tick(at(second, Certainty::Unproven)).await;
+        let gaps = open(&committer);
+        assert_eq!(gaps.len(), 1);
+        assert_eq!(gaps[0].cause, "clock-unproven");
+        assert_eq!(gaps[0].began_us, Some(1_795_162_212_000_000), "from the first second on");
+    }
+    committer.tick(at(10, Certainty::Synchronised)).await;
+    assert_eq!(open(&committer), []);
+}
+
+/// A link that comes back ends what the link was the reason of, and nothing else.
+#[tokio::test]
+async fn a_link_that_comes_back_makes_no_room() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut committer = committer(folder.path());
+    let now = Moment::new(1, 1_795_162_211_000_000, Certainty::Synchronised);
+    for cause in [GapCause::LinkDown, GapCause::StorageFailed, GapCause::RoomShort] {
+        committer.gap_began("bed-1", cause, Some(1), now).await;
+    }
+    committer.gaps_ended("bed-1", None, now).await;
+    let open: Vec<String> =
+        committer.memory.devices["bed-1"].open_gaps.values().map(|one| one.cause.clone()).collect();
+    assert_eq!(open, ["room-short"]);
+    committer.tick(now).await;
+    assert!(committer.memory.devices["bed-1"].open_gaps.is_empty(), "there is room");
 }

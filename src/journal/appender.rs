@@ -10,7 +10,7 @@ use std::thread::JoinHandle;
 
 use super::format::SEGMENT_HEADER_BYTES;
 use super::storage::segment_name;
-use super::writer::{Batch, Writer};
+use super::writer::{Batch, Where, Writer};
 use super::{Done, Door, Error, Failure, NewRecord, NotKept, Options, Shared, failure};
 use crate::vocabulary::Sequence;
 
@@ -40,6 +40,12 @@ pub struct Appender {
     queue: Arc<Queue>,
     thread: Option<JoinHandle<()>>,
     next: u64,
+    /// What the active segment still holds once all that waits is written: the writer begins the
+    /// next segment by the same rule.
+    room: u64,
+    /// The number of that segment.
+    number: u64,
+    segment_bytes: u64,
     batch_bytes_max: usize,
     waiting_bytes_max: usize,
     /// Held until the thread has ended; unlocked when dropped.
@@ -53,7 +59,8 @@ impl Appender {
         lock: Option<File>,
     ) -> Result<Self, Error> {
         let shared = writer.shared();
-        let next = writer.next();
+        let (next, number, room) = (writer.next(), writer.number(), writer.room());
+        let segment_bytes = writer.segment_bytes();
         let queue = Arc::new(Queue::default());
         let for_thread = Arc::clone(&queue);
         let thread = std::thread::Builder::new()
@@ -65,6 +72,9 @@ impl Appender {
             queue,
             thread: Some(thread),
             next,
+            room,
+            number,
+            segment_bytes,
             batch_bytes_max: batch_bytes_max(options.segment_bytes),
             waiting_bytes_max: options.waiting_bytes_max.max(1),
             lock,
@@ -86,10 +96,41 @@ impl Appender {
         Batch::bytes(records)
     }
 
+    /// How many segments there are, with those that what waits will begin.
+    pub fn segments(&self) -> u64 {
+        let segments = self.shared.segments();
+        let begun = segments.last().map_or(0, |last| self.number.saturating_sub(last.number));
+        segments.len() as u64 + begun
+    }
+
+    /// Whether a batch of this size would begin a new segment.
+    pub fn begins_segment(&self, bytes: usize) -> bool {
+        bytes as u64 > self.room
+    }
+
+    /// As [`Appender::try_append`], for a batch that begins a segment whatever room there is: the
+    /// first one of a checkpoint.
+    pub fn try_begin_segment(
+        &mut self,
+        records: Vec<NewRecord>,
+        done: Done,
+    ) -> Result<Sequence, Refused> {
+        self.take(records, done, Where::NewSegment)
+    }
+
     /// Hands a batch to the writer and returns at once with the sequence of its first record; the
     /// others follow it. `done` is told the fate on the journal's thread. A batch that is refused
     /// uses no sequence.
     pub fn try_append(&mut self, records: Vec<NewRecord>, done: Done) -> Result<Sequence, Refused> {
+        self.take(records, done, Where::Next)
+    }
+
+    fn take(
+        &mut self,
+        records: Vec<NewRecord>,
+        done: Done,
+        place: Where,
+    ) -> Result<Sequence, Refused> {
         let bytes = Batch::bytes(&records);
         if records.is_empty()
             || records.len() > usize::from(u16::MAX)
@@ -108,10 +149,22 @@ impl Appender {
         }
         let first = self.next();
         self.next += records.len() as u64;
+        let whole = self.segment_bytes.saturating_sub(SEGMENT_HEADER_BYTES);
+        // A segment that holds nothing yet is begun already.
+        let place = match place {
+            Where::NewSegment | Where::Next if self.room == whole => Where::Next,
+            // The writer is told, and does not count anew: what it writes may be a little smaller.
+            Where::Next if bytes as u64 > self.room => Where::NewSegment,
+            place => place,
+        };
         waiting.bytes += bytes;
-        waiting.batches.push(Batch { records, done });
+        waiting.batches.push(Batch { records, done, place });
         drop(waiting);
         self.queue.changed.notify_one();
+        if place == Where::NewSegment {
+            (self.room, self.number) = (whole, self.number + 1);
+        }
+        self.room = self.room.saturating_sub(bytes as u64);
         Ok(first)
     }
 

@@ -73,17 +73,31 @@ pub(super) fn look(
     storage: Arc<dyn Storage>,
     keys: Keys,
     candidates: &[StreamId],
+    upto: Upto,
 ) -> Result<(Shared, Recovery), Error> {
     let found = Survey::of(&storage, candidates)?;
     let Some(last) = found.last() else { return Err(Error::NothingThere) };
     let tail = Tail::read(&storage, &last, None)?;
+    let durable = match upto {
+        Upto::Whole => tail.last(),
+        Upto::Proven => tail.proven,
+    };
     let mut recovery = report(&tail);
     recovery.damaged.splice(0..0, found.damaged.iter().cloned());
-    let shared = share(storage, keys, (last.stream, tail.last()), found);
+    let shared = share(storage, keys, (last.stream, durable), found);
     if let Some(segment) = shared.segments().last_mut() {
         segment.end = tail.end;
     }
     Ok((shared, recovery))
+}
+
+/// How much of the last segment is shown without opening the journal for writing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Upto {
+    /// Every whole batch.
+    Whole,
+    /// What a later record proves durable.
+    Proven,
 }
 
 /// For the daemon: readies the folder for writing.

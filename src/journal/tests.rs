@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 
 use super::memory::{Chance, Memory};
 use super::recovery::recover;
-use super::writer::{Batch, Writer};
+use super::writer::{Batch, Where, Writer};
 use super::*;
 
 mod f02;
@@ -72,7 +72,7 @@ impl Told {
                     told.lock().unwrap().extend(kept);
                 }
             });
-            group.push(Batch { records, done });
+            group.push(Batch { records, done, place: Where::Next });
         }
         writer.commit(group);
     }

@@ -18,6 +18,16 @@ use crate::vocabulary::Sequence;
 pub(super) struct Batch {
     pub records: Vec<NewRecord>,
     pub done: Done,
+    pub place: Where,
+}
+
+/// Where a batch goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Where {
+    /// Behind the batch before it, if the segment has room for it.
+    Next,
+    /// At the beginning of a segment.
+    NewSegment,
 }
 
 impl Batch {
@@ -72,6 +82,20 @@ impl Writer {
         self.next
     }
 
+    /// The number of the active segment.
+    pub fn number(&self) -> u64 {
+        self.header.number
+    }
+
+    /// What the active segment still holds.
+    pub fn room(&self) -> u64 {
+        self.header.size.saturating_sub(self.offset)
+    }
+
+    pub fn segment_bytes(&self) -> u64 {
+        self.segment_bytes
+    }
+
     /// Writes and syncs these batches in order and tells each its fate.
     pub fn commit(&mut self, batches: Vec<Batch>) {
         let mut group = Group::default();
@@ -83,7 +107,7 @@ impl Writer {
         for batch in batches {
             group.done.push(batch.done);
             if fate.is_ok() {
-                fate = self.stage(&mut group, batch.records).map_err(NotKept::Failed);
+                fate = self.stage(&mut group, batch.records, batch.place).map_err(NotKept::Failed);
             }
         }
         if fate.is_ok() {
@@ -98,12 +122,17 @@ impl Writer {
 
     /// Puts the group's newest batch into its bytes; what was staged before is flushed if the
     /// active segment has no room for both.
-    fn stage(&mut self, group: &mut Group, records: Vec<NewRecord>) -> Result<(), Failure> {
-        let room = self.header.size - self.offset - group.bytes.len() as u64;
+    fn stage(
+        &mut self,
+        group: &mut Group,
+        records: Vec<NewRecord>,
+        place: Where,
+    ) -> Result<(), Failure> {
+        let room = self.room() - group.bytes.len() as u64;
         let added = if self.key.is_some() { SEAL_BYTES } else { 0 };
         let bytes: usize =
             records.iter().map(|record| record_bytes(record.payload.len() + added)).sum();
-        if bytes as u64 > room {
+        if place == Where::NewSegment || bytes as u64 > room {
             let newest = group.done.pop();
             let flushed = self.flush(group).and_then(|()| self.roll());
             group.done.extend(newest);

@@ -11,6 +11,7 @@ mod core;
 pub mod judges;
 pub mod lis01;
 pub mod mllp;
+pub mod monitor;
 pub mod oximeter;
 pub mod pty;
 pub mod region;
@@ -217,8 +218,17 @@ impl House {
     /// From now on no file of the gateway grows beyond a size: what is there may be written over,
     /// as on a full disk, and a new segment of the journal finds no room.
     pub fn fill_disk(&self, file_bytes_max: u64) {
+        self.limit_files(Some(file_bytes_max));
+    }
+
+    /// There is room again.
+    pub fn empty_disk(&self) {
+        self.limit_files(None);
+    }
+
+    fn limit_files(&self, current: Option<u64>) {
         let pid = Pid::from_child(self.gateway.as_ref().expect("the gateway runs"));
-        let limit = Rlimit { current: Some(file_bytes_max), maximum: Some(file_bytes_max) };
+        let limit = Rlimit { current, maximum: None };
         prlimit(Some(pid), Resource::Fsize, limit).expect("the limit is set");
     }
 
@@ -380,6 +390,44 @@ pub fn mqtt_destination(port: u16, more: &str) -> String {
 pub fn free_port() -> u16 {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
     listener.local_addr().expect("an address").port()
+}
+
+/// A file system of its own in memory, mounted on a folder; gone when dropped.
+pub struct SmallDisk(PathBuf);
+
+impl SmallDisk {
+    /// `None`, after saying so, where nothing may be mounted. With `WARDGATE_NO_SKIP=1` that fails.
+    pub fn mount(test: &str, folder: PathBuf, bytes: u64) -> Option<Self> {
+        std::fs::create_dir_all(&folder).expect("a folder");
+        let options = format!("size={bytes}");
+        let mounted = mount(&["-t", "tmpfs", "-o", &options, "tmpfs"], &folder);
+        if !mounted {
+            let no_skip = std::env::var("WARDGATE_NO_SKIP").is_ok_and(|value| value == "1");
+            assert!(!no_skip, "{test}: nothing may be mounted here");
+            println!("SKIPPED {test}: nothing may be mounted here");
+            return None;
+        }
+        Some(Self(folder))
+    }
+
+    /// Takes no writes, or takes them again.
+    pub fn remount(&self, how: &str) {
+        let options = format!("remount,{how}");
+        assert!(mount(&["-o", &options], &self.0), "remounted {how}");
+    }
+}
+
+fn mount(arguments: &[&str], folder: &std::path::Path) -> bool {
+    let mut command = Command::new("mount");
+    let command = command.args(arguments).arg(folder).stderr(Stdio::null());
+    command.status().is_ok_and(|ended| ended.success())
+}
+
+impl Drop for SmallDisk {
+    fn drop(&mut self) {
+        // Lazily: the gateway that is about to end may still have files open.
+        let _ = Command::new("umount").arg("-l").arg(&self.0).status();
+    }
 }
 
 /// The value of a parameter in a stored observation.

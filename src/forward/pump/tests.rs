@@ -84,7 +84,7 @@ fn all(told: &mut UnboundedReceiver<Unavailable>) -> Vec<(u64, u64, UnavailableW
 fn accept_everything(pump: &mut Pump<u64>) {
     let stream = pump.reader.stream();
     loop {
-        pump.take_from_journal(&mut Numbers).unwrap();
+        pump.take_from_journal(&mut Numbers, u64::MAX).unwrap();
         if pump.window.in_flight() == 0 {
             return;
         }
@@ -105,7 +105,7 @@ fn have(pump: &mut Pump<u64>, ranges: &[Range], generation: u64) {
     let receiver_id = "core".to_owned();
     let have = Have { stream, ranges: ranges.to_vec(), receiver_id, generation };
     pump.window.have(&have).unwrap();
-    pump.take_from_journal(&mut Numbers).unwrap();
+    pump.take_from_journal(&mut Numbers, u64::MAX).unwrap();
 }
 
 #[test]
@@ -118,7 +118,7 @@ fn what_a_restored_receiver_needs_and_the_box_has_freed_is_told_once() {
     opened.appender.free_before(Sequence::new(200).unwrap()).unwrap();
     let first = opened.reader.first().number();
     assert!(first > 30);
-    pump.take_from_journal(&mut Numbers).unwrap();
+    pump.take_from_journal(&mut Numbers, u64::MAX).unwrap();
     assert_eq!(all(&mut told), [], "freed, and not needed");
 
     have(&mut pump, &[1..=9, 20..=29], 1);
@@ -141,13 +141,13 @@ fn at_a_normal_start_nothing_that_was_freed_is_told() {
     drop(before);
     opened.appender.free_before(Sequence::new(200).unwrap()).unwrap();
     let (mut again, mut told) = pump_to(folder.path(), &opened);
-    again.take_from_journal(&mut Numbers).unwrap();
+    again.take_from_journal(&mut Numbers, u64::MAX).unwrap();
     assert_eq!((all(&mut told), again.window.low_water()), (vec![], 200));
 
     // Nor for a destination that was not there when those records were written.
     let new = tempfile::tempdir().unwrap();
     let (mut new, mut told) = pump_to(new.path(), &opened);
-    new.take_from_journal(&mut Numbers).unwrap();
+    new.take_from_journal(&mut Numbers, u64::MAX).unwrap();
     assert_eq!(all(&mut told), []);
     assert_eq!(new.window.low_water(), opened.reader.first().number() - 1);
 }
@@ -162,7 +162,7 @@ fn what_was_freed_before_an_optional_destination_had_it_is_told() {
     drop(slow);
     opened.appender.free_before(Sequence::new(200).unwrap()).unwrap();
     let (mut slow, mut told) = pump_to(folder.path(), &opened);
-    slow.take_from_journal(&mut Numbers).unwrap();
+    slow.take_from_journal(&mut Numbers, u64::MAX).unwrap();
     let first = opened.reader.first().number();
     assert_eq!(all(&mut told), [(1, first - 1, UnavailableWhy::Freed)]);
 }
@@ -182,10 +182,58 @@ fn damage_on_the_way_is_told_unless_it_was_accepted_before() {
     std::fs::write(&segment, bytes).unwrap();
 
     let (mut pump, mut told) = pump_to(folder.path(), &opened);
-    pump.take_from_journal(&mut Numbers).unwrap();
+    pump.take_from_journal(&mut Numbers, u64::MAX).unwrap();
     let damaged = UnavailableWhy::Damaged;
     assert_eq!(all(&mut told), [(2, 2, damaged), (4, 4, damaged)]);
     assert_eq!(pump.window.in_flight(), 3);
     have(&mut pump, &[1..=2], 1);
     assert_eq!(all(&mut told), []);
+}
+
+/// A power cut between the notice that records are gone and the durable gap record: the cursor on
+/// the disk must still lie before them, so that they are missed again.
+#[test]
+fn the_cursor_does_not_pass_what_is_gone_before_its_gap_record_is_durable() {
+    let folder = tempfile::tempdir().unwrap();
+    let opened = journal(folder.path(), 200);
+    let (slow, _told) = pump_to(folder.path(), &opened);
+    slow.cursor.lock().unwrap().write(&slow.window.state()).unwrap();
+    drop(slow);
+    opened.appender.free_before(Sequence::new(200).unwrap()).unwrap();
+    let first = opened.reader.first().number();
+
+    let (mut pump, mut told) = pump_to(folder.path(), &opened);
+    accept_everything(&mut pump);
+    assert_eq!(pump.window.low_water(), 200);
+    let state = pump.state();
+    assert_eq!(state.low_water, 0, "the gap is not durable");
+    assert_eq!(state.accepted, [(first, 200)], "what was accepted is not sent again");
+    let what = told.try_recv().unwrap();
+    assert_eq!((what.first, what.last), (1, first - 1));
+    what.recorded.set();
+    assert_eq!(pump.state().low_water, 200);
+}
+
+/// What may be sent while the cursor cannot be written: what it promised before, and nothing else.
+#[test]
+fn nothing_above_the_promise_is_taken_while_the_cursor_cannot_be_written() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut opened = journal(folder.path(), 20);
+    let (mut pump, _told) = pump_to(folder.path(), &opened);
+    let promised = pump.state();
+    assert_eq!((promised.promised, promised.highest_sent), (20, 0));
+    pump.saved = promised;
+    for number in 21..=30 {
+        append(&mut opened.appender, observation(number));
+    }
+    let may = pump.may_be_sent();
+    pump.take_from_journal(&mut Numbers, may).unwrap();
+    assert_eq!((pump.window.in_flight(), pump.window.highest_sent()), (20, 20));
+    // What was put in flight before the write failed is taken back.
+    pump.take_from_journal(&mut Numbers, u64::MAX).unwrap();
+    assert_eq!(pump.window.in_flight(), 30);
+    pump.window.take_back(may);
+    assert_eq!((pump.window.in_flight(), pump.window.highest_sent()), (20, 20));
+    pump.take_from_journal(&mut Numbers, u64::MAX).unwrap();
+    assert_eq!(pump.window.in_flight(), 30, "and read again");
 }

@@ -80,7 +80,7 @@ mod tests {
     use super::*;
     use crate::journal::memory::Memory;
     use crate::journal::recovery::recover;
-    use crate::journal::writer::{Batch, Writer};
+    use crate::journal::writer::{Batch, Where, Writer};
     use crate::journal::{Journal, Kind, NewRecord, Options, SEGMENT_BYTES_MIN, Storage};
 
     fn options() -> Options {
@@ -99,7 +99,8 @@ mod tests {
     fn keep(writer: &mut Writer, time_us: i64) {
         let record = NewRecord { kind: Kind::Wire, time_us, payload: vec![0; 4000] };
         let done = Box::new(|kept: Result<(), _>| kept.unwrap());
-        writer.commit(vec![Batch { records: vec![record], done }]);
+        let place = Where::Next;
+        writer.commit(vec![Batch { records: vec![record], done, place }]);
     }
 
     fn numbers(ages: &[SegmentAge]) -> Vec<(u64, Option<i64>)> {

@@ -1,0 +1,138 @@
+//! What the house looks like at a moment, for the status socket.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use super::committer::DeviceIdentity;
+use super::configuration::Configuration;
+use super::room::Room;
+use super::status::{self, DestinationSnapshot, Fixed, JournalSnapshot, Snapshot};
+use crate::forward::Counters;
+use crate::journal::{self, Failure, Reader};
+use crate::vocabulary::moment::utc_text;
+use crate::vocabulary::{Moment, Sequence};
+
+/// The house that is shown at present; another one after it was opened anew.
+#[derive(Default)]
+pub(super) struct Shown(Mutex<Option<HouseShown>>);
+
+impl Shown {
+    /// Shows this one from now on.
+    pub fn show(&self, house: HouseShown) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(house);
+    }
+}
+
+/// What is shown of a house.
+pub(super) struct HouseShown {
+    pub identities: Vec<Arc<DeviceIdentity>>,
+    pub reader: Reader,
+    pub room: Arc<Room>,
+    pub counters: Vec<(String, Arc<Counters>)>,
+    /// Why the journal could not be opened for writing.
+    pub failure: Option<Failure>,
+}
+
+/// Makes snapshots of the house that is shown.
+pub(super) fn of(
+    configuration: &Configuration,
+    since: Moment,
+    shown: Arc<Shown>,
+) -> Arc<dyn Fn() -> Snapshot + Send + Sync> {
+    let gateway = configuration.gateway.name.clone();
+    let segment_bytes = configuration.gateway.segment_bytes.unwrap_or(journal::SEGMENT_BYTES);
+    let fixed: BTreeMap<String, Fixed> = configuration
+        .devices
+        .iter()
+        .map(|setup| {
+            let fixed = Fixed {
+                place: setup.place.as_str().to_owned(),
+                profile: setup.profile.id(),
+                profile_status: setup.profile.file().provenance.status.as_str().to_owned(),
+                link: setup.endpoint.describe(),
+            };
+            (setup.name.as_str().to_owned(), fixed)
+        })
+        .collect();
+    Arc::new(move || {
+        let house = shown.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut snapshot = Snapshot {
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            gateway: gateway.clone(),
+            since: since.utc_text(),
+            ..Snapshot::default()
+        };
+        let Some(house) = house.as_ref() else { return snapshot };
+        let devices = house.identities.iter().filter_map(|identity| {
+            let name = identity.name.as_str();
+            Some(status::of_device(name, fixed.get(name)?, &identity.status))
+        });
+        snapshot.devices = devices.collect();
+        snapshot.stream = house.reader.stream().to_string();
+        snapshot.journal = house.journal(segment_bytes);
+        let counters = house.counters.iter();
+        snapshot.destinations = counters.map(|(name, one)| destination(name, one)).collect();
+        snapshot
+    })
+}
+
+impl HouseShown {
+    fn journal(&self, segment_bytes: u64) -> JournalSnapshot {
+        let segments = self.reader.segments().len();
+        let room = &self.room;
+        let autonomy = room.autonomy_seconds.load(Ordering::Relaxed);
+        let quota = room.quota_bytes.load(Ordering::Relaxed);
+        let oldest = self.reader.segment_ages().ok();
+        let oldest = oldest.and_then(|ages| ages.iter().find_map(|age| age.first_time_us));
+        let door = match (self.failure, self.reader.door()) {
+            (Some(failure), _) => format!("shut: {failure}"),
+            (None, journal::Door::Open) => "open".to_owned(),
+            (None, journal::Door::Shut(failure)) => format!("shut: {failure}"),
+            (None, journal::Door::Closed) => "closed".to_owned(),
+        };
+        JournalSnapshot {
+            durable: self.reader.durable().map_or(0, Sequence::number),
+            reason: self.reason(&door),
+            door,
+            segments,
+            // Segments are preallocated, so each takes its whole size.
+            bytes: segments as u64 * segment_bytes,
+            quota_bytes: (quota > 0).then_some(quota),
+            pinned_bytes: room.pinned_segments.load(Ordering::Relaxed) * segment_bytes,
+            autonomy_seconds: (autonomy != u64::MAX && quota > 0).then_some(autonomy),
+            oldest: oldest.map(utc_text),
+        }
+    }
+
+    /// Why not everything is taken, for a person.
+    fn reason(&self, door: &str) -> Option<String> {
+        if self.failure.is_some() || door.starts_with("shut") {
+            let what = "no device is acknowledged: the disk failed, is full or is read-only";
+            return Some(format!("{what} ({door}); it is tried again every few seconds"));
+        }
+        if self.room.short.load(Ordering::Relaxed) {
+            let what = "no device is acknowledged: the journal's room is used up, and a required \
+                        destination does not have the oldest data yet";
+            return Some(what.to_owned());
+        }
+        let what = "room is short: of live values, one message a minute and device is taken";
+        self.room.thinned.load(Ordering::Relaxed).then(|| what.to_owned())
+    }
+}
+
+fn destination(name: &str, counters: &Counters) -> DestinationSnapshot {
+    DestinationSnapshot {
+        name: name.to_owned(),
+        connected: counters.connected.load(Ordering::Relaxed),
+        sent: counters.sent.load(Ordering::Relaxed),
+        resent: counters.resent.load(Ordering::Relaxed),
+        acknowledged: counters.acknowledged.load(Ordering::Relaxed),
+        backlog: counters.backlog.load(Ordering::Relaxed),
+        set_aside: counters.set_aside.load(Ordering::Relaxed),
+        unavailable: counters.unreadable.load(Ordering::Relaxed)
+            + counters.freed.load(Ordering::Relaxed),
+        cursor_failures: counters.cursor_failures.load(Ordering::Relaxed),
+        refused_acknowledgements: counters.refused_acknowledgements.load(Ordering::Relaxed),
+    }
+}
