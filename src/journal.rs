@@ -397,7 +397,7 @@ impl Journal {
 
     /// As [`Journal::open_read_only`], with keys for the payloads.
     pub fn open_read_only_with(folder: &Path, keys: Keys) -> Result<(Reader, Recovery), Error> {
-        Self::look(folder, keys, recovery::Upto::Whole)
+        Self::look_in(folder, keys, recovery::Upto::Whole)
     }
 
     /// As [`Journal::open_read_only_with`], and shows only what a later record proves to be on
@@ -405,16 +405,20 @@ impl Journal {
     /// Everything that is shown here keeps its sequence, whatever the next opening finds at the
     /// end.
     pub fn open_proven(folder: &Path, keys: Keys) -> Result<(Reader, Recovery), Error> {
-        Self::look(folder, keys, recovery::Upto::Proven)
+        Self::look_in(folder, keys, recovery::Upto::Proven)
     }
 
-    fn look(folder: &Path, keys: Keys, upto: recovery::Upto) -> Result<(Reader, Recovery), Error> {
+    fn look_in(
+        folder: &Path,
+        keys: Keys,
+        upto: recovery::Upto,
+    ) -> Result<(Reader, Recovery), Error> {
         let disk: Arc<dyn Storage> =
             Arc::new(Disk::open_existing(folder).map_err(failure("open folder"))?);
         // The folder of a stream that was set aside says which it was.
         let name = folder.file_name().and_then(|name| name.to_str());
         let stream = name.and_then(|name| StreamId::parse(name.strip_prefix("stream-")?).ok());
-        Self::look(&disk, &keys, stream.as_slice())
+        Self::look(&disk, &keys, stream.as_slice(), upto)
     }
 
     /// Writes every record that can still be read in `from` into a new journal in the empty folder
@@ -426,7 +430,8 @@ impl Journal {
         let candidates: Vec<StreamId> = stream.into_iter().chain(named).collect();
         let disk: Arc<dyn Storage> =
             Arc::new(Disk::open_existing(from).map_err(failure("open folder"))?);
-        let (reader, recovery) = Self::look(&disk, &Keys::default(), &candidates)?;
+        let (reader, recovery) =
+            Self::look(&disk, &Keys::default(), &candidates, recovery::Upto::Whole)?;
         let into = Disk::open(to).map_err(failure("make folder"))?;
         salvage::salvage(&reader, recovery, &into)
     }
@@ -435,10 +440,11 @@ impl Journal {
         disk: &Arc<dyn Storage>,
         keys: &Keys,
         candidates: &[StreamId],
+        upto: recovery::Upto,
     ) -> Result<(Reader, Recovery), Error> {
         let mut tries = 1;
         loop {
-            match recovery::look(Arc::clone(disk), keys.clone(), candidates, upto) {
+            match recovery::look_upto(Arc::clone(disk), keys.clone(), candidates, upto) {
                 // The daemon freed a segment between listing and reading: look again.
                 Err(Error::Storage(Failure { kind: io::ErrorKind::NotFound, .. }))
                     if tries < LOOKS_MAX =>

@@ -69,7 +69,17 @@ pub enum Damage {
 }
 
 /// For tools: everything as it stands, nothing changed.
+#[cfg(test)]
 pub(super) fn look(
+    storage: Arc<dyn Storage>,
+    keys: Keys,
+    candidates: &[StreamId],
+) -> Result<(Shared, Recovery), Error> {
+    look_upto(storage, keys, candidates, Upto::Whole)
+}
+
+/// For tools, and for a daemon that cannot write: everything up to there, nothing changed.
+pub(super) fn look_upto(
     storage: Arc<dyn Storage>,
     keys: Keys,
     candidates: &[StreamId],
