@@ -191,7 +191,7 @@ impl Committer {
         let basis = basis(&submission);
         let received = submission.message.received;
         let mut batch = self.batch(&submission, basis);
-        let begins = self.appender.begins_segment(Appender::bytes_of(&batch.records));
+        let begins = self.appender.begins_segment(&batch.records, 0);
         if self.refuses(&submission, begins) {
             let device = &submission.device.name;
             if !self.gap_is_open(device.as_str(), GapCause::RoomShort) {

@@ -8,7 +8,7 @@ use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 
-use super::format::SEGMENT_HEADER_BYTES;
+use super::format::{SEGMENT_HEADER_BYTES, record_bytes};
 use super::storage::segment_name;
 use super::writer::{Batch, Where, Writer};
 use super::{Done, Door, Error, Failure, NewRecord, NotKept, Options, Shared, failure};
@@ -45,6 +45,8 @@ pub struct Appender {
     room: u64,
     /// The number of that segment.
     number: u64,
+    /// What encryption adds to a payload.
+    added: usize,
     segment_bytes: u64,
     batch_bytes_max: usize,
     waiting_bytes_max: usize,
@@ -60,7 +62,7 @@ impl Appender {
     ) -> Result<Self, Error> {
         let shared = writer.shared();
         let (next, number, room) = (writer.next(), writer.number(), writer.room());
-        let segment_bytes = writer.segment_bytes();
+        let (segment_bytes, added) = (writer.segment_bytes(), writer.added());
         let queue = Arc::new(Queue::default());
         let for_thread = Arc::clone(&queue);
         let thread = std::thread::Builder::new()
@@ -74,6 +76,7 @@ impl Appender {
             next,
             room,
             number,
+            added,
             segment_bytes,
             batch_bytes_max: batch_bytes_max(options.segment_bytes),
             waiting_bytes_max: options.waiting_bytes_max.max(1),
@@ -103,9 +106,15 @@ impl Appender {
         segments.len() as u64 + begun
     }
 
-    /// Whether a batch of this size would begin a new segment.
-    pub fn begins_segment(&self, bytes: usize) -> bool {
-        bytes as u64 > self.room
+    /// Whether these records, which may still grow by `more` bytes, would begin a new segment.
+    pub fn begins_segment(&self, records: &[NewRecord], more: usize) -> bool {
+        self.written(records) + more as u64 > self.room
+    }
+
+    /// What the writer makes of these records.
+    fn written(&self, records: &[NewRecord]) -> u64 {
+        let bytes = |record: &NewRecord| record_bytes(record.payload.len() + self.added);
+        records.iter().map(|record| bytes(record) as u64).sum()
     }
 
     /// As [`Appender::try_append`], for a batch that begins a segment whatever room there is: the
@@ -149,12 +158,12 @@ impl Appender {
         }
         let first = self.next();
         self.next += records.len() as u64;
+        let written = self.written(&records);
         let whole = self.segment_bytes.saturating_sub(SEGMENT_HEADER_BYTES);
         // A segment that holds nothing yet is begun already.
         let place = match place {
             Where::NewSegment | Where::Next if self.room == whole => Where::Next,
-            // The writer is told, and does not count anew: what it writes may be a little smaller.
-            Where::Next if bytes as u64 > self.room => Where::NewSegment,
+            Where::Next if written > self.room => Where::NewSegment,
             place => place,
         };
         waiting.bytes += bytes;
@@ -164,7 +173,7 @@ impl Appender {
         if place == Where::NewSegment {
             (self.room, self.number) = (whole, self.number + 1);
         }
-        self.room = self.room.saturating_sub(bytes as u64);
+        self.room = self.room.saturating_sub(written);
         Ok(first)
     }
 

@@ -92,6 +92,11 @@ impl Writer {
         self.header.size.saturating_sub(self.offset)
     }
 
+    /// What encryption adds to a payload.
+    pub fn added(&self) -> usize {
+        if self.key.is_some() { SEAL_BYTES } else { 0 }
+    }
+
     pub fn segment_bytes(&self) -> u64 {
         self.segment_bytes
     }
@@ -129,7 +134,7 @@ impl Writer {
         place: Where,
     ) -> Result<(), Failure> {
         let room = self.room() - group.bytes.len() as u64;
-        let added = if self.key.is_some() { SEAL_BYTES } else { 0 };
+        let added = self.added();
         let bytes: usize =
             records.iter().map(|record| record_bytes(record.payload.len() + added)).sum();
         if place == Where::NewSegment || bytes as u64 > room {

@@ -34,7 +34,7 @@ impl Committer {
     /// Writes the checkpoint if these records, which may still grow by `more` bytes, begin a
     /// segment.
     pub(in crate::gateway) async fn make_way(&mut self, records: &[NewRecord], more: usize) {
-        if self.appender.begins_segment(Appender::bytes_of(records) + more) {
+        if self.appender.begins_segment(records, more) {
             let time_us = records.first().map_or(0, |record| record.time_us);
             self.checkpoint(Begin::Segment, time_us).await;
         }

@@ -167,7 +167,7 @@ fn append(appender: &mut Appender, memory: &Memory, records: Vec<NewRecord>) {
         taken.unwrap();
         fate.recv().unwrap().unwrap();
     };
-    if appender.begins_segment(Appender::bytes_of(&records)) {
+    if appender.begins_segment(&records, 0) {
         let mut begins = true;
         for payload in memory.checkpoint(appender.batch_bytes_max() - 200) {
             let part = NewRecord { kind: Kind::Carried, time_us: 1, payload };
