@@ -21,11 +21,10 @@ use crate::vocabulary::{DeviceName, Digest, Place, Vocabulary};
 
 mod destination;
 mod keys;
+mod retention;
 
 pub use destination::{DestinationTable, Files, Required, Take, Transport};
 pub use keys::KeyFileError;
-mod retention;
-
 pub use retention::RetentionTable;
 
 /// The file as written.
