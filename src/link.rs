@@ -38,7 +38,7 @@ const KEEP_ALIVE_PROBES: u32 = 3;
 /// What was sent must be received within this time, or the connection ends: without it the kernel
 /// sends the same bytes again for a quarter of an hour, and keep-alive waits meanwhile. It also ends
 /// a connection whose peer is there and never reads.
-const RECEIVED_WITHIN: Duration = Duration::from_secs(25);
+const RECEIVED_WITHIN: Duration = Duration::from_secs(20);
 
 /// The parameters of a serial line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

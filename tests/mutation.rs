@@ -8,7 +8,8 @@
 
 mod house;
 
-use house::{XorShift, lis01, mllp, oximeter, repository};
+use house::damage::mutated;
+use house::{XorShift, binary_oximeter, lis01, mllp, oximeter, repository};
 use wardgate::profile::{Drafts, Profile};
 use wardgate::protocol::{
     Driver, Event, LinkChange, Message, NotKept, Peer, Session, Settled, Site,
@@ -69,38 +70,16 @@ fn line() -> Family {
     }
 }
 
-/// CRC-16/MODBUS: start FFFF, polynomial A001 from the low end.
-fn crc16_modbus(bytes: &[u8]) -> u16 {
-    let mut crc = 0xffff_u16;
-    for byte in bytes {
-        crc ^= u16::from(*byte);
-        for _ in 0..8 {
-            let carry = crc & 1;
-            crc >>= 1;
-            crc ^= 0xa001 * carry;
-        }
-    }
-    crc
-}
-
-/// A frame of the made-up BX-2: AA 55, length, payload, checksum over length and payload.
-fn bx2(spo2_tenths: u16, pulse: u16, perfusion: u8, counter: u8) -> Vec<u8> {
-    let mut checked = vec![7, 0x01];
-    checked.extend(spo2_tenths.to_be_bytes());
-    checked.extend(pulse.to_be_bytes());
-    checked.extend([perfusion, counter]);
-    [&[0xaa, 0x55], &checked[..], &crc16_modbus(&checked).to_le_bytes()].concat()
-}
-
 fn frame() -> Family {
     Family {
         name: "frame",
         profile: profile("nordpuls/bx-2"),
         firmware: "3.1",
         inputs: vec![
-            bx2(970, 60, 25, 1),
-            bx2(0x7fff, 0x7fff, 0xff, 2),
-            [bx2(981, 61, 24, 3), bx2(992, 62, 23, 4)].concat(),
+            binary_oximeter::frame(970, 60, 25, 1),
+            binary_oximeter::frame(0x7fff, 0x7fff, 0xff, 2),
+            [binary_oximeter::frame(981, 61, 24, 3), binary_oximeter::frame(992, 62, 23, 4)]
+                .concat(),
         ],
         is_proven: |raw, _| {
             let Some((checked, sent)) = raw.get(2..).and_then(|rest| rest.split_last_chunk::<2>())
@@ -109,7 +88,7 @@ fn frame() -> Family {
             };
             raw.starts_with(&[0xaa, 0x55])
                 && usize::from(checked[0]) + 1 == checked.len()
-                && crc16_modbus(checked) == u16::from_le_bytes(*sent)
+                && binary_oximeter::crc16_modbus(checked) == u16::from_le_bytes(*sent)
         },
     }
 }
@@ -179,31 +158,6 @@ impl Drop for Shown<'_> {
             println!("{name}: case {case}: {}", input.escape_ascii());
         }
     }
-}
-
-fn mutated(good: &[u8], random: &mut XorShift) -> Vec<u8> {
-    const TELLING: [u8; 16] = *b"\x02\x03\x04\x05\x0b\x17\x1c\r\n|^$*,\xaa\x55";
-    let mut bytes = good.to_vec();
-    for _ in 0..=random.below(3) {
-        if bytes.is_empty() {
-            break;
-        }
-        let at = random.below(bytes.len());
-        match random.below(8) {
-            0 | 1 => bytes[at] ^= 1 << random.below(8),
-            2 => bytes[at] = random.next() as u8,
-            3 => bytes[at] = TELLING[random.below(TELLING.len())],
-            4 => bytes.insert(at, TELLING[random.below(TELLING.len())]),
-            5 => drop(bytes.remove(at)),
-            6 => bytes.truncate(at),
-            _ => {
-                let end = at + random.below(bytes.len() - at);
-                let part = bytes[at..end].to_vec();
-                bytes.splice(at..at, part);
-            }
-        }
-    }
-    bytes
 }
 
 /// One driver on its bench.

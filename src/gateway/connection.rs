@@ -190,6 +190,7 @@ impl Device {
         let mut open = self.open();
         let mut one = self.conversation(fate, Peer::STREAM);
         let mut buffer = vec![0; READ_BYTES];
+        let mut hears = true;
         let why = loop {
             let (replies, close) = self.drain(&mut one);
             let mut failed = None;
@@ -201,6 +202,7 @@ impl Device {
             }
             let endless = one.unread_bytes > ENDLESS_BYTES_MAX;
             let close = close.or(endless.then(|| ENDLESS.to_owned()));
+            hears = failed.is_none();
             if let Some(why) = failed.or(close) {
                 break why;
             }
@@ -237,16 +239,17 @@ impl Device {
                 permit = self.share.acquire_many(needs), if full => drop(permit),
             }
         };
-        self.finish(one, &mut fates, &mut port).await;
+        self.finish(one, &mut fates, hears.then_some(port)).await;
         open.why = why;
     }
 
-    /// Hands over what is left, and lets what is on its way be acknowledged within a deadline.
+    /// Hands over what is left, and lets what is on its way be acknowledged within a deadline, if
+    /// there is a port left on which the device still takes answers.
     async fn finish(
         &self,
         mut one: Conversation,
         fates: &mut mpsc::UnboundedReceiver<(MessageId, Settled)>,
-        port: &mut Port,
+        mut port: Option<Port>,
     ) {
         let deadline = Instant::now() + STOP_WAIT;
         while one.waiting > 0 || !one.outbox.is_empty() {
@@ -254,9 +257,10 @@ impl Device {
             let Some((id, how)) = fate else { break };
             one.settle(id, how);
             for (bytes, _) in self.drain(&mut one).0 {
+                let Some(open) = &mut port else { break };
                 // The device may be gone already; then it will send the message again.
-                if port.write(&bytes).await.is_err() {
-                    break;
+                if open.write(&bytes).await.is_err() {
+                    port = None;
                 }
             }
         }

@@ -33,7 +33,12 @@ impl Problem {
     /// A problem that the TOML reader or the types found.
     pub fn of_toml(text: &str, error: &toml::de::Error) -> Self {
         let offset = error.span().map_or(0, |span| span.start);
-        Self { position: Position::of_offset(text, offset), what: error.message().to_owned() }
+        // The reader's own words for "one of several names" do not say that.
+        let what = match error.message() {
+            "wanted string or table" => "expected a name in quotation marks",
+            message => message,
+        };
+        Self { position: Position::of_offset(text, offset), what: what.to_owned() }
     }
 
     /// A problem at a path of keys and indexes such as `["device", 0, "link"]`.

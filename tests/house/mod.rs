@@ -7,12 +7,15 @@
 
 #![allow(dead_code)]
 
+pub mod binary_oximeter;
 mod core;
+pub mod damage;
 pub mod judges;
 pub mod lis01;
 pub mod mllp;
 pub mod monitor;
 pub mod oximeter;
+pub mod process;
 pub mod pty;
 pub mod region;
 
@@ -355,6 +358,11 @@ impl House {
         let mut command = Command::new(env!("CARGO_BIN_EXE_wardgate"));
         command.args(verb).arg("--config").arg(self.configuration()).stdin(Stdio::null());
         command.output().expect("wardgate runs")
+    }
+
+    /// The port of the stand-in core's broker.
+    pub fn core_port(&self) -> u16 {
+        self.core.as_ref().expect("a core").port
     }
 
     /// The core goes away, as in a power cut.
