@@ -109,6 +109,7 @@ class Bench:
         self.senders = [load.Sender(n, self.seed, self.ledger) for n in range(load.CONNECTIONS)]
         self.rows = []
         self.started = time.monotonic()
+        self.commit = commit()
 
     def run(self):
         guest.make_disk(self.image, self.options.disk_megabytes)
@@ -254,7 +255,7 @@ class Bench:
         cuts_at_start = sum(1 for row in self.rows if str(row["cut"]).endswith("b"))
         lines = [
             "# Power cuts", "",
-            f"{date}, commit {commit()}, kernel {os.path.basename(self.kernel)}, "
+            f"{date}, commit {self.commit}, kernel {os.path.basename(self.kernel)}, "
             f"{os.cpu_count()} cores ({platform.machine()}), {seconds / 60:.0f} minutes.", "",
             f"| | |\n|---|---|\n| first seed | {self.seed} |",
             f"| cuts under load | {len(self.rows) - cuts_at_start} |",

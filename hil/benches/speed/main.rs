@@ -33,6 +33,9 @@ struct Options {
     /// Seconds of each measurement, after one that is not measured.
     #[arg(long, default_value_t = 3)]
     seconds: u64,
+    /// Numbers of connections.
+    #[arg(long, value_delimiter = ',', default_values_t = [1, 8, 64])]
+    connections: Vec<usize>,
     /// Messages that wait for the core in the memory phase.
     #[arg(long, default_value_t = 1_000_000)]
     records: u64,
@@ -91,6 +94,7 @@ fn measure(options: &Options) -> Result<Report, String> {
     let plan = Plan {
         folder: options.folder.clone(),
         rounds: options.rounds,
+        connections: options.connections.clone(),
         measured: Duration::from_secs(options.seconds),
         records: options.records,
         live_backlog: options.live_backlog,

@@ -15,7 +15,6 @@ use super::load::{Load, Outcome, Until, percentile};
 use super::reference::Reference;
 use super::report::{Limit, Report, median};
 
-const CONNECTIONS: [usize; 3] = [1, 8, 64];
 /// At least half the reference's rate of acknowledgements.
 const RATIO_MIN: f64 = 0.5;
 /// Messages a second that reach the core and are acknowledged by it.
@@ -40,6 +39,7 @@ const RECORDS_PER_MESSAGE: u64 = 2;
 pub struct Plan {
     pub folder: PathBuf,
     pub rounds: usize,
+    pub connections: Vec<usize>,
     pub measured: Duration,
     pub records: u64,
     pub live_backlog: u64,
@@ -81,7 +81,7 @@ impl Drop for Folder {
 /// The disk, then reference and gateway in turn.
 pub fn rates(plan: &Plan, report: &mut Report) -> Result<(), String> {
     let folder = Folder::new(plan)?;
-    for group in CONNECTIONS {
+    for &group in &plan.connections {
         let limit = disk::measure(&folder.0, group, DISK_TIME).map_err(text)?;
         let note = format!(
             "{:.0} syncs/s, p50 {:.0} us, p99 {:.0} us",
@@ -91,7 +91,7 @@ pub fn rates(plan: &Plan, report: &mut Report) -> Result<(), String> {
         report.add(what, limit.records_per_second, "/s", Limit::None, note);
     }
     drop(folder);
-    for connections in CONNECTIONS {
+    for &connections in &plan.connections {
         let (mut references, mut gateways) = (Vec::new(), Vec::new());
         let mut drains = Vec::new();
         for _ in 0..plan.rounds {
@@ -239,7 +239,9 @@ fn fill(plan: &Plan, folder: &Path, gateway: &Gateway) -> Result<Filled, String>
         resident.push(gateway.resident_mib().map_err(text)?);
         eprintln!("  {messages} wait, {} MB, {:?} MiB", bytes >> 20, resident.last());
     }
-    let waiting = gateway.backlog().map_err(text)?;
+    let status = gateway.status().map_err(text)?;
+    let acknowledged: u64 = status.destinations.iter().map(|one| one.acknowledged).sum();
+    let waiting = status.journal.durable - acknowledged;
     if waiting < messages * RECORDS_PER_MESSAGE {
         return Err(format!("{messages} messages were sent and only {waiting} records wait"));
     }
