@@ -29,7 +29,10 @@ ip link set lo up
 ip addr add 10.0.2.15/24 dev eth0
 ip link set eth0 up
 ip route add default via 10.0.2.2
-mount -t ext4 /dev/vda /data || echo "MOUNT FAILED"
+if ! mount -t ext4 /dev/vda /data; then
+  echo "NO DISK"
+  while true; do sleep 1000; done
+fi
 echo "MOUNTED after $(cut -d' ' -f1 /proc/uptime) s"
 (while true; do nc -l -p 9000 -e /bin/answer; done) &
 while true; do
@@ -78,6 +81,15 @@ files = "trial"
 required = "required"
 mqtt = {{ host = "10.0.2.2", port = {core_port}, receivers = ["core"] }}
 """
+
+
+def read(path):
+    """What the file holds so far; it may not be there yet."""
+    try:
+        with open(path, encoding="utf-8", errors="replace") as file:
+            return file.read()
+    except FileNotFoundError:
+        return ""
 
 
 def run(*arguments, **more):
@@ -208,7 +220,8 @@ class Machine:
             "-append", "console=ttyS0 quiet panic=-1 mitigations=off",
             "-serial", f"file:{console}",
             "-blockdev", f"driver=nbd,node-name=disk,server.type=unix,server.path={nbd_address}",
-            "-device", "virtio-blk-pci,drive=disk",
+            "-device", "virtio-blk-pci,drive=disk,logical_block_size=4096,"
+            "physical_block_size=4096",
             "-netdev", f"user,id=net,restrict=off,{forward}",
             "-device", "virtio-net-pci,netdev=net,romfile=", "-device", "virtio-rng-pci",
         ]
@@ -225,7 +238,7 @@ class Machine:
             lines = self._ask(question)
             if lines and lines[-1] == "DONE 0":
                 return lines[:-1]
-            if time.monotonic() > deadline or self.process.poll() is not None:
+            if "NO DISK" in read(self.console) or time.monotonic() > deadline or self.process.poll() is not None:
                 raise RuntimeError(f"{question}: {lines[-3:]}; see {self.console}")
             time.sleep(0.3)
 

@@ -175,7 +175,7 @@ class Bench:
         """While the file system and the journal recover from the cut before."""
         chance = random.Random(self.seed + cut + 500_000)
         server, machine = self._boot()
-        while "MOUNTED" not in read(machine.console) and machine.process.poll() is None:
+        while "MOUNTED" not in guest.read(machine.console) and machine.process.poll() is None:
             time.sleep(0.05)
         time.sleep(chance.uniform(0, 2.5))
         machine.cut()
@@ -293,14 +293,6 @@ def in_core(store, findings, ledger):
             have.add(data.get("wire"))
     kept = findings.kept
     return sorted(one for one in ledger.acknowledged if kept.get(one) not in have)
-
-
-def read(path):
-    try:
-        with open(path, encoding="utf-8", errors="replace") as file:
-            return file.read()
-    except FileNotFoundError:
-        return ""
 
 
 def commit():
