@@ -73,11 +73,16 @@ impl Mapper {
 
     /// The observations of a message's groups, in their order.
     pub fn map(&self, groups: &[Group]) -> Mapped {
+        self.map_owned(groups.to_vec())
+    }
+
+    /// Likewise, for who does not need the groups any more: nothing is copied.
+    pub fn map_owned(&self, groups: Vec<Group>) -> Mapped {
         let mut mapped = Mapped::default();
         for group in groups {
             let mut by_time: Vec<(Option<DeviceTime>, Vec<Metric>)> = Vec::new();
-            for reading in &group.readings {
-                let time = reading.time.clone().or_else(|| group.time.clone());
+            for mut reading in group.readings {
+                let time = reading.time.take().or_else(|| group.time.clone());
                 match self.metric(reading) {
                     Ok(metric) => match by_time.iter_mut().find(|(known, _)| *known == time) {
                         Some((_, metrics)) => metrics.push(metric),
@@ -100,15 +105,13 @@ impl Mapper {
         mapped
     }
 
-    fn metric(&self, reading: &Reading) -> Result<Metric, Refused> {
-        let (found, codings) = match &reading.code {
+    fn metric(&self, reading: Reading) -> Result<Metric, Refused> {
+        let found = match &reading.code {
             DeviceCode::Parameter(name) => {
                 let known = self.vocabulary.parameter(name);
-                (code::Found { name: known.map(|_| name.clone()), doubt: None }, Vec::new())
+                code::Found { name: known.map(|_| name.clone()), doubt: None }
             }
-            DeviceCode::Codings(codings) => {
-                (self.by_table_or_code(reading, codings)?, codings.clone())
-            }
+            DeviceCode::Codings(codings) => self.by_table_or_code(&reading, codings)?,
         };
         let parameter = found.name.as_deref().and_then(|name| self.vocabulary.parameter(name));
         let (unit_mdc, ucum) = self.unit(reading.unit.as_ref(), parameter);
@@ -126,25 +129,24 @@ impl Mapper {
             loinc: parameter.map(|parameter| parameter.loinc.clone()).unwrap_or_default(),
             finnish: parameter.map(|parameter| parameter.finnish.clone()).unwrap_or_default(),
             parameter: found.name,
-            codings,
-            sub_id: reading.sub_id.clone(),
-            value: reading.value.clone(),
-            unit_as_sent: reading
-                .unit
-                .as_ref()
-                .map(|unit| unit.codings.clone())
-                .unwrap_or_default(),
+            codings: match reading.code {
+                DeviceCode::Parameter(_) => Vec::new(),
+                DeviceCode::Codings(codings) => codings,
+            },
+            sub_id: reading.sub_id,
+            value: reading.value,
+            unit_as_sent: reading.unit.map(|unit| unit.codings).unwrap_or_default(),
             unit_mdc,
             ucum,
-            flags: reading.flags.clone(),
+            flags: reading.flags,
             doubts,
             status: reading.status,
             nature: reading.nature,
-            method: reading.method.clone(),
-            body_site: reading.body_site.clone(),
-            equipment: reading.equipment.clone(),
-            limits: reading.limits.clone(),
-            at: reading.at.clone(),
+            method: reading.method,
+            body_site: reading.body_site,
+            equipment: reading.equipment,
+            limits: reading.limits,
+            at: reading.at,
         })
     }
 

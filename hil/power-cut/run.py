@@ -24,7 +24,7 @@ import load
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 REPOSITORY = os.path.dirname(os.path.dirname(HERE))
-FIRST_ACK_WITHIN_S = 180
+FIRST_ACK_WITHIN_S = 600
 DRAIN_WITHIN_S = 600
 # Under load a flush comes many times a second.
 FLUSH_WITHIN_S = 5

@@ -12,7 +12,7 @@ use std::time::Duration;
 use serde_json::json;
 use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot};
 
-use super::configuration::DestinationTable;
+use super::configuration::{DestinationTable, Take};
 use super::gaps::GapCause;
 use super::keeping::Plan;
 use super::memory::Memory;
@@ -333,6 +333,8 @@ impl Committer {
         let ledger = ledger.and_then(|one| one.association.as_ref()).map(|(_, sequence)| *sequence);
         let mut staged = Staged::default();
         let mut records = Vec::new();
+        // Only a route with `every` looks into the data.
+        let sampled = self.destinations.iter().any(|one| matches!(one.take, Take::Every { .. }));
         let received_us = submission.message.received.utc_us();
         for (index, (observation, times)) in submission.observations.iter().enumerate() {
             let sequence = wire.plus(index as u64 + 1);
@@ -348,7 +350,7 @@ impl Committer {
             }));
             staged.statements.extend(statement.map(|keys| (keys, sequence)));
             let held = record::held(observation.mode, submission.proof);
-            let data = record::observation(&record::Parts {
+            let parts = record::Parts {
                 id: &id,
                 wire,
                 raw_digest,
@@ -363,24 +365,24 @@ impl Committer {
                 ledger,
                 held: &held,
                 names: names.map(|earlier| RecordId::of(self.stream, earlier)),
-            });
+            };
             let stored = Stored {
                 kind: record::kind(observation),
                 time: utc_text(times.chart_utc_us),
                 subject: submission.device.name.as_str().to_owned(),
                 routes: BTreeMap::new(),
-                data,
+                data: serde_json::Map::new(),
             };
-            records.push(Routable { sequence, held: !held.is_empty(), received_us, stored });
+            let data = record::observation(&parts);
+            let held = !held.is_empty();
+            records.push(Routable::new(sequence, held, received_us, stored, &data, sampled));
         }
         let parts = self.route(&submission.device, &mut records, &mut staged);
-        let kept = records.into_iter().map(|record| record.stored).chain(parts);
-        let mut records = vec![self.wire(submission, &head)];
-        records.extend(kept.map(|stored| NewRecord {
-            kind: Kind::Observation,
-            time_us: received_us,
-            payload: stored.to_bytes(),
-        }));
+        let whole = records.iter().map(Routable::to_bytes);
+        let payloads = whole.chain(parts.iter().map(Stored::to_bytes));
+        let (kind, time_us) = (Kind::Observation, received_us);
+        let kept = payloads.map(|payload| NewRecord { kind, time_us, payload });
+        let records = std::iter::once(self.wire(submission, &head)).chain(kept).collect();
         (records, staged)
     }
 }

@@ -118,8 +118,8 @@ impl Device {
         while !one.outbox.is_empty() {
             let needs = self.needs(one);
             let Ok(permit) = Arc::clone(&self.share).try_acquire_many_owned(needs) else { return };
-            let Some(message) = one.outbox.pop_front() else { return };
-            let (observations, refusals) = self.meaning_of(&message);
+            let Some(mut message) = one.outbox.pop_front() else { return };
+            let (observations, refusals) = self.meaning_of(&mut message);
             let proof = self.proof(&one.firmware, message.firmware.as_deref());
             let raw_only = proof == FirmwareProof::NotProven
                 && self.setup.profile.file().firmware.on_unlisted == OnUnlisted::RawOnly;
@@ -151,10 +151,11 @@ impl Device {
         self.meaning.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn meaning_of(&self, message: &Message) -> (Vec<(Observation, Times)>, Vec<Refused>) {
+    /// Takes the groups out of the message: what follows needs its observations.
+    fn meaning_of(&self, message: &mut Message) -> (Vec<(Observation, Times)>, Vec<Refused>) {
         let mut meaning = self.meaning();
         let meaning = &mut *meaning;
-        let mapped = meaning.mapper.map(&message.groups);
+        let mapped = meaning.mapper.map_owned(std::mem::take(&mut message.groups));
         let refusals = message.refusals.iter().cloned().chain(mapped.refusals).collect();
         let mut observations = Vec::new();
         for mut observation in mapped.observations {

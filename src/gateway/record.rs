@@ -2,17 +2,17 @@
 //!
 //! A `wire` record is one line of JSON (the head), a line feed, and the raw bytes as they came.
 
+mod data;
+
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value as Json, json};
 
 use crate::check::clock::Times;
 use crate::forward::stored;
 use crate::profile::Profile;
-use crate::vocabulary::moment::utc_text;
 use crate::vocabulary::reading::EventKind;
 use crate::vocabulary::{
-    Association, Digest, Meaning, Metric, Mode, Observation, ObservationId, RecordId, Refused,
-    Sequence,
+    Association, Digest, Metric, Mode, Observation, RecordId, Refused, Sequence,
 };
 
 /// The head of a `wire` record.
@@ -67,10 +67,14 @@ impl ProfileStamp {
     }
 }
 
+/// A head without refusals fits in it.
+const HEAD_BYTES_USUAL: usize = 1 << 10;
+
 impl WireHead {
     /// The payload of the record.
     pub fn with_raw(&self, raw: &[u8]) -> Vec<u8> {
-        let mut payload = serde_json::to_vec(self).expect("a head of texts and numbers is JSON");
+        let mut payload = Vec::with_capacity(HEAD_BYTES_USUAL + raw.len());
+        serde_json::to_writer(&mut payload, self).expect("a head of texts and numbers is JSON");
         payload.push(b'\n');
         payload.extend_from_slice(raw);
         payload
@@ -139,168 +143,15 @@ pub fn kind(observation: &Observation) -> stored::EventKind {
 }
 
 /// The data of an observation record, without what only a destination's rendering adds.
-pub fn observation(parts: &Parts<'_>) -> Map<String, Json> {
-    let observation = parts.observation;
-    let subject = &observation.subject;
-    let mut data = Map::new();
-    let mut put = |key: &str, value: Json| {
-        data.insert(key.to_owned(), value);
-    };
-    put("wire", json!(parts.wire));
-    put("raw_sha256", json!(parts.raw_digest));
-    put("profile", json!(parts.profile));
-    put("profile_status", json!(parts.profile_status));
-    put("firmware", json!(parts.firmware));
-    put("mode", json!(observation.mode.as_str()));
-    put("times", times(parts.times, observation));
-    // Nobody has said whose value it is; what the device says stands beside it as its statement.
-    put("patient", Json::Null);
-    put("patient_absent", json!("not-associated"));
-    if !subject.patient_ids.is_empty() {
-        put("patient_ids_stated_by_device", json!(subject.patient_ids));
-    }
-    let Association { place, grade } = parts.association;
-    put("association", json!({ "place": place, "grade": grade, "ledger": parts.ledger }));
-    if !subject.place.is_empty() {
-        put("place_stated_by_device", json!(subject.place));
-    }
-    if !subject.specimen.is_empty() {
-        let kind = &subject.specimen_type;
-        put("specimen", json!({ "id": subject.specimen, "type": kind }));
-    }
-    if let Some(ordered) = &subject.ordered {
-        put("ordered", json!(ordered));
-    }
-    if observation.event.is_some() {
-        put("purpose", json!("for the record, not for notification"));
-    }
-    if !observation.remarks.is_empty() {
-        put("remarks", json!(observation.remarks));
-    }
-    if !parts.complete {
-        put("incomplete", json!(true));
-    }
-    if !parts.held.is_empty() {
-        put("held", json!(parts.held.iter().map(|one| one.as_str()).collect::<Vec<_>>()));
-    }
-    if let Some(names) = &parts.names {
-        put("names", json!(names));
-    }
-    let metrics = observation.metrics.iter().enumerate();
-    put("metrics", metrics.map(|(index, one)| metric(parts.id, index, one)).collect());
-    data
+pub fn observation<'a>(parts: &'a Parts<'a>) -> impl Serialize {
+    data::Data(parts)
 }
 
-fn times(times: &Times, observation: &Observation) -> Json {
-    json!({
-        "device": observation.device_time.as_ref().map(|time| json!({
-            "as_written": time.as_written,
-            "utc": time.utc_us.map(utc_text),
-            "evidence": time.evidence,
-        })),
-        "received": { "utc": times.received.utc_text(), "clock": times.received.certainty() },
-        "corrected": times.corrected.map(|corrected| json!({
-            "utc": utc_text(corrected.utc_us),
-            "offset_ms": corrected.offset_ms,
-            "uncertainty_ms": corrected.uncertainty_ms,
-        })),
-        "chart": { "utc": utc_text(times.chart_utc_us), "rule": times.rule.as_str() },
-    })
-}
-
-fn metric(record: &RecordId, index: usize, metric: &Metric) -> Json {
-    let mut out = Map::new();
-    out.insert("observation_id".to_owned(), json!(ObservationId::of(record, index)));
-    out.extend(metric_core(metric));
-    out.insert("at".to_owned(), json!([metric.at.start, metric.at.end]));
-    Json::Object(out)
-}
-
-/// A metric without its place in a record: what `profile replay` shows as well.
+/// A metric without its place in a record: what `profile replay` shows.
 pub fn metric_core(metric: &Metric) -> Map<String, Json> {
-    let mut out = Map::new();
-    let mut put = |key: &str, value: Json| {
-        out.insert(key.to_owned(), value);
-    };
-    put("parameter", json!(metric.parameter));
-    if let Some(code) = metric.mdc_code {
-        put("mdc_code", json!(code));
-    }
-    for (key, text) in
-        [("mdc", &metric.mdc), ("loinc", &metric.loinc), ("finnish", &metric.finnish)]
-    {
-        if !text.is_empty() {
-            put(key, json!(text));
-        }
-    }
-    if !metric.codings.is_empty() {
-        put("codings", json!(metric.codings));
-    }
-    if !metric.sub_id.is_empty() {
-        put("sub_id", json!(metric.sub_id));
-    }
-    match metric.value.meaning() {
-        Meaning::Absent(reason) => {
-            put("absent", json!(reason.as_str()));
-            if !metric.value.as_sent().is_empty() {
-                put("absent_mark", json!(metric.value.as_sent()));
-            }
-        }
-        meaning @ (Meaning::Number { .. }
-        | Meaning::Ordinal
-        | Meaning::Coded { .. }
-        | Meaning::Text) => {
-            put("value", json!(metric.value.as_sent()));
-            meaning_of(meaning, &mut put);
-        }
-    }
-    if !metric.unit_as_sent.is_empty() {
-        put("unit", json!(metric.unit_as_sent));
-    }
-    if let Some(unit) = &metric.unit_mdc {
-        put("unit_mdc", json!(unit));
-    }
-    if let Some(ucum) = &metric.ucum {
-        put("ucum", json!(ucum));
-    }
-    if !metric.flags.is_empty() {
-        put("flags", json!(metric.flags));
-    }
-    if !metric.doubts.is_empty() {
-        put("doubts", json!(metric.doubts));
-    }
-    put("status", json!(metric.status));
-    put("nature", json!(metric.nature));
-    if let Some(kind) = metric.kind {
-        put("kind", json!(kind));
-    }
-    if !metric.method.is_empty() {
-        put("method", json!(metric.method));
-    }
-    if let Some(site) = &metric.body_site {
-        put("body_site", json!(site));
-    }
-    if !metric.equipment.is_empty() {
-        put("equipment", json!(metric.equipment));
-    }
-    if !metric.limits.is_empty() {
-        put("limits", json!(metric.limits));
-    }
-    out
-}
-
-fn meaning_of(meaning: &Meaning, put: &mut impl FnMut(&str, Json)) {
-    match meaning {
-        Meaning::Number { comparator: Some(comparator), digits } => {
-            put("comparator", json!(comparator));
-            put("digits", json!(digits));
-        }
-        Meaning::Ordinal => put("form", json!("ordinal")),
-        Meaning::Coded { code, words, system } => {
-            put("coded", json!({ "code": code, "words": words, "system": system }));
-        }
-        Meaning::Text => put("form", json!("text")),
-        Meaning::Number { comparator: None, .. } | Meaning::Absent(_) => {}
+    match serde_json::to_value(data::MetricLine { metric, place: None }) {
+        Ok(Json::Object(line)) => line,
+        Ok(_) | Err(_) => unreachable!("a metric is written as an object with text keys"),
     }
 }
 

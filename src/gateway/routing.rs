@@ -12,12 +12,14 @@
 
 use std::collections::BTreeMap;
 
+use serde::Serialize;
 use serde_json::json;
+use serde_json::value::RawValue;
 
 use super::committer::{Committer, DeviceIdentity, Staged};
 use super::configuration::{DestinationTable, Files, Take};
 use super::sampling::{GRACE_US, Passed, Sample, Sampler};
-use crate::forward::stored::{EventKind, Stored};
+use crate::forward::stored::{EventKind, NewStored, Stored};
 use crate::journal::{Kind, NewRecord, Reader, Record};
 use crate::profile::Status;
 use crate::vocabulary::{Moment, ObservationId, RecordId, Sequence};
@@ -35,7 +37,38 @@ pub struct Routable {
     pub sequence: Sequence,
     pub held: bool,
     pub received_us: i64,
+    /// Its data is empty unless somebody looks into it.
     pub stored: Stored,
+    /// The data in JSON.
+    written: Box<RawValue>,
+}
+
+impl Routable {
+    /// A record of this data; it is taken apart again only where a destination takes one value per
+    /// interval.
+    pub(super) fn new(
+        sequence: Sequence,
+        held: bool,
+        received_us: i64,
+        stored: Stored,
+        data: &impl Serialize,
+        sampled: bool,
+    ) -> Self {
+        const JSON: &str = "data with text keys has a JSON form";
+        let written = serde_json::value::to_raw_value(data).expect(JSON);
+        let data = if sampled {
+            serde_json::from_str(written.get()).expect("what was just written is an object")
+        } else {
+            stored.data
+        };
+        Self { sequence, held, received_us, stored: Stored { data, ..stored }, written }
+    }
+
+    /// The bytes for the journal.
+    pub(super) fn to_bytes(&self) -> Vec<u8> {
+        let Stored { kind, time, subject, routes, .. } = &self.stored;
+        NewStored { kind: *kind, time, subject, routes, data: &self.written }.to_bytes()
+    }
 }
 
 /// The open intervals of all destinations that take one value per interval.

@@ -103,7 +103,8 @@ impl Writer {
 
     /// Writes and syncs these batches in order and tells each its fate.
     pub fn commit(&mut self, batches: Vec<Batch>) {
-        let mut group = Group::default();
+        let bytes = batches.iter().map(|batch| Batch::bytes(&batch.records)).sum();
+        let mut group = Group { bytes: Vec::with_capacity(bytes), done: Vec::new() };
         let mut fate = match self.shared.door() {
             Door::Open => Ok(()),
             Door::Shut(failure) => Err(NotKept::Failed(failure)),

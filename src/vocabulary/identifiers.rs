@@ -155,7 +155,7 @@ impl StreamId {
 
 impl fmt::Display for StreamId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+        hex::<32>(&self.0, f)
     }
 }
 
@@ -286,7 +286,7 @@ impl Digest {
 
 impl fmt::Display for Digest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+        hex::<64>(&self.0, f)
     }
 }
 
@@ -300,6 +300,17 @@ impl Serialize for Digest {
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_str(self)
     }
+}
+
+/// Writes the bytes as `DIGITS` small hexadecimal digits, two for each, in one go: several stand in
+/// every record.
+fn hex<const DIGITS: usize>(bytes: &[u8], f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    const FIGURES: &[u8; 16] = b"0123456789abcdef";
+    let mut text = [b'0'; DIGITS];
+    for (pair, byte) in text.chunks_exact_mut(2).zip(bytes) {
+        pair.copy_from_slice(&[FIGURES[usize::from(byte >> 4)], FIGURES[usize::from(byte & 0x0f)]]);
+    }
+    f.write_str(std::str::from_utf8(&text).expect("figures are ASCII"))
 }
 
 fn base36(mut number: u64) -> String {

@@ -216,6 +216,8 @@ async fn answer(
 
 /// One monitor's messages.
 struct Monitor {
+    /// Each monitor has one patient.
+    patient: usize,
     prefix: String,
     serial: u64,
     random: u64,
@@ -232,6 +234,7 @@ impl Monitor {
         let mixed = (seed ^ (number as u64 + 1)).wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
         let run = now_us() / 1_000;
         Self {
+            patient: number + 1,
             prefix: format!("{run:x}{number:02}"),
             serial: 0,
             random: mixed,
@@ -258,7 +261,7 @@ impl Monitor {
             "MSH|^~\\&|SPEED^0009FBFFFE9B42B3^EUI-64|BENCH|||{time}||ORU^R01^ORU_R01|{id}|P|2.6\r\
              PID|||P-{}^^^WARD^MR\rPV1||I|ICU^^1\r\
              OBR|1||{id}^SPEED|182777000^monitoring of patient^SCT|||{time}\r",
-            self.serial % 40,
+            self.patient,
         );
         for (row, (code, name, sub_id, unit)) in NUMERICS.iter().enumerate() {
             self.random ^= self.random << 13;

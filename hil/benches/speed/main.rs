@@ -36,6 +36,9 @@ struct Options {
     /// Numbers of connections.
     #[arg(long, value_delimiter = ',', default_values_t = [1, 8, 64])]
     connections: Vec<usize>,
+    /// Measure the rates with nobody to forward to, to see what forwarding costs.
+    #[arg(long)]
+    without_core: bool,
     /// Messages that wait for the core in the memory phase.
     #[arg(long, default_value_t = 1_000_000)]
     records: u64,
@@ -95,6 +98,7 @@ fn measure(options: &Options) -> Result<Report, String> {
         folder: options.folder.clone(),
         rounds: options.rounds,
         connections: options.connections.clone(),
+        without_core: options.without_core,
         measured: Duration::from_secs(options.seconds),
         records: options.records,
         live_backlog: options.live_backlog,

@@ -40,6 +40,7 @@ pub struct Plan {
     pub folder: PathBuf,
     pub rounds: usize,
     pub connections: Vec<usize>,
+    pub without_core: bool,
     pub measured: Duration,
     pub records: u64,
     pub live_backlog: u64,
@@ -93,12 +94,13 @@ pub fn rates(plan: &Plan, report: &mut Report) -> Result<(), String> {
     drop(folder);
     for &connections in &plan.connections {
         let (mut references, mut gateways) = (Vec::new(), Vec::new());
-        let mut drains = Vec::new();
+        let (mut drains, mut costs) = (Vec::new(), Vec::new());
         for _ in 0..plan.rounds {
             references.push(one_reference(plan, connections)?);
-            let (outcome, drain) = one_gateway(plan, connections)?;
+            let (outcome, drain, cost) = one_gateway(plan, connections)?;
             gateways.push(outcome);
             drains.push(drain);
+            costs.push(cost);
         }
         let rate = |outcomes: &[Outcome]| median(outcomes.iter().map(Outcome::rate).collect());
         let wait = |outcomes: &[Outcome], share| {
@@ -115,7 +117,12 @@ pub fn rates(plan: &Plan, report: &mut Report) -> Result<(), String> {
         let all: Vec<String> = ratios.iter().map(|ratio| format!("{ratio:.2}")).collect();
         let of = |what: &str| format!("{what}, {connections} connections");
         report.add(of("reference"), rate(&references), "/s", Limit::None, waits(&references));
-        let note = format!("{}, {:.0}/s to the core meanwhile", waits(&gateways), median(drains));
+        let note = format!(
+            "{}, {:.0}/s to the core meanwhile, {:.0} us of processor time a message",
+            waits(&gateways),
+            median(drains),
+            median(costs),
+        );
         report.add(of("gateway"), rate(&gateways), "/s", Limit::None, note);
         report.add(of("ratio"), median(ratios), "", Limit::AtLeast(RATIO_MIN), all.join(" "));
     }
@@ -133,16 +140,31 @@ fn one_reference(plan: &Plan, connections: usize) -> Result<Outcome, String> {
     load(plan, vec![reference.address], connections).run()
 }
 
-/// What the senders saw, and how many a second reached the core meanwhile.
-fn one_gateway(plan: &Plan, connections: usize) -> Result<(Outcome, f64), String> {
+/// What the senders saw, how many a second reached the core meanwhile, and the processor time that
+/// the gateway took for an acknowledged message, its way to the core included.
+fn one_gateway(plan: &Plan, connections: usize) -> Result<(Outcome, f64, f64), String> {
     let folder = Folder::new(plan)?;
     let core = Core::start(&folder.0, 0).map_err(text)?;
-    let gateway = Gateway::start(&folder.0, core.port, Sync::AsItIs).map_err(text)?;
-    connected(&gateway)?;
+    let port = core.port;
+    let core = Some(core).filter(|_| !plan.without_core);
+    let gateway = Gateway::start(&folder.0, port, Sync::AsItIs).map_err(text)?;
+    if core.is_some() {
+        connected(&gateway)?;
+    }
+    let used = gateway.processor_seconds().map_err(text)?;
+    let before: u64 = messages(&gateway)?;
     let began = Instant::now();
     let outcome = load(plan, gateway.addresses.clone(), connections).run()?;
+    let seconds = began.elapsed().as_secs_f64();
+    let used = gateway.processor_seconds().map_err(text)? - used;
+    let taken = messages(&gateway)? - before;
     let acknowledged = gateway.acknowledged().map_err(text)?;
-    Ok((outcome, acknowledged as f64 / began.elapsed().as_secs_f64()))
+    Ok((outcome, acknowledged as f64 / seconds, used * 1e6 / taken.max(1) as f64))
+}
+
+fn messages(gateway: &Gateway) -> Result<u64, String> {
+    let status = gateway.status().map_err(text)?;
+    Ok(status.devices.iter().map(|device| device.messages).sum())
 }
 
 fn connected(gateway: &Gateway) -> Result<(), String> {
@@ -181,7 +203,10 @@ pub fn memory(plan: &Plan, report: &mut Report) -> Result<(), String> {
     let port = Core::start(&folder.0, 0).map_err(text)?.port;
     let gateway = Gateway::start(&folder.0, port, Sync::AsItIs).map_err(text)?;
     let filled = fill(plan, &folder.0, &gateway)?;
-    let note = format!("{} messages wait, {:.1} GB on disk", filled.messages, filled.gigabytes);
+    let note = format!(
+        "{} messages wait, {:.1} GB on disk, taken at {:.0}/s",
+        filled.messages, filled.gigabytes, filled.rate
+    );
     let limit = Limit::AtMost(RESIDENT_MIB_MAX);
     report.add("resident memory, largest", filled.largest_mib, "MiB", limit, note);
     let grown = filled.end_mib - filled.half_mib;
@@ -218,6 +243,8 @@ pub fn memory(plan: &Plan, report: &mut Report) -> Result<(), String> {
 
 struct Filled {
     messages: u64,
+    /// Acknowledgements a second with nobody to forward to.
+    rate: f64,
     gigabytes: f64,
     largest_mib: f64,
     half_mib: f64,
@@ -227,14 +254,16 @@ struct Filled {
 /// Fills the journal with nobody to take it, in ten parts, and looks at the memory after each.
 fn fill(plan: &Plan, folder: &Path, gateway: &Gateway) -> Result<Filled, String> {
     let mut resident = Vec::new();
-    let (mut messages, mut bytes) = (0, 0);
+    let (mut messages, mut bytes, mut seconds) = (0, 0, 0.0);
     while messages < plan.records || bytes < plan.store_bytes {
         let part = (plan.records / 10).max(1_000);
         let addresses = gateway.addresses.clone();
         let until = Until::Messages(part);
         let seed = plan.seed + messages;
         let load = Load { addresses, connections: 64, until, pause: None, notes: false, seed };
-        messages += load.run()?.acknowledged;
+        let outcome = load.run()?;
+        messages += outcome.acknowledged;
+        seconds += outcome.seconds;
         bytes = used_bytes(&folder.join("data/journal")).map_err(text)?;
         resident.push(gateway.resident_mib().map_err(text)?);
         eprintln!("  {messages} wait, {} MB, {:?} MiB", bytes >> 20, resident.last());
@@ -248,6 +277,7 @@ fn fill(plan: &Plan, folder: &Path, gateway: &Gateway) -> Result<Filled, String>
     let at = |index: usize| resident.get(index).copied().unwrap_or(0.0);
     Ok(Filled {
         messages,
+        rate: messages as f64 / seconds,
         gigabytes: bytes as f64 / 1e9,
         largest_mib: resident.iter().copied().fold(0.0, f64::max),
         half_mib: at(resident.len() / 2),

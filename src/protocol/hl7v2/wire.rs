@@ -67,6 +67,9 @@ impl<'a> Wire<'a> {
 
     /// The text.
     pub fn text(&self, at: &Range<usize>) -> Result<String, Refused> {
+        if !self.bytes(at).contains(&self.delimiters.escape) {
+            return self.as_sent(at);
+        }
         let read = unescape(&self.as_sent(at)?, self.delimiters, self.charset, self.local_escape);
         self.guessed.set(self.guessed.get() || read.guessed);
         Ok(read.text)
