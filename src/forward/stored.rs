@@ -110,33 +110,16 @@ struct Envelope<'a> {
     subject: &'a str,
     datacontenttype: &'static str,
     dataschema: String,
-    data: BTreeMap<&'a str, Ordered<'a>>,
+    data: BTreeMap<&'a str, Part<'a>>,
 }
 
-/// Objects with their keys in order, at every depth, however the map below keeps them.
+/// One entry of the data. `serde_json` keeps the keys of its objects in order, as long as nobody
+/// switches its feature `preserve_order` on; a test below would see it.
 #[derive(Serialize)]
 #[serde(untagged)]
-enum Ordered<'a> {
-    Plain(&'a Value),
+enum Part<'a> {
+    Stored(&'a Value),
     Own(Value),
-    List(Vec<Ordered<'a>>),
-    Object(BTreeMap<&'a str, Ordered<'a>>),
-}
-
-impl<'a> Ordered<'a> {
-    fn of(value: &'a Value) -> Self {
-        match value {
-            Value::Array(items) => Ordered::List(items.iter().map(Ordered::of).collect()),
-            Value::Object(fields) => Ordered::Object(ordered(fields)),
-            Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {
-                Ordered::Plain(value)
-            }
-        }
-    }
-}
-
-fn ordered(fields: &Map<String, Value>) -> BTreeMap<&str, Ordered<'_>> {
-    fields.iter().map(|(key, value)| (key.as_str(), Ordered::of(value))).collect()
 }
 
 /// A record as a destination gets it.
@@ -163,10 +146,11 @@ pub fn render(
     let previous = *stored.routes.get(destination)?;
     let record = RecordId::of(stream, sequence);
     let kind = stored.kind.name();
-    let mut data = ordered(&stored.data);
-    data.insert("stream", Ordered::Own(stream.to_string().into()));
-    data.insert("sequence", Ordered::Own(sequence.number().into()));
-    data.insert("previous", Ordered::Own(previous.into()));
+    let parts = stored.data.iter().map(|(key, value)| (key.as_str(), Part::Stored(value)));
+    let mut data: BTreeMap<&str, Part<'_>> = parts.collect();
+    data.insert("stream", Part::Own(stream.to_string().into()));
+    data.insert("sequence", Part::Own(sequence.number().into()));
+    data.insert("previous", Part::Own(previous.into()));
     let envelope = Envelope {
         specversion: "1.0",
         id: record.as_str(),
@@ -178,8 +162,10 @@ pub fn render(
         dataschema: format!("urn:wardgate:schema:{kind}:v1"),
         data,
     };
-    let payload =
-        serde_json::to_vec(&envelope).expect("a structure with text keys has a JSON form");
+    let mut payload = Vec::with_capacity(RECORD_BYTES_USUAL);
+    serde_json::to_writer(&mut payload, &envelope)
+        .expect("a structure with text keys has a JSON form");
+    payload.shrink_to_fit();
     let attributes = vec![
         ("specversion", envelope.specversion.to_owned()),
         ("id", record.as_str().to_owned()),
