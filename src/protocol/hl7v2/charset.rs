@@ -105,6 +105,28 @@ impl Charset {
         }
     }
 
+    /// The bytes, or `None` if a character is not in the set or the set is only read here.
+    ///
+    /// ```
+    /// use wardgate::protocol::hl7v2::charset::Charset;
+    /// assert_eq!(Charset::Latin1.encode("Ä").as_deref(), Some(&b"\xC4"[..]));
+    /// assert_eq!(Charset::Latin1.encode("Š"), None);
+    /// ```
+    pub fn encode(self, text: &str) -> Option<Vec<u8>> {
+        if text.is_ascii() {
+            return Some(text.as_bytes().to_vec());
+        }
+        match self {
+            Self::Utf8 => Some(text.as_bytes().to_vec()),
+            Self::Latin1 => text.chars().map(|one| u8::try_from(u32::from(one)).ok()).collect(),
+            Self::SingleByte(encoding) => {
+                let (bytes, _, has_replacements) = encoding.encode(text);
+                (!has_replacements).then(|| bytes.into_owned())
+            }
+            Self::Ascii | Self::Latin5 | Self::AsciiPartOnly => None,
+        }
+    }
+
     /// As it may stand in a message for people.
     pub fn name(self) -> &'static str {
         match self {

@@ -65,6 +65,44 @@ pub fn unescape(
     out
 }
 
+/// Writes a text so that [`unescape`] gives it back: delimiters and control characters as escapes,
+/// each kind of new line as `\.br\`.
+///
+/// ```
+/// use wardgate::protocol::hl7v2::{escape::escape, segments::Delimiters};
+/// assert_eq!(escape("1|2^3", Delimiters::USUAL), r"1\F\2\S\3");
+/// ```
+pub fn escape(text: &str, delimiters: Delimiters) -> String {
+    let mark = char::from(delimiters.escape);
+    let mut out = String::with_capacity(text.len());
+    let mut characters = text.chars().peekable();
+    while let Some(one) = characters.next() {
+        let name = u8::try_from(one).ok().and_then(|byte| name_of(byte, delimiters));
+        if one == '\r' && characters.peek() == Some(&'\n') {
+            characters.next();
+        }
+        match name {
+            Some(name) => out.extend([&mark.to_string(), &name, &mark.to_string()].map(|s| &**s)),
+            None => out.push(one),
+        }
+    }
+    out
+}
+
+fn name_of(byte: u8, delimiters: Delimiters) -> Option<String> {
+    let name = match byte {
+        b'\r' | b'\n' => ".br",
+        _ if byte == delimiters.field => "F",
+        _ if byte == delimiters.component => "S",
+        _ if Some(byte) == delimiters.sub_component => "T",
+        _ if byte == delimiters.repetition => "R",
+        _ if byte == delimiters.escape => "E",
+        _ if byte.is_ascii_control() => return Some(format!("X{byte:02X}")),
+        _ => return None,
+    };
+    Some(name.to_owned())
+}
+
 enum Sequence<'a> {
     Text(String),
     /// It has the form of an escape that is not read here; it stays as it is.
@@ -177,6 +215,16 @@ mod tests {
         assert_eq!(plain(r"5 µg\F\ml"), "5 µg|ml");
         assert_eq!(plain(r"Täällä\.br\rivi2"), "Täällä\nrivi2");
         assert_eq!(plain(r"ää\F\b"), "ää|b");
+    }
+
+    #[test]
+    fn what_is_written_comes_back() {
+        for text in ["a|b^c&d~e\\f", r"\F\ 5", "\u{b}\u{1c}\t", "Åke Öst: 5 µg\n10 %", r"\\.br\"] {
+            let written = escape(text, Delimiters::USUAL);
+            assert!(!written.contains(['|', '^', '&', '~', '\n', '\u{b}', '\u{1c}']), "{written}");
+            assert_eq!(plain(&written), text);
+        }
+        assert_eq!(escape("a\r\nb\rc", Delimiters::USUAL), r"a\.br\b\.br\c");
     }
 
     #[test]
