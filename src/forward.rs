@@ -16,9 +16,11 @@
 //! | [`pump`] | what every binding does alike: journal, window, cursor, connections |
 //! | [`tls`] | the files of a TLS client |
 //! | [`mqtt`] | the MQTT 5 binding |
+//! | [`hl7v2`] | the HL7 v2 binding over MLLP |
 
 pub mod acknowledgement;
 pub mod cursor;
+pub mod hl7v2;
 pub mod manifest;
 pub mod mqtt;
 pub mod pump;

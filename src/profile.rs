@@ -12,6 +12,7 @@
 //! | `explain` | what each column, byte or code of the device means to us |
 //! | `position` | from a path in a TOML text to line and column |
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use crate::protocol::{
@@ -82,6 +83,14 @@ impl Profile {
         format!("{}/{}", plain(&self.file.device.manufacturer), plain(&self.file.device.model))
     }
 
+    /// The parameters that the file names, in order. A device that names itself in MDC may send
+    /// others, too.
+    pub fn parameters(&self) -> BTreeSet<String> {
+        let mut found = BTreeSet::new();
+        self.table.values().for_each(|value| parameters_in(value, &mut found));
+        found
+    }
+
     /// Whether the profile was tested with this firmware, to the letter.
     pub fn is_tested_with(&self, firmware: &str) -> bool {
         self.file.firmware.tested.iter().any(|tested| tested == firmware)
@@ -105,6 +114,21 @@ impl Profile {
             Protocol::Astm(astm) => Box::new(AstmDriver::new(Arc::new(*astm), site)),
             Protocol::Hl7v2(hl7v2) => Box::new(Hl7v2Driver::new(Arc::new(hl7v2), site)),
         }
+    }
+}
+
+fn parameters_in(value: &toml::Value, found: &mut BTreeSet<String>) {
+    match value {
+        toml::Value::Table(table) => {
+            found.extend(table.get("parameter").and_then(toml::Value::as_str).map(str::to_owned));
+            table.values().for_each(|value| parameters_in(value, found));
+        }
+        toml::Value::Array(values) => values.iter().for_each(|one| parameters_in(one, found)),
+        toml::Value::String(_)
+        | toml::Value::Integer(_)
+        | toml::Value::Float(_)
+        | toml::Value::Boolean(_)
+        | toml::Value::Datetime(_) => {}
     }
 }
 

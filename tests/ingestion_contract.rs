@@ -143,6 +143,7 @@ fn core() -> DestinationTable {
         files: Files::Trial,
         required: Required::Required,
         mqtt: toml::from_str("host = \"core\"\nreceivers = [\"core\"]").expect("a table"),
+        hl7v2: None,
     }
 }
 

@@ -1,9 +1,13 @@
 //! `wardgate check`: the same loader as `run`, and no connection.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 
 use super::{Failed, say};
-use crate::gateway::configuration;
+use crate::forward::hl7v2::map::Map;
+use crate::forward::hl7v2::map::coverage::coverage;
+use crate::gateway::configuration::{self, Configuration};
+use crate::profile::Protocol;
 
 pub(super) fn run(config: &Path) -> Result<(), Failed> {
     let configuration = configuration::load(config).map_err(Failed)?;
@@ -24,6 +28,34 @@ pub(super) fn run(config: &Path) -> Result<(), Failed> {
     for destination in &configuration.destinations {
         let (files, required) = (destination.files, destination.required);
         say(&format!("destination  {:<24} {files:?}, {required:?}", destination.name));
+        if let Some(map) = configuration.maps.get(&destination.name) {
+            say_coverage(map, &configuration);
+        }
     }
     Ok(())
+}
+
+/// Which parameters of the configured device files have a place in a destination's map.
+fn say_coverage(map: &Map, configuration: &Configuration) {
+    let file = map.file();
+    say(&format!("  map        {}, version {}", file.title, file.version.as_str()));
+    if let Some(reason) = file.alarm.as_ref().and_then(|alarm| alarm.exception.as_ref()) {
+        say(&format!("  exception  alarms are sent: {reason}"));
+    }
+    let without: Vec<&str> = file.without.iter().map(|kind| kind.name()).collect();
+    say(&format!("  without    {}", without.join(", ")));
+    let mut said = BTreeSet::new();
+    for device in &configuration.devices {
+        if !said.insert(device.profile.id()) {
+            continue;
+        }
+        let parameters = device.profile.parameters();
+        let found = coverage(map, parameters.iter().map(String::as_str));
+        let (placed, all) = (found.placed.len(), parameters.len());
+        say(&format!("  {:<10} {placed} of {all} parameters have a place", device.profile.id()));
+        found.lines().iter().for_each(|line| say(&format!("    {line}")));
+        if let Protocol::Hl7v2(_) = device.profile.file().protocol {
+            say("    what the device names in MDC  has a place where the vocabulary has its code");
+        }
+    }
 }

@@ -261,6 +261,22 @@ impl<M: Send + Sync + 'static> Pump<M> {
         taken
     }
 
+    /// The same, the records of one lane strictly one after another.
+    pub(super) fn take_due_by_lane(
+        &mut self,
+        most: usize,
+        lane: impl Fn(&M) -> &str,
+    ) -> Vec<(u64, M)>
+    where
+        M: Clone,
+    {
+        let now_ms = self.now_ms();
+        let (taken, first, again) = self.window.take_due_by_lane(now_ms, chance, most, lane);
+        Counters::add(&self.counters.sent, first);
+        Counters::add(&self.counters.resent, again);
+        taken
+    }
+
     /// What the receiver said of one record that was sent and waited for.
     pub(super) fn settle(&mut self, sequence: u64, verdict: Verdict) {
         let Some(sequence) = Sequence::new(sequence) else { return };

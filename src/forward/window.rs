@@ -7,7 +7,7 @@
 //! Nothing is believed beyond the highest record that may have been sent here: such a range is
 //! refused whole and counted, never cut to what would fit.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::acknowledgement::{Acknowledgement, Have, Range, Rejection};
 use super::cursor::{SET_ASIDE_MAX, SetAside, State};
@@ -233,6 +233,51 @@ impl<M> Window<M> {
             takes
         });
         (taken, first, again)
+    }
+
+    /// The same for a receiver that gets the records of one lane, such as a device, strictly one
+    /// after another: behind an older record in flight nothing of its lane is taken.
+    pub fn take_due_by_lane(
+        &mut self,
+        now_ms: u64,
+        mut chance: impl FnMut() -> u64,
+        most: usize,
+        lane: impl Fn(&M) -> &str,
+    ) -> (Vec<(u64, M)>, usize, usize)
+    where
+        M: Clone,
+    {
+        let heads = self.heads(lane).into_iter();
+        let due: Vec<u64> =
+            heads.filter(|(_, due_ms)| *due_ms <= now_ms).map(|(head, _)| head).collect();
+        let (mut taken, mut first, mut again) = (Vec::new(), 0, 0);
+        for sequence in due.into_iter().take(most) {
+            let Some(record) = self.in_flight.get_mut(&sequence) else { continue };
+            first += usize::from(record.attempts == 0);
+            again += usize::from(record.attempts > 0);
+            record.due_ms = now_ms + self.pace.delay(record.attempts, chance());
+            record.attempts += 1;
+            taken.push((sequence, record.message.clone()));
+        }
+        (taken, first, again)
+    }
+
+    /// When the next record that [`Window::take_due_by_lane`] may take is due.
+    pub fn next_due_by_lane_ms(&self, lane: impl Fn(&M) -> &str) -> Option<u64> {
+        self.heads(lane).into_iter().map(|(_, due_ms)| due_ms).min()
+    }
+
+    /// The oldest record in flight of each lane, and when it is due.
+    fn heads(&self, lane: impl Fn(&M) -> &str) -> Vec<(u64, u64)> {
+        let mut lanes = BTreeSet::new();
+        let records = self.in_flight.iter();
+        let heads = records.filter(|(_, record)| lanes.insert(lane(&record.message)));
+        heads.map(|(sequence, record)| (*sequence, record.due_ms)).collect()
+    }
+
+    /// Whether a record is on its way.
+    pub fn is_in_flight(&self, sequence: u64) -> bool {
+        self.in_flight.contains_key(&sequence)
     }
 
     /// What the receiver said of one record that was sent and waited for.
@@ -475,6 +520,29 @@ mod tests {
         // Silence and a refusal for now: both are due again after the pace's time.
         assert_eq!(window.take_due(4_999, || 0, 9).0, []);
         assert_eq!(window.take_due(10_000, || 0, 9).0, [(3, 3), (4, 4)]);
+    }
+
+    #[test]
+    fn behind_an_unsettled_record_nothing_of_its_lane_is_taken() {
+        let mut window = window();
+        for sequence in 1..=6 {
+            window.put(sequence, sequence, 100, 0);
+        }
+        let lane = |sequence: &u64| if sequence % 2 == 0 { "even" } else { "odd" };
+        let take = |window: &mut Window<u64>, now_ms, most| -> Vec<u64> {
+            let (taken, _, _) = window.take_due_by_lane(now_ms, || 0, most, lane);
+            taken.into_iter().map(|(sequence, _)| sequence).collect()
+        };
+        assert_eq!(take(&mut window, 0, 9), [1, 2]);
+        assert_eq!(take(&mut window, 0, 9), Vec::<u64>::new());
+        let number = |number| Sequence::new(number).unwrap();
+        window.settle(number(2), Verdict::Accepted, 0, 0);
+        assert_eq!(take(&mut window, 0, 9), [4]);
+        let later = Verdict::Refused { code: "AE".to_owned(), permanent: false };
+        window.settle(number(1), later, 0, 0);
+        assert_eq!(window.next_due_by_lane_ms(lane), Some(5_000));
+        assert_eq!(take(&mut window, 4_999, 9), Vec::<u64>::new(), "3 waits for 1");
+        assert_eq!(take(&mut window, 20_000, 1), [1]);
     }
 
     #[test]

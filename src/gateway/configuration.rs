@@ -12,6 +12,7 @@ use std::sync::Arc;
 use jiff::tz::TimeZone;
 use serde::Deserialize;
 
+use crate::forward::hl7v2::map::Map;
 use crate::link::{Endpoint, Parity, SerialParameters};
 use crate::profile::position::Step::{Index, Key};
 use crate::profile::position::{Problem, Step};
@@ -137,6 +138,8 @@ pub struct Configuration {
     pub vocabulary: Arc<Vocabulary>,
     pub devices: Vec<DeviceSetup>,
     pub destinations: Vec<DestinationTable>,
+    /// The maps of those that have one, by the destination's name.
+    pub maps: BTreeMap<String, Arc<Map>>,
     /// SHA-256 of the file's text.
     pub digest: Digest,
 }
@@ -173,6 +176,7 @@ pub fn load(file: &Path) -> Result<Configuration, Vec<String>> {
     };
     loader.gateway(&parsed.gateway);
     loader.destinations(&parsed);
+    let maps = loader.maps(&parsed);
     let devices = loader.devices(&parsed);
     if !loader.problems.is_empty() {
         return Err(loader.problems);
@@ -182,6 +186,7 @@ pub fn load(file: &Path) -> Result<Configuration, Vec<String>> {
         vocabulary: loader.vocabulary,
         devices,
         destinations: parsed.destination,
+        maps,
         digest: Digest::of(text.as_bytes()),
     })
 }
@@ -299,6 +304,17 @@ impl Loader<'_> {
                 self.add(&[&path[..], &keys].concat(), what);
             }
         }
+    }
+
+    fn maps(&mut self, file: &ConfigurationFile) -> BTreeMap<String, Arc<Map>> {
+        let mut maps = BTreeMap::new();
+        for table in &file.destination {
+            match destination::load_map(table, &self.vocabulary) {
+                Ok(map) => maps.extend(map.map(|map| (table.name.clone(), map))),
+                Err(problems) => self.problems.extend(problems),
+            }
+        }
+        maps
     }
 
     fn devices(&mut self, file: &ConfigurationFile) -> Vec<DeviceSetup> {

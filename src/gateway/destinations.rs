@@ -7,6 +7,7 @@ use tokio::task::JoinHandle;
 
 use super::committer::Request;
 use super::configuration::{Configuration, DestinationTable, Required, Transport};
+use crate::forward::hl7v2::Hl7v2;
 use crate::forward::mqtt::{self, Mqtt};
 use crate::forward::pump::{Binding, Pump, Settings};
 use crate::forward::{Counters, Unavailable};
@@ -60,6 +61,13 @@ impl Ground<'_> {
                     mqtt: config.clone(),
                 };
                 let binding = Mqtt::new(destination).map_err(|error| error.to_string())?;
+                self.spawn(table, binding.settings(cursors), binding, into)
+            }
+            Some(Transport::Hl7v2(config)) => {
+                let map = self.configuration.maps.get(&table.name);
+                let map = map.ok_or_else(|| "its map was not loaded".to_owned())?;
+                let (name, source) = (table.name.clone(), gateway.id.clone());
+                let binding = Hl7v2::new(name, source, config.clone(), Arc::clone(map));
                 self.spawn(table, binding.settings(cursors), binding, into)
             }
             None => Err("it has no binding".to_owned()),

@@ -126,4 +126,4 @@ pub enum Way<'a> {
 }
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

@@ -1,12 +1,18 @@
 //! `[[destination]]`: where data goes, what is taken, and by which binding.
 
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use serde::Deserialize;
 
 use super::Mode;
+use crate::forward::hl7v2::map::{Map, WithoutPatient};
+use crate::forward::hl7v2::{self, Hl7v2Config};
 use crate::forward::mqtt::{self, MqttConfig};
 use crate::forward::tls::TlsFiles;
+use crate::profile::position::Problem;
+use crate::profile::position::Step::Key;
+use crate::vocabulary::Vocabulary;
 
 /// One destination.
 #[derive(Clone, Debug, Deserialize)]
@@ -23,6 +29,9 @@ pub struct DestinationTable {
     /// The MQTT 5 binding. Of the bindings exactly one is given.
     #[serde(default)]
     pub mqtt: Option<MqttConfig>,
+    /// HL7 v2 over MLLP.
+    #[serde(default)]
+    pub hl7v2: Option<Hl7v2Config>,
 }
 
 /// What of the data a destination gets.
@@ -91,6 +100,7 @@ pub enum Required {
 #[derive(Clone, Copy, Debug)]
 pub enum Transport<'a> {
     Mqtt(&'a MqttConfig),
+    Hl7v2(&'a Hl7v2Config),
 }
 
 /// What is wrong, below which keys of the destination's table.
@@ -99,7 +109,8 @@ pub type DestinationProblem = (Vec<&'static str>, String);
 impl DestinationTable {
     /// The one binding; `None` if none or several are given.
     pub fn transport(&self) -> Option<Transport<'_>> {
-        let mut given = self.mqtt.iter().map(Transport::Mqtt);
+        let mqtt = self.mqtt.iter().map(Transport::Mqtt);
+        let mut given = mqtt.chain(self.hl7v2.iter().map(Transport::Hl7v2));
         given.next().filter(|_| given.next().is_none())
     }
 
@@ -107,7 +118,8 @@ impl DestinationTable {
     pub(super) fn problems(&self, mode: Mode) -> Vec<DestinationProblem> {
         match self.transport() {
             Some(Transport::Mqtt(mqtt)) => problems_of_mqtt(mqtt, mode),
-            None => vec![(Vec::new(), "expected exactly one binding: mqtt".to_owned())],
+            Some(Transport::Hl7v2(hl7v2)) => problems_of_hl7v2(hl7v2, mode),
+            None => vec![(Vec::new(), "expected exactly one binding: mqtt, hl7v2".to_owned())],
         }
     }
 }
@@ -120,6 +132,39 @@ fn problems_of_mqtt(mqtt: &MqttConfig, mode: Mode) -> Vec<DestinationProblem> {
     }
     problems.extend(lacks_mutual_tls("mqtt", &mqtt.host, &mqtt.tls(), mode));
     problems
+}
+
+fn problems_of_hl7v2(config: &Hl7v2Config, mode: Mode) -> Vec<DestinationProblem> {
+    let mut problems = Vec::new();
+    if let Err(error) = hl7v2::check(config) {
+        problems.push((vec!["hl7v2", error.field()], error.to_string()));
+    }
+    problems.extend(lacks_mutual_tls("hl7v2", &config.host, &config.tls(), mode));
+    problems
+}
+
+/// The map of a destination that has one, read and checked.
+///
+/// # Errors
+/// One text per problem, each with file, line and column.
+pub(super) fn load_map(
+    table: &DestinationTable,
+    vocabulary: &Arc<Vocabulary>,
+) -> Result<Option<Arc<Map>>, Vec<String>> {
+    let Some(config) = &table.hl7v2 else { return Ok(None) };
+    let name = config.map.display().to_string();
+    let text = std::fs::read_to_string(&config.map)
+        .map_err(|error| vec![format!("{name}: cannot be read: {error}")])?;
+    let map = Map::read(&text, vocabulary).map_err(|problems| -> Vec<String> {
+        problems.iter().map(|problem| problem.in_file(&name, &text)).collect()
+    })?;
+    let sends = map.file().without_patient == WithoutPatient::Send;
+    if table.files == Files::Patients && sends {
+        let what = "expected \"set-aside\": the destination files into patients' records";
+        let problem = Problem::at(&text, &[Key("without_patient")], what);
+        return Err(vec![problem.in_file(&name, &text)]);
+    }
+    Ok(Some(Arc::new(map)))
 }
 
 /// Anything less than mutual TLS is for a receiver on this box, or for the bench.

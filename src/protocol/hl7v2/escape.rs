@@ -219,7 +219,8 @@ mod tests {
 
     #[test]
     fn what_is_written_comes_back() {
-        for text in ["a|b^c&d~e\\f", r"\F\ 5", "\u{b}\u{1c}\t", "Åke Öst: 5 µg\n10 %", r"\\.br\"] {
+        for text in ["a|b^c&d~e\\f", r"\F\ 5", "\u{b}\u{1c}\t", "Åke Öst: 5 µg\n10 %", r"\\.br\"]
+        {
             let written = escape(text, Delimiters::USUAL);
             assert!(!written.contains(['|', '^', '&', '~', '\n', '\u{b}', '\u{1c}']), "{written}");
             assert_eq!(plain(&written), text);

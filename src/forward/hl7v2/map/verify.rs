@@ -167,7 +167,7 @@ impl Check<'_> {
         if let Some(kind) = &table.specimen_type {
             self.code(&at("specimen_type"), kind);
         }
-        for namespace in &table.specimen_namespace {
+        if let Some(namespace) = &table.specimen_namespace {
             self.writable(&at("specimen_namespace"), namespace);
             if namespace.is_empty() {
                 self.add(&at("specimen_namespace"), "expected the laboratory's name");
