@@ -253,7 +253,7 @@ fn ranges(mut sequences: Vec<u64>) -> Vec<[u64; 2]> {
     ranges
 }
 
-async fn asked_to_stop(detached: bool) -> Result<(), Error> {
+pub async fn asked_to_stop(detached: bool) -> Result<(), Error> {
     let listen = |kind| signal(kind).map_err(|error| Error::Io("signals", error));
     let mut terminate = listen(SignalKind::terminate())?;
     let mut interrupt = listen(SignalKind::interrupt())?;

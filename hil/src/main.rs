@@ -2,6 +2,7 @@
 
 mod core;
 mod demo;
+mod hl7_core;
 mod simulator;
 
 use std::ffi::OsString;
@@ -22,6 +23,8 @@ struct Arguments {
 enum Verb {
     /// A stand-in core: a broker on loopback that stores what comes and acknowledges it.
     Core(core::Options),
+    /// A stand-in core that takes HL7 v2 over MLLP.
+    Hl7Core(hl7_core::Options),
     /// A simulated device on a real transport.
     #[command(subcommand)]
     Device(simulator::Device),
@@ -41,6 +44,7 @@ async fn main() -> ExitCode {
     tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
     let ended = match Arguments::parse_from(arguments(std::env::args_os())).verb {
         Verb::Core(options) => core::run(options).await.map_err(|error| error.to_string()),
+        Verb::Hl7Core(options) => hl7_core::run(options).await.map_err(|error| error.to_string()),
         Verb::Device(device) => simulator::run(device).await.map_err(|error| error.to_string()),
         Verb::Demo(options) => demo::run(options).await.map_err(|error| error.to_string()),
         Verb::Leashed(leash) => Err(demo::leashed(&leash).to_string()),

@@ -528,7 +528,9 @@ mod tests {
         for sequence in 1..=6 {
             window.put(sequence, sequence, 100, 0);
         }
-        let lane = |sequence: &u64| if sequence % 2 == 0 { "even" } else { "odd" };
+        fn lane(sequence: &u64) -> &str {
+            if sequence % 2 == 0 { "even" } else { "odd" }
+        }
         let take = |window: &mut Window<u64>, now_ms, most| -> Vec<u64> {
             let (taken, _, _) = window.take_due_by_lane(now_ms, || 0, most, lane);
             taken.into_iter().map(|(sequence, _)| sequence).collect()

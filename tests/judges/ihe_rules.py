@@ -59,7 +59,9 @@ class Vocabulary:
         if not code.isdigit():
             return f"MDC code {code!r} is no number"
         known = self.names.get(int(code))
-        if known is not None and name not in known:
+        if known is None:
+            return f"MDC {code} is in no row of the vocabulary"
+        if name not in known:
             return f"MDC {code} is not {name}"
         return None
 

@@ -1,6 +1,7 @@
 """Proves that the judges can fail: python self_test.py (needs requirements.txt; no corpus)."""
 
 import json
+import shutil
 import socket
 import struct
 import subprocess
@@ -254,6 +255,113 @@ class Mqtt(unittest.TestCase):
         with socket.create_server(("127.0.0.1", 0)) as listener:
             port = listener.getsockname()[1]
         self.assertEqual(run("mqtt_read.py", "127.0.0.1", port, "1")[0], 1)
+
+
+SENT = (
+    "MSH|^~\\&|WARDGATE||CORE||20261120081012.0000+0000||ORU^R01^ORU_R01|1f1f1f1f-7|P|2.6|||AL|NE||"
+    "UNICODE UTF-8|||IHE_PCD_001^IHE PCD^1.3.6.1.4.1.19376.1.6.1.1.1^ISO\r"
+    "PID|1||010594Y9032^^^DVV&1.2.246.21&ISO^NNFIN||^^^^^^U\r"
+    "PV1||I|icu^^bed-1\r"
+    "OBR|1||1f1f1f1f-7^WARDGATE|182777000^monitoring of patient^SCT|||20261120081012.0000+0000\r"
+    "OBX|1|NM|150456^MDC_PULS_OXIM_SAT_O2^MDC|1.1.1.1|97|262688^MDC_DIM_PERCENT^MDC^%^%^UCUM||N|||R"
+    "|||20261120081012.0000+0000||||oximeter^WARDGATE\r"
+    "NTE|1||Äijälä \\F\\ Šõ\r"
+    "OBX|2||149530^MDC_PULS_OXIM_PULS_RATE^MDC|1.1.1.2||264864^MDC_DIM_BEAT_PER_MIN^MDC||NAV|||X"
+    "|||20261120081012.0000+0000||||oximeter^WARDGATE\r"
+)
+
+
+class SentMessages(unittest.TestCase):
+    def judged(self, script, *texts):
+        with tempfile.TemporaryDirectory() as folder:
+            file = Path(folder) / "sent.hl7"
+            file.write_bytes(b"".join(b"\x0b" + one.encode() + b"\x1c\r" for one in texts))
+            return run(script, file)
+
+    def test_what_is_right_passes(self):
+        for script in ("ihe_rules.py", "hl7apy_check.py"):
+            code, said = self.judged(script, SENT, SENT)
+            self.assertEqual((code, said), (0, "2 messages, 0 faults\n"))
+
+    def test_the_rules_of_the_sheet_can_fail(self):
+        changes = {
+            "time without offset": ("20261120081012.0000+0000||ORU", "20261120081012.0000||ORU"),
+            "two components": ("ORU^R01^ORU_R01", "ORU^R01"),
+            "control id too long": ("1f1f1f1f-7|P", "1f1f1f1f-7aaaaaaaaaaa|P"),
+            "processing id": ("|P|2.6", "|X|2.6"),
+            "another version": ("|2.6|", "|2.5|"),
+            "no acknowledgement asked": ("|AL|NE|", "|||"),
+            "a wrong name of a charset": ("UNICODE UTF-8", "UTF-8"),
+            "a profile without EI-2 to 4": ("^IHE PCD^1.3.6.1.4.1.19376.1.6.1.1.1^ISO",
+                                            "^^1.3.6.1.4.1.19376.1.6.1.1.1"),
+            "an OID that is none": ("DVV&1.2.246.21&ISO", "DVV&1.02.246&ISO"),
+            "no type of identifier": ("^NNFIN", ""),
+            "no XPN-7": ("||^^^^^^U", ""),
+            "no patient class": ("PV1||I|", "PV1|||"),
+            "OBR-3 with EI-1 alone": ("1f1f1f1f-7^WARDGATE|182", "1f1f1f1f-7|182"),
+            "OBR-4 without words": ("182777000^monitoring of patient^SCT", "182777000^^SCT"),
+            "OBX-1 twice": ("OBX|2|", "OBX|1|"),
+            "no type": ("|NM|", "||"),
+            "SN": ("|NM|150456", "|SN|150456"),
+            "no number": ("|97|", "|9x7|"),
+            "a code of another name": ("150456^MDC_PULS", "150457^MDC_PULS"),
+            "a name of another code": ("MDC_PULS_OXIM_SAT_O2", "MDC_ECG_HEART_RATE"),
+            "no MDC code": ("150456^MDC_PULS_OXIM_SAT_O2^MDC", "59408-5^SpO2^LN"),
+            "OBX-4": ("|1.1.1.1|", "|a|"),
+            "the same place twice": ("149530^MDC_PULS_OXIM_PULS_RATE^MDC|1.1.1.2",
+                                     "150456^MDC_PULS_OXIM_SAT_O2^MDC|1.1.1.1"),
+            "a unit of another name": ("262688^MDC_DIM_PERCENT", "262688^MDC_DIM_MMHG"),
+            "no UCUM": ("^%^%^UCUM", "^pc^pc^UCUM"),
+            "a flag that is none": ("||N|||R", "||W00T|||R"),
+            "test data": ("||N|||R", "||TEST|||R"),
+            "a value beside INV": ("||N|||R", "||INV|||R"),
+            "a status that is none": ("|||R|", "|||Q|"),
+            "X beside a value": ("|||R|", "|||X|"),
+            "zero for nothing": ("1.1.1.2||", "1.1.1.2|0|"),
+            "final and empty": ("NAV|||X", "NAV|||F"),
+            "a time without offset": ("R|||20261120081012.0000+0000", "R|||20261120081012"),
+            "segments out of order": ("PV1||I|icu^^bed-1\r", "NTE|1||x\r"),
+            "an unknown segment": ("NTE|1||", "ZZ9|1||"),
+            "an escape that is none": ("\\F\\ ", "\\Q\\ "),
+            "an open escape": ("\\F\\ ", "\\ "),
+            "line feeds": ("bed-1\r", "bed-1\n"),
+        }
+        for name, (right, wrong) in changes.items():
+            with self.subTest(name):
+                self.assertIn(right, SENT)
+                code, said = self.judged("ihe_rules.py", SENT.replace(right, wrong))
+                self.assertEqual(code, 1, said)
+        other = SENT.replace("|97|", "|98|")
+        self.assertEqual(self.judged("ihe_rules.py", SENT, other)[0], 1, "MSH-10 for other bytes")
+        self.assertEqual(self.judged("ihe_rules.py")[0], 1, "no message at all")
+
+    def test_hl7apy_can_fail(self):
+        changes = {
+            "no control id": ("|1f1f1f1f-7|P", "||P"),
+            "no identifier": ("010594Y9032^^^DVV&1.2.246.21&ISO^NNFIN", ""),
+            "no service": ("182777000^monitoring of patient^SCT", ""),
+            "no status": ("|||R|", "||||"),
+            "a time in words": ("R|||20261120081012.0000+0000", "R|||2026-11-20T08:10:12Z"),
+        }
+        for name, (right, wrong) in changes.items():
+            with self.subTest(name):
+                self.assertIn(right, SENT)
+                code, said = self.judged("hl7apy_check.py", SENT.replace(right, wrong))
+                self.assertEqual(code, 1, said)
+        self.assertEqual(self.judged("hl7apy_check.py")[0], 1, "no message at all")
+
+    def test_node_can_fail(self):
+        node = shutil.which("node")
+        modules = HERE.parent.parent / "target/node/node_modules/node-hl7-client"
+        if not node or not modules.exists():
+            self.skipTest("no node-hl7-client")
+        for text, expected in ((SENT, 0), (SENT.replace("MSH|^~", "MSH|~^"), 1), ("nothing", 1)):
+            with tempfile.TemporaryDirectory() as folder:
+                file = Path(folder) / "sent.hl7"
+                file.write_bytes(text.encode())
+                judge = HERE / "node/hl7_read.cjs"
+                done = subprocess.run([node, judge, file], capture_output=True, timeout=60)
+                self.assertEqual(done.returncode, expected, done.stdout)
 
 
 if __name__ == "__main__":

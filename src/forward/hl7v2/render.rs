@@ -266,6 +266,10 @@ impl Message<'_> {
         if !self.table.message.is_pcd() {
             obr = obr.written(22, kept).written(25, status_of_all(&group.statuses));
         }
+        if self.map.file().version == Version::V23 {
+            // Version 2.3 requires a quantity; one is the standard's own default.
+            obr = obr.written(27, "1");
+        }
         if let Some(names) = &self.statement.names {
             obr = obr.written(29, format!("^{}", segment::entity_inside(names, application)));
         }
