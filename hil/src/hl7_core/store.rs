@@ -116,8 +116,7 @@ pub struct Store {
 impl Store {
     /// Opens or makes it; a torn last line is cut off.
     pub fn open(path: &Path) -> io::Result<Self> {
-        let mut file =
-            OpenOptions::new().read(true).append(true).create(true).open(path)?;
+        let mut file = OpenOptions::new().read(true).append(true).create(true).open(path)?;
         let mut text = String::new();
         io::Read::read_to_string(&mut file, &mut text)?;
         let whole = text.rfind('\n').map_or(0, |at| at + 1);

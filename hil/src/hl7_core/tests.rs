@@ -33,7 +33,14 @@ fn map() -> Map {
 }
 
 /// A record of two values; `of` is the record that first stated them.
-fn message(map: &Map, kind: EventKind, sequence: u64, of: u64, value: &str, status: &str) -> Message {
+fn message(
+    map: &Map,
+    kind: EventKind,
+    sequence: u64,
+    of: u64,
+    value: &str,
+    status: &str,
+) -> Message {
     let metric = |index: usize, parameter: &str, code: u32, mdc: &str| {
         let of = wardgate::vocabulary::RecordId::of(STREAM, Sequence::new(of).unwrap());
         json!({ "observation_id": format!("{of}.{index}"), "parameter": parameter,
