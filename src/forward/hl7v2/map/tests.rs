@@ -46,7 +46,7 @@ fn what_is_wrong_is_named_with_its_place() {
         ),
         (format!("{PCD}{}", parameter("oxygen]\nleft_out = \"x\"")), "oxygen", "parameters.toml"),
         (PCD.replace("1.2.246.21", "hetu"), "authority = \"hetu\"", "root OID"),
-        (OLDER.replace("\"number\"", "\"containment\""), "sub_id = \"containment\"", "IHE"),
+        (OLDER.replacen("\"number\"", "\"containment\"", 1), "sub_id = \"containment\"", "IHE"),
         (OLDER.replace("Bedside values", "Šairaala"), "service = { code = \"VITALS\"", "charset"),
     ];
     for (text, place, what) in changes {
