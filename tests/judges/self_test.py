@@ -355,7 +355,9 @@ class SentMessages(unittest.TestCase):
         modules = HERE.parent.parent / "target/node/node_modules/node-hl7-client"
         if not node or not modules.exists():
             self.skipTest("no node-hl7-client")
-        for text, expected in ((SENT, 0), (SENT.replace("MSH|^~", "MSH|~^"), 1), ("nothing", 1)):
+        odd_unit = SENT.replace("^%^%^UCUM", "^bpm^bpm^UCUM")
+        swapped = SENT.replace("MSH|^~", "MSH|~^")
+        for text, expected in ((SENT, 0), (odd_unit, 1), (swapped, 1), ("nothing", 1)):
             with tempfile.TemporaryDirectory() as folder:
                 file = Path(folder) / "sent.hl7"
                 file.write_bytes(text.encode())

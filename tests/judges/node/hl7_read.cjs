@@ -1,6 +1,7 @@
 // Reads HL7 v2 messages with node-hl7-client's parser: node hl7_read.cjs FILE...
 //
-// Each message must come back with the segments, fields and components that stand in its bytes.
+// Each message must come back with the segments, fields and components that stand in its bytes, and
+// every unit that claims to be UCUM must pass ucum-lhc.
 // WARDGATE_NODE_MODULES names the folder with the packages (target/node/node_modules).
 
 const fs = require("node:fs");
@@ -9,7 +10,9 @@ const { createRequire } = require("node:module");
 
 const modules = process.env.WARDGATE_NODE_MODULES ||
   path.join(__dirname, "../../../target/node/node_modules");
-const { Message } = createRequire(path.join(modules, "x.js"))("node-hl7-client");
+const required = createRequire(path.join(modules, "x.js"));
+const { Message } = required("node-hl7-client");
+const ucum = required("@lhncbc/ucum-lhc").UcumLhcUtils.getInstance();
 
 // MSH-18 as the message names it; the parser takes text.
 const CHARSETS = { "8859/1": "latin1", "UNICODE UTF-8": "utf8" };
@@ -62,6 +65,15 @@ function faults(text) {
       const delimiters = isEncoding ? [] : ["~", "^"];
       compare(read[index], field, delimiters, `${name}-${index + 1}`, wrong);
     });
+  });
+  lines.filter((line) => line.startsWith("OBX|")).forEach((line) => {
+    const unit = (line.split("|")[6] || "").split("^");
+    for (const at of [0, 3]) {
+      const isUcum = unit[at + 2] === "UCUM";
+      if (isUcum && ucum.validateUnitString(unit[at]).status !== "valid") {
+        wrong.push(`OBX-6: ${unit[at]} is no UCUM code`);
+      }
+    }
   });
   const [, , , , , , , , , control] = lines[0].split("|");
   if (message.get("MSH.10").toString() !== control) wrong.push("MSH.10 is not the control id");
