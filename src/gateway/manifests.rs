@@ -96,7 +96,9 @@ pub(super) fn start(
         };
         tokio::spawn(manifests.run(stop.clone()))
     };
-    Ok(configuration.destinations.iter().map(task).collect())
+    // HL7 v2 has no word for a manifest.
+    let with_records = configuration.destinations.iter().filter(|table| table.hl7v2.is_none());
+    Ok(with_records.map(task).collect())
 }
 
 /// What one destination's task needs.
