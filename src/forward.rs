@@ -15,12 +15,14 @@
 //! | [`manifest`] | what a destination must have, signed. Pure |
 //! | [`pump`] | what every binding does alike: journal, window, cursor, connections |
 //! | [`tls`] | the files of a TLS client |
+//! | [`http`] | the HTTP client of the bindings that speak HTTP |
 //! | [`mqtt`] | the MQTT 5 binding |
 //! | [`hl7v2`] | the HL7 v2 binding over MLLP |
 
 pub mod acknowledgement;
 pub mod cursor;
 pub mod hl7v2;
+pub mod http;
 pub mod manifest;
 pub mod mqtt;
 pub mod pump;

@@ -90,6 +90,16 @@ impl TlsFiles<'_> {
     }
 }
 
+/// For a client that speaks no TLS, where its library wants a configuration all the same: whoever
+/// answers with TLS is not trusted.
+pub fn trusting_nobody() -> ClientConfig {
+    ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
+        .with_safe_default_protocol_versions()
+        .expect("ring has the cipher suites of the default versions")
+        .with_root_certificates(RootCertStore::empty())
+        .with_no_client_auth()
+}
+
 fn certificates(
     field: &'static str,
     path: &Path,
