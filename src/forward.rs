@@ -18,9 +18,11 @@
 //! | [`http`] | the HTTP client of the bindings that speak HTTP |
 //! | [`mqtt`] | the MQTT 5 binding |
 //! | [`hl7v2`] | the HL7 v2 binding over MLLP |
+//! | [`fhir`] | the FHIR R4 binding |
 
 pub mod acknowledgement;
 pub mod cursor;
+pub mod fhir;
 pub mod hl7v2;
 pub mod http;
 pub mod manifest;
@@ -31,7 +33,7 @@ pub mod stored;
 pub mod tls;
 pub mod window;
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 
 /// What a destination counts, for `status` and the metrics. Totals since the start of the daemon.
@@ -59,6 +61,8 @@ pub struct Counters {
     pub losses: AtomicU64,
     /// Connections made.
     pub connections: AtomicU64,
+    /// Why nothing is sent at all until somebody has looked and started again.
+    pub refused: OnceLock<&'static str>,
     /// Whether there is a connection.
     pub connected: AtomicBool,
     /// Sequences between the cursor and the journal's end.

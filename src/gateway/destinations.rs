@@ -6,7 +6,8 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 
 use super::committer::Request;
-use super::configuration::{Configuration, DestinationTable, Required, Transport};
+use super::configuration::{Configuration, DestinationTable, Files, Required, Transport};
+use crate::forward::fhir::{self, Fhir};
 use crate::forward::hl7v2::Hl7v2;
 use crate::forward::mqtt::{self, Mqtt};
 use crate::forward::pump::{Binding, Pump, Settings};
@@ -68,6 +69,17 @@ impl Ground<'_> {
                 let map = map.ok_or_else(|| "its map was not loaded".to_owned())?;
                 let (name, source) = (table.name.clone(), gateway.id.clone());
                 let binding = Hl7v2::new(name, source, config.clone(), Arc::clone(map));
+                self.spawn(table, binding.settings(cursors), binding, into)
+            }
+            Some(Transport::Fhir(config)) => {
+                let destination = fhir::Destination {
+                    name: table.name.clone(),
+                    source: gateway.id.clone(),
+                    patients_only: table.files == Files::Patients,
+                    plain: gateway.mode.plain(),
+                    fhir: config.clone(),
+                };
+                let binding = Fhir::new(destination).map_err(|error| error.to_string())?;
                 self.spawn(table, binding.settings(cursors), binding, into)
             }
             None => Err("it has no binding".to_owned()),

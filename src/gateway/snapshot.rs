@@ -133,6 +133,7 @@ fn destination(name: &str, counters: &Counters) -> DestinationSnapshot {
         unavailable: counters.unreadable.load(Ordering::Relaxed)
             + counters.freed.load(Ordering::Relaxed),
         cursor_failures: counters.cursor_failures.load(Ordering::Relaxed),
+        refused: counters.refused.get().map(|why| (*why).to_owned()),
         refused_acknowledgements: counters.refused_acknowledgements.load(Ordering::Relaxed),
     }
 }

@@ -118,6 +118,9 @@ pub struct DestinationSnapshot {
     pub unavailable: u64,
     /// Writes of the cursor that failed; nothing new is sent before one succeeds.
     pub cursor_failures: u64,
+    /// Why nothing is sent at all until somebody has looked and started again.
+    #[serde(default)]
+    pub refused: Option<String>,
     pub refused_acknowledgements: u64,
 }
 

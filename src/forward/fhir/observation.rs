@@ -84,8 +84,8 @@ impl Frame<'_> {
         let statement = self.statement;
         let key = part.key();
         let vital = is_vital(part);
-        let category = vital.then(|| category("vital-signs"));
         let laboratory = statement.specimen.as_ref().map(|_| category("laboratory"));
+        let filed = vital.then(|| category("vital-signs")).or(laboratory);
         let resource = Node::object([
             ("resourceType", Some(Node::text("Observation"))),
             ("meta", self.meta(part, vital)),
@@ -93,7 +93,7 @@ impl Frame<'_> {
             ("extension", self.extensions(part)),
             ("identifier", Node::list(metrics.iter().map(|one| self.identifier(one)).collect())),
             ("status", Some(Node::text(status(self.kind, &metrics)))),
-            ("category", Node::list(category.or(laboratory).into_iter().collect())),
+            ("category", Node::list(filed.into_iter().collect())),
             ("code", Some(code_of(part))),
             ("subject", self.subject.clone()),
             ("effectiveDateTime", Some(Node::text(&statement.times.chart.utc))),

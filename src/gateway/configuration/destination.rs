@@ -6,8 +6,10 @@ use std::sync::Arc;
 use serde::Deserialize;
 
 use super::Mode;
+use crate::forward::fhir::FhirConfig;
 use crate::forward::hl7v2::map::{Map, WithoutPatient};
 use crate::forward::hl7v2::{self, Hl7v2Config};
+use crate::forward::http::{HttpConfig, Plain};
 use crate::forward::mqtt::{self, MqttConfig};
 use crate::forward::tls::TlsFiles;
 use crate::profile::position::Problem;
@@ -32,6 +34,9 @@ pub struct DestinationTable {
     /// HL7 v2 over MLLP.
     #[serde(default)]
     pub hl7v2: Option<Hl7v2Config>,
+    /// The FHIR R4 binding.
+    #[serde(default)]
+    pub fhir: Option<FhirConfig>,
 }
 
 /// What of the data a destination gets.
@@ -101,6 +106,7 @@ pub enum Required {
 pub enum Transport<'a> {
     Mqtt(&'a MqttConfig),
     Hl7v2(&'a Hl7v2Config),
+    Fhir(&'a FhirConfig),
 }
 
 /// What is wrong, below which keys of the destination's table.
@@ -110,7 +116,8 @@ impl DestinationTable {
     /// The one binding; `None` if none or several are given.
     pub fn transport(&self) -> Option<Transport<'_>> {
         let mqtt = self.mqtt.iter().map(Transport::Mqtt);
-        let mut given = mqtt.chain(self.hl7v2.iter().map(Transport::Hl7v2));
+        let hl7v2 = self.hl7v2.iter().map(Transport::Hl7v2);
+        let mut given = mqtt.chain(hl7v2).chain(self.fhir.iter().map(Transport::Fhir));
         given.next().filter(|_| given.next().is_none())
     }
 
@@ -119,9 +126,41 @@ impl DestinationTable {
         match self.transport() {
             Some(Transport::Mqtt(mqtt)) => problems_of_mqtt(mqtt, mode),
             Some(Transport::Hl7v2(hl7v2)) => problems_of_hl7v2(hl7v2, mode),
-            None => vec![(Vec::new(), "expected exactly one binding: mqtt, hl7v2".to_owned())],
+            Some(Transport::Fhir(fhir)) => problems_of_fhir(fhir, mode),
+            None => {
+                let what = "expected exactly one binding: mqtt, hl7v2, fhir";
+                vec![(Vec::new(), what.to_owned())]
+            }
         }
     }
+}
+
+impl Mode {
+    /// Where plain HTTP is accepted.
+    pub(in crate::gateway) const fn plain(self) -> Plain {
+        match self {
+            Mode::Production => Plain::ToLoopback,
+            Mode::Bench => Plain::Anywhere,
+        }
+    }
+}
+
+fn problems_of_fhir(fhir: &FhirConfig, mode: Mode) -> Vec<DestinationProblem> {
+    let mut problems = Vec::new();
+    if let Err(error) = fhir.check(mode.plain()) {
+        let keys = std::iter::once("fhir").chain(error.keys().iter().copied());
+        problems.push((keys.collect(), error.to_string()));
+    }
+    problems.extend(lacks_proof("fhir", &fhir.http(), mode));
+    problems
+}
+
+/// Over HTTP both sides prove themselves, unless the receiver is this box, or on the bench.
+fn lacks_proof(key: &'static str, http: &HttpConfig, mode: Mode) -> Option<DestinationProblem> {
+    let lacks = mode == Mode::Production && !http.proves_both() && !http.is_loopback();
+    let what = "expected https with ca, and either certificate and key or oauth2: less is \
+                accepted only in mode \"bench\"";
+    lacks.then(|| (vec![key], what.to_owned()))
 }
 
 fn problems_of_mqtt(mqtt: &MqttConfig, mode: Mode) -> Vec<DestinationProblem> {
