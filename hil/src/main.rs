@@ -3,6 +3,7 @@
 mod core;
 mod demo;
 mod hl7_core;
+mod fhir;
 mod simulator;
 
 use std::ffi::OsString;
@@ -25,6 +26,8 @@ enum Verb {
     Core(core::Options),
     /// A stand-in core that takes HL7 v2 over MLLP.
     Hl7Core(hl7_core::Options),
+    /// A stand-in FHIR server on loopback, with faults.
+    Fhir(fhir::Options),
     /// A simulated device on a real transport.
     #[command(subcommand)]
     Device(simulator::Device),
@@ -45,6 +48,7 @@ async fn main() -> ExitCode {
     let ended = match Arguments::parse_from(arguments(std::env::args_os())).verb {
         Verb::Core(options) => core::run(options).await.map_err(|error| error.to_string()),
         Verb::Hl7Core(options) => hl7_core::run(options).await.map_err(|error| error.to_string()),
+        Verb::Fhir(options) => fhir::run(options).await.map_err(|error| error.to_string()),
         Verb::Device(device) => simulator::run(device).await.map_err(|error| error.to_string()),
         Verb::Demo(options) => demo::run(options).await.map_err(|error| error.to_string()),
         Verb::Leashed(leash) => Err(demo::leashed(&leash).to_string()),

@@ -83,6 +83,9 @@ fn table(snapshot: &Snapshot) {
             destination.resent,
             destination.set_aside
         ));
+        if let Some(why) = &destination.refused {
+            say(&format!("    nothing is sent until it is started again: {why}"));
+        }
         if destination.unavailable > 0 {
             say(&format!("    {} records cannot be had any more", destination.unavailable));
         }

@@ -23,10 +23,8 @@ pub(super) fn outgoing(routed: &Routed, rules: &Rules) -> Option<Outgoing> {
     let key = format!("{key_record}.gap");
     let ended = text("ended");
     let unavailable = number("first").zip(number("last"));
-    let period = Node::object([
-        ("start", text("began").map(Node::text)),
-        ("end", ended.map(Node::text)),
-    ]);
+    let period =
+        Node::object([("start", text("began").map(Node::text)), ("end", ended.map(Node::text))]);
     let has_period = text("began").is_some() || ended.is_some();
     let note = unavailable.map(|(first, last)| {
         let stream = routed.stream;
@@ -50,7 +48,10 @@ pub(super) fn outgoing(routed: &Routed, rules: &Rules) -> Option<Outgoing> {
         ("effectivePeriod", has_period.then_some(period)),
         ("effectiveDateTime", (!has_period).then(|| Node::text(&routed.stored.time))),
         ("dataAbsentReason", Some(Node::object([("coding", Node::list(vec![reason, cause]))]))),
-        ("note", note.map(|text| Node::List(vec![Node::object([("text", Some(Node::text(text)))])]))),
+        (
+            "note",
+            note.map(|text| Node::List(vec![Node::object([("text", Some(Node::text(text)))])])),
+        ),
         ("device", Some(reference(&source.full_url))),
     ]);
     let own = gateway(routed, rules);

@@ -57,9 +57,8 @@ pub fn parts(metrics: &[Metric]) -> Vec<Part<'_>> {
         .flat_map(|set| set.metrics())
         .map(|metric| metric.observation_id.as_str())
         .collect();
-    let single = |one: &&Metric| {
-        one.is_observation() && !in_set.contains(&one.observation_id.as_str())
-    };
+    let single =
+        |one: &&Metric| one.is_observation() && !in_set.contains(&one.observation_id.as_str());
     set.into_iter().chain(metrics.iter().filter(single).map(Part::One)).collect()
 }
 
@@ -146,7 +145,8 @@ impl Frame<'_> {
             }));
         }
         let coded = |metric: &&Metric| metric.mdc_code.is_some() && metric.ucum.is_some();
-        let numeric = |metric: &&Metric| coded(metric) && matches!(value(metric).0, "valueQuantity");
+        let numeric =
+            |metric: &&Metric| coded(metric) && matches!(value(metric).0, "valueQuantity");
         let metrics = part.metrics();
         if metrics.iter().all(numeric) && self.subject.is_some() {
             let name = match part {
@@ -296,7 +296,9 @@ fn code(metric: &Metric) -> Node {
 /// What the value is called in FHIR, and the value.
 fn value(metric: &Metric) -> (&'static str, Node) {
     if let Some(reason) = &metric.absent {
-        return ("dataAbsentReason", absent(terms::absent(reason), reason));
+        let mark = metric.absent_mark.as_deref().filter(|mark| terms::is_string(mark));
+        let reason = absent(terms::absent(reason), reason).with("text", mark.map(Node::text));
+        return ("dataAbsentReason", reason);
     }
     let sent = metric.value.as_deref().unwrap_or_default();
     let digits = metric.digits.as_deref().unwrap_or_else(|| sent.trim());
@@ -343,7 +345,8 @@ fn quantity(metric: &Metric, decimal: String, sent: &str) -> Node {
 
 fn interpretation(metric: &Metric) -> Option<Node> {
     let flag = |flag: &String| {
-        let known = terms::interpretation(flag).map(|(system, code)| coding(Some(system), code, ""));
+        let known =
+            terms::interpretation(flag).map(|(system, code)| coding(Some(system), code, ""));
         let own = terms::is_string(flag).then(|| coding(Some(terms::FLAG), flag.trim(), ""));
         Some(Node::object([("coding", Node::list(known.into_iter().chain(own).collect()))]))
             .filter(|_| terms::is_string(flag))

@@ -98,10 +98,9 @@ pub fn render(routed: &Routed, rules: &Rules) -> Rendering {
             None => Rendering::Damaged,
         },
         EventKind::DeviceState => Rendering::Resources(Box::new(device_state(routed, rules))),
-        EventKind::Alarm
-        | EventKind::Association
-        | EventKind::Waveform
-        | EventKind::Manifest => Rendering::Nothing,
+        EventKind::Alarm | EventKind::Association | EventKind::Waveform | EventKind::Manifest => {
+            Rendering::Nothing
+        }
     }
 }
 

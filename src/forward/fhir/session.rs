@@ -150,6 +150,23 @@ impl Fhir {
         Ok(())
     }
 
+    /// Hands records over, in this order, outside of a session: for trying a server out, and for
+    /// tests. Gives one verdict each, or why the server cannot be spoken to.
+    ///
+    /// # Errors
+    /// A word that holds no data.
+    pub async fn hand_over(
+        &self,
+        http: &Http,
+        records: Vec<Arc<Outgoing>>,
+    ) -> Result<Vec<Verdict>, String> {
+        let mut verdicts = Vec::new();
+        for group in groups((0..).zip(records).collect()) {
+            verdicts.extend(self.deliver(http, &group).await.map_err(|away| away.why)?);
+        }
+        Ok(verdicts)
+    }
+
     /// One verdict for each record of a group.
     async fn deliver(&self, http: &Http, group: &[Due]) -> Result<Vec<Verdict>, Away> {
         match self.send(http, group).await {
@@ -297,10 +314,7 @@ impl Fhir {
         let concept = |one: Node| Node::object([("coding", Node::list(vec![one]))]);
         let body = Node::object([
             ("resourceType", Some(Node::text("Observation"))),
-            (
-                "extension",
-                Node::list(vec![extension(terms::STATED_BY, "valueString", stated)]),
-            ),
+            ("extension", Node::list(vec![extension(terms::STATED_BY, "valueString", stated)])),
             ("identifier", Node::list(vec![identifier(system, SELF_TEST)])),
             ("status", Some(Node::text("entered-in-error"))),
             ("code", Some(concept(code))),

@@ -13,8 +13,7 @@ pub const ABSENT: &str = "http://terminology.hl7.org/CodeSystem/data-absent-reas
 pub const INTERPRETATION: &str =
     "http://terminology.hl7.org/CodeSystem/v3-ObservationInterpretation";
 pub const MEASUREMENT_STATUS: &str = "http://terminology.hl7.org/CodeSystem/measurement-status";
-pub const PARTICIPANT: &str =
-    "http://terminology.hl7.org/CodeSystem/provenance-participant-type";
+pub const PARTICIPANT: &str = "http://terminology.hl7.org/CodeSystem/provenance-participant-type";
 
 /// Profiles.
 pub const VITAL_SIGNS: &str = "http://hl7.org/fhir/StructureDefinition/vitalsigns";
@@ -65,7 +64,12 @@ pub fn absent(reason: &str) -> &'static str {
     match reason {
         "invalid" | "sensor-fault" => "error",
         "off" | "not-performed" | "not-measured" => "not-performed",
-        "probe-off" | "searching" | "not-available" | "measuring" | "calibrating" | "pending"
+        "probe-off"
+        | "searching"
+        | "not-available"
+        | "measuring"
+        | "calibrating"
+        | "pending"
         | "no-value-at-boundary" => "temp-unknown",
         // `under-range`, `over-range`, `not-stated`, and words of a later version.
         _ => "unknown",
@@ -97,9 +101,7 @@ pub fn vital(loinc: &str) -> Option<Vital> {
         "29463-7" => sign(&["g", "kg", "[lb_av]"]),
         "8302-2" | "9843-4" => sign(&["cm", "[in_i]"]),
         "39156-5" => sign(&["kg/m2"]),
-        "8480-6" | "8462-4" | "8478-0" => {
-            Some(Vital { also: &[], units: &["mm[Hg]"], part: true })
-        }
+        "8480-6" | "8462-4" | "8478-0" => Some(Vital { also: &[], units: &["mm[Hg]"], part: true }),
         _ => None,
     }
 }
