@@ -33,8 +33,8 @@ pub mod stored;
 pub mod tls;
 pub mod window;
 
-use std::sync::{Arc, OnceLock};
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 
 /// What a destination counts, for `status` and the metrics. Totals since the start of the daemon.
 #[derive(Debug, Default)]

@@ -139,6 +139,7 @@ fn transmission(records: &[String]) -> Vec<u8> {
 fn core() -> DestinationTable {
     DestinationTable {
         take: Take::All,
+        fhir: None,
         name: "core".to_owned(),
         files: Files::Trial,
         required: Required::Required,

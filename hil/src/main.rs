@@ -2,8 +2,8 @@
 
 mod core;
 mod demo;
-mod hl7_core;
 mod fhir;
+mod hl7_core;
 mod simulator;
 
 use std::ffi::OsString;

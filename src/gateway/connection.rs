@@ -190,7 +190,7 @@ impl Device {
         let mut open = self.open();
         let mut one = self.conversation(fate, Peer::STREAM);
         let mut buffer = vec![0; READ_BYTES];
-        let mut hears = true;
+        let mut hears;
         let why = loop {
             let (replies, close) = self.drain(&mut one);
             let mut failed = None;

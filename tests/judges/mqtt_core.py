@@ -24,6 +24,9 @@ from paho.mqtt.properties import Properties
 KINDS = ("observation", "alarm", "pump-event", "device-state", "association", "gap", "manifest")
 FILTER = "wardgate/v1/+/+/+/+/+/+"
 SESSION_S = 3600
+# A broker goes on sharing records out to a consumer that is away for as long as it keeps its
+# session; what it holds for a dead one comes again from the gateway, after its silence.
+SHARED_SESSION_S = 0
 
 
 def ranges_of(sequences) -> list:
@@ -96,7 +99,7 @@ def main() -> int:
     client.on_message = on_message
     client.reconnect_delay_set(0.05, 0.5)
     session = Properties(PacketTypes.CONNECT)
-    session.SessionExpiryInterval = SESSION_S
+    session.SessionExpiryInterval = SHARED_SESSION_S if given.share else SESSION_S
     while True:
         try:
             client.connect(given.host, given.port, clean_start=given.clean, properties=session)
