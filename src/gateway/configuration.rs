@@ -78,6 +78,7 @@ pub struct GatewayTable {
     #[serde(default)]
     pub journal_key_previous: Vec<PathBuf>,
     /// How long and how much the journal keeps.
+    #[serde(default)]
     pub retention: RetentionTable,
 }
 

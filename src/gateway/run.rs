@@ -185,7 +185,8 @@ impl House {
             Err(RunError::Journal { folder, error: journal::Error::Storage(failure) }) => {
                 // A journal that is not there yet has nothing to deliver: that is a fault to fix.
                 let failed = |error| RunError::Journal { folder: folder.clone(), error };
-                let (reader, _) = Journal::open_proven(&folder, journal::Keys::default())
+                let keys = lasting.configuration.gateway.journal_keys()?;
+                let (reader, _) = Journal::open_proven(&folder, keys)
                     .map_err(|_| failed(journal::Error::Storage(failure)))?;
                 Self::shut(lasting, reader, room, failure)
             }
