@@ -33,6 +33,18 @@ pub fn python(name: &str) -> Option<PathBuf> {
     None
 }
 
+/// The folder of the judges in node, or `None` after saying that the test is skipped.
+pub fn node_modules(name: &str) -> Option<PathBuf> {
+    let given = std::env::var_os("WARDGATE_NODE_MODULES").map(PathBuf::from);
+    let path = given.unwrap_or_else(|| PathBuf::from("target/node/node_modules"));
+    let path = repository().join(path);
+    if path.is_dir() && Command::new("node").arg("--version").output().is_ok() {
+        return Some(path);
+    }
+    missing(name, "no node with the judges' packages");
+    None
+}
+
 /// The Mosquitto broker, or `None` after saying that the test is skipped.
 pub fn mosquitto(name: &str) -> Option<PathBuf> {
     let given = std::env::var_os("WARDGATE_MOSQUITTO").map(PathBuf::from);

@@ -10,6 +10,7 @@
 pub mod binary_oximeter;
 mod core;
 pub mod damage;
+pub mod fhir;
 pub mod judges;
 pub mod lis01;
 pub mod mllp;

@@ -366,5 +366,106 @@ class SentMessages(unittest.TestCase):
                 self.assertEqual(done.returncode, expected, done.stdout)
 
 
+def bundle():
+    """A transaction with a heart rate, a blood pressure and what they refer to."""
+    mdc, loinc = "urn:iso:std:iso:11073:10101", "http://loinc.org"
+    ucum = "http://unitsofmeasure.org"
+    base = "http://hl7.org/fhir/StructureDefinition/"
+    category = "http://terminology.hl7.org/CodeSystem/observation-category"
+
+    def codes(*pairs):
+        return {"coding": [{"system": system, "code": code} for system, code in pairs]}
+
+    def quantity(text, number, unit):
+        return {"extension": [{"url": "urn:wardgate:fhir:value-as-sent", "valueString": text}],
+                "value": number, "unit": unit, "system": ucum, "code": unit}
+
+    def observation(name, profile, **more):
+        return {"resourceType": "Observation", "status": "final",
+                "meta": {"profile": [base + profile]},
+                "identifier": [{"system": "urn:uuid:1", "value": name}],
+                "category": [codes((category, "vital-signs"))],
+                "subject": {"identifier": {"system": "urn:oid:1.2", "value": "P"}},
+                "effectiveDateTime": "2026-11-20T08:10:10Z", **more}
+
+    heart = observation("a.0", "vitalsigns", code=codes((loinc, "8867-4"), (mdc, "147842")),
+                        valueQuantity=quantity("080", 80, "/min"))
+    pressure = observation("b.0", "bp", code=codes((loinc, "85354-9")), component=[
+        {"code": codes((loinc, "8480-6"), (mdc, "150021")),
+         "valueQuantity": quantity("120", 120, "mm[Hg]")},
+        {"code": codes((loinc, "8462-4"), (mdc, "150022")),
+         "valueQuantity": quantity("80", 80, "mm[Hg]")}])
+    metric = {"resourceType": "DeviceMetric", "type": codes((mdc, "147842")),
+              "category": "measurement"}
+    device = {"resourceType": "Device", "identifier": [{"system": "urn:uuid:1", "value": "d"}]}
+
+    def entry(resource):
+        kind = resource["resourceType"]
+        return {"resource": resource, "request": {"method": "POST", "url": kind}}
+
+    return {"resourceType": "Bundle", "type": "transaction",
+            "entry": [entry(one) for one in (heart, pressure, metric, device)]}
+
+
+class Fhir(unittest.TestCase):
+    MODULES = HERE.parents[1] / "target" / "node" / "node_modules"
+
+    def judged(self, text):
+        with tempfile.TemporaryDirectory() as folder:
+            file = Path(folder) / "bundles"
+            file.write_text(text + "\n")
+            python = run("fhir_bundles.py", file)
+            if not self.MODULES.is_dir():
+                return python, None
+            command = ["node", HERE / "fhir_bundles.js", self.MODULES, HERE / "fhirpath_rules.txt",
+                       file]
+            done = subprocess.run(list(map(str, command)), capture_output=True, text=True,
+                                  timeout=120)
+        return python, (done.returncode, done.stdout + done.stderr)
+
+    def test_what_is_right_passes(self):
+        for code, said in filter(None, self.judged(json.dumps(bundle()))):
+            self.assertEqual(code, 0, said)
+
+    def test_fhir_resources_can_fail(self):
+        changes = {
+            "no status": lambda heart: heart.pop("status"),
+            "two values": lambda heart: heart.update(valueString="80"),
+            "an element that FHIR does not have": lambda heart: heart.update(foo=1),
+            "another number than was sent": lambda heart: heart["valueQuantity"].update(value=81),
+        }
+        for name, change in changes.items():
+            wrong = bundle()
+            change(wrong["entry"][0]["resource"])
+            with self.subTest(name):
+                self.assertEqual(self.judged(json.dumps(wrong))[0][0], 1, name)
+        lost = json.dumps(bundle()).replace('"valueString": "120"', '"valueString": "120.0"')
+        self.assertEqual(self.judged(lost)[0][0], 1, "a lost zero")
+
+    def test_the_judges_in_node_can_fail(self):
+        if not self.MODULES.is_dir():
+            print("SKIPPED the judges in node: not installed")
+            return
+
+        def part(heart, pressure):
+            pressure["component"].pop()
+
+        changes = {
+            "a status that there is not": lambda heart, _: heart.update(status="bogus"),
+            "no identifier": lambda heart, _: heart.pop("identifier"),
+            "half a blood pressure": part,
+            "a unit that is not UCUM": lambda heart, _: heart["valueQuantity"].update(code="bpm"),
+            "no subject under the profile": lambda heart, _: heart.pop("subject"),
+            "a local time": lambda heart, _: heart.update(effectiveDateTime="2026-11-20T08:10:10"),
+            "a patient by reference": lambda heart, _: heart["subject"].update(
+                reference="Patient/1"),
+        }
+        for name, change in changes.items():
+            wrong = bundle()
+            change(*(entry["resource"] for entry in wrong["entry"][:2]))
+            with self.subTest(name):
+                self.assertEqual(self.judged(json.dumps(wrong))[1][0], 1, name)
+
+
 if __name__ == "__main__":
     unittest.main()
