@@ -164,7 +164,7 @@ impl Appender {
         let place = match place {
             Where::NewSegment | Where::Next if self.room == whole => Where::Next,
             Where::Next if written > self.room => Where::NewSegment,
-            place => place,
+            Where::NewSegment | Where::Next => place,
         };
         waiting.bytes += bytes;
         waiting.batches.push(Batch { records, done, place });

@@ -305,10 +305,10 @@ impl Serialize for Digest {
 /// Writes the bytes as `DIGITS` small hexadecimal digits, two for each, in one go: several stand in
 /// every record.
 fn hex<const DIGITS: usize>(bytes: &[u8], f: &mut fmt::Formatter<'_>) -> fmt::Result {
-    const FIGURES: &[u8; 16] = b"0123456789abcdef";
+    let figure = |four: u8| if four < 10 { b'0' + four } else { b'a' + four - 10 };
     let mut text = [b'0'; DIGITS];
     for (pair, byte) in text.chunks_exact_mut(2).zip(bytes) {
-        pair.copy_from_slice(&[FIGURES[usize::from(byte >> 4)], FIGURES[usize::from(byte & 0x0f)]]);
+        pair.copy_from_slice(&[figure(byte >> 4), figure(byte & 0x0f)]);
     }
     f.write_str(std::str::from_utf8(&text).expect("figures are ASCII"))
 }

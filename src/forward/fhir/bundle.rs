@@ -147,11 +147,11 @@ impl Bundle {
     /// The statuses of the statements, in order, if the answer says that every entry is done.
     pub fn done(&self, answer: &[u8]) -> Option<Vec<u16>> {
         let answer: Json = serde_json::from_slice(answer).ok()?;
-        if answer["resourceType"] != "Bundle" {
+        if answer.get("resourceType")? != "Bundle" {
             return None;
         }
         let statuses: Option<Vec<u16>> =
-            answer["entry"].as_array()?.iter().map(status_of).collect();
+            answer.get("entry")?.as_array()?.iter().map(status_of).collect();
         let statuses = statuses?;
         let done = |status: &u16| (200..300).contains(status);
         if statuses.len() != self.entries.len() || !statuses.iter().all(done) {
@@ -162,7 +162,7 @@ impl Bundle {
 }
 
 fn status_of(entry: &Json) -> Option<u16> {
-    entry["response"]["status"].as_str()?.get(..3)?.parse().ok()
+    entry.pointer("/response/status")?.as_str()?.get(..3)?.parse().ok()
 }
 
 /// What a refusal is called in the cursor and in `status`: from the first issue of an
@@ -203,7 +203,7 @@ pub fn code_of(status: u16, body: &[u8]) -> String {
         "informational",
     ];
     let outcome: Option<Json> = serde_json::from_slice(body).ok();
-    let code = outcome.as_ref().and_then(|one| one["issue"][0]["code"].as_str());
+    let code = outcome.as_ref().and_then(|one| one.pointer("/issue/0/code")?.as_str());
     match TYPES.into_iter().find(|known| Some(*known) == code) {
         Some(known) => format!("fhir-{status}-{known}"),
         None => format!("fhir-{status}"),
@@ -213,7 +213,7 @@ pub fn code_of(status: u16, body: &[u8]) -> String {
 /// Whether an answer is an OperationOutcome.
 pub fn is_outcome(body: &[u8]) -> bool {
     let outcome: Option<Json> = serde_json::from_slice(body).ok();
-    outcome.is_some_and(|one| one["resourceType"] == "OperationOutcome")
+    outcome.is_some_and(|one| one.get("resourceType").is_some_and(|kind| kind == "OperationOutcome"))
 }
 
 #[cfg(test)]

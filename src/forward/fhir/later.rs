@@ -57,19 +57,28 @@ pub fn found(answer: &[u8], kind: &str) -> Option<Vec<Found>> {
     Some(found)
 }
 
+/// Whether this extension says which record stated the resource.
+fn states(extension: &Json) -> bool {
+    text_at(extension, "/url") == Some(terms::STATED_BY)
+}
+
+fn text_at<'a>(value: &'a Json, pointer: &str) -> Option<&'a str> {
+    value.pointer(pointer)?.as_str()
+}
+
 impl Found {
     fn of(value: &Json, text: &str) -> Option<Self> {
         let list = |key: &str| value.get(key).and_then(Json::as_array).cloned().unwrap_or_default();
-        let said = list("extension").into_iter().find(|one| one["url"] == terms::STATED_BY);
-        let said = said.and_then(|one| RecordId::parse(one["valueString"].as_str()?).ok());
+        let said = list("extension").into_iter().find(states);
+        let said = said.and_then(|one| RecordId::parse(text_at(&one, "/valueString")?).ok());
         let values = list("identifier").into_iter();
-        let subject = &value["subject"]["identifier"];
-        let subject = subject["system"].as_str().zip(subject["value"].as_str());
+        let system = text_at(value, "/subject/identifier/system");
+        let subject = system.zip(text_at(value, "/subject/identifier/value"));
         Some(Self {
-            id: value["id"].as_str()?.to_owned(),
-            version: value["meta"]["versionId"].as_str().map(str::to_owned),
+            id: text_at(value, "/id")?.to_owned(),
+            version: text_at(value, "/meta/versionId").map(str::to_owned),
             stated_by: said,
-            identifiers: values.filter_map(|one| Some(one["value"].as_str()?.to_owned())).collect(),
+            identifiers: values.filter_map(|one| Some(text_at(&one, "/value")?.to_owned())).collect(),
             subject: subject.map(|(system, value)| format!("{system}|{value}")),
             fields: serde_json::from_str(text).ok()?,
         })
@@ -80,7 +89,7 @@ impl Found {
         let mut fields = self.fields.clone();
         let old = fields.get("extension").map(|one| one.get()).unwrap_or("[]");
         let mut extensions: Vec<Json> = serde_json::from_str(old).ok()?;
-        extensions.retain(|one| one["url"] != terms::STATED_BY);
+        extensions.retain(|one| !states(one));
         extensions.push(json!({ "url": terms::STATED_BY, "valueString": record.as_str() }));
         fields.insert("extension".to_owned(), to_raw_value(&extensions).ok()?);
         fields.insert("status".to_owned(), to_raw_value("entered-in-error").ok()?);

@@ -389,7 +389,7 @@ fn concept(one: &Coding) -> Node {
 
 fn concepts(codings: &[Coding]) -> Node {
     let texts = codings.iter().flat_map(|one| [&one.words, &one.code]);
-    let text = texts.into_iter().find(|text| terms::is_string(text)).map(|text| Node::text(text));
+    let text = texts.into_iter().find(|text| terms::is_string(text)).map(Node::text);
     let list = Node::list(codings.iter().filter_map(device_coding).collect());
     Node::object([("coding", list), ("text", text.or_else(|| Some(Node::text("unnamed"))))])
 }
