@@ -42,6 +42,8 @@ fn f01_fifty_kills_lose_nothing_acknowledged_and_hide_no_gap() {
             + &device("analyser", "laborin/bg-7", "1.8.2", TCP_SERVER)
             + &device("oximeter", "nordpuls/po-100", "2.2", &serial),
     ));
+    // What a device says before the box has ever opened its port is nobody's gap.
+    house.wait("the oximeter's port is open", |house| house.device("oximeter").connections == 1);
     let traffic = Traffic::start(line);
     let mut ready = Vec::new();
     for kill in 0..=KILLS {
