@@ -36,8 +36,8 @@ const KEEP_ALIVE_EVERY: Duration = Duration::from_secs(5);
 const KEEP_ALIVE_PROBES: u32 = 3;
 
 /// What was sent must be received within this time, or the connection ends: without it the kernel
-/// sends the same bytes again for a quarter of an hour, and keep-alive waits meanwhile. It also ends
-/// a connection whose peer is there and never reads.
+/// sends the same bytes again for a quarter of an hour, and keep-alive waits meanwhile. It also
+/// ends a connection whose peer is there and never reads.
 const RECEIVED_WITHIN: Duration = Duration::from_secs(20);
 
 /// The parameters of a serial line.
@@ -160,8 +160,8 @@ impl Port {
     }
 }
 
-/// Makes the kernel notice a peer that is gone: one that lost its power says no goodbye, and without
-/// this its connection stays for ever.
+/// Makes the kernel notice a peer that is gone: one that lost its power says no goodbye, and
+/// without this its connection stays for ever.
 ///
 /// # Errors
 /// What the system says.

@@ -166,7 +166,7 @@ fn f15_limits_leave_room_for_other_addresses_and_for_those_who_speak() {
     assert!(open_files(house.gateway_id()) <= before + PEER_MAX + 8);
 
     // Another address gets in at once; a newcomer of the flooding one after the deadline.
-    let mut other = TcpStream::from(connect_from(Ipv4Addr::new(127, 0, 0, 2), monitor));
+    let mut other = connect_from(Ipv4Addr::new(127, 0, 0, 2), monitor);
     other.set_read_timeout(Some(PATIENCE)).unwrap();
     assert!(!is_closed(&mut other, Duration::from_millis(200)));
     let mut late = Mllp::connect(monitor).unwrap();

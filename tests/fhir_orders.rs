@@ -148,18 +148,18 @@ fn story(world: &mut World, random: &mut XorShift, expected: &mut Expected) -> V
     for _ in 0..random.below(4) {
         let kind = [EventKind::Confirmation, EventKind::Correction, EventKind::Void];
         let kind = kind[random.below(3)];
-        match kind {
-            EventKind::Correction => {
-                what.values[0].3 = ["81", "081.50", "-0.0"][random.below(3)];
-                what.status = ["final", "corrected", "unverified"][random.below(3)];
-                last = match what.status {
-                    "final" => "amended",
-                    "corrected" => "corrected",
-                    _ => "preliminary",
-                };
-            }
-            EventKind::Void => last = "entered-in-error",
-            _ => last = "final",
+        if kind == EventKind::Correction {
+            what.values[0].3 = ["81", "081.50", "-0.0"][random.below(3)];
+            what.status = ["final", "corrected", "unverified"][random.below(3)];
+            last = match what.status {
+                "final" => "amended",
+                "corrected" => "corrected",
+                _ => "preliminary",
+            };
+        } else if kind == EventKind::Void {
+            last = "entered-in-error";
+        } else {
+            last = "final";
         }
         statements.push(world.record(kind, Some(first), &what).1);
     }

@@ -14,11 +14,12 @@ const FLOORS: [(u8, &[&str]); 5] = [
 ];
 
 /// On floor 2, 3 and 4 some rooms lean on a neighbour; each with the reason.
-const NEIGHBOURS: [(&str, &str, &str); 5] = [
+const NEIGHBOURS: [(&str, &str, &str); 6] = [
     ("mapping", "profile", "a reading is mapped by its device file"),
     ("check", "profile", "only in tests"),
     ("check", "mapping", "only in tests"),
     ("forward", "journal", "what is forwarded is read from the journal"),
+    ("forward", "link", "a destination's peer is watched as a device's is"),
     ("gateway", "operate", "the running house tells systemd"),
 ];
 

@@ -316,14 +316,14 @@ fn innermost(error: &io::Error) -> &io::Error {
     }
 }
 
+/// The library's enum is open, and its other words are all of the last sort.
 fn name_of(error: &rustls::Error) -> &'static str {
-    match error {
-        rustls::Error::InvalidCertificate(_) | rustls::Error::NoCertificatesPresented => {
-            "the receiver's certificate is not trusted"
-        }
-        rustls::Error::AlertReceived(_) => "the receiver ends it (our certificate?)",
-        // The library's enum is open, and its other words are all of this sort.
-        _ => "the receiver breaks the protocol",
+    if let rustls::Error::InvalidCertificate(_) | rustls::Error::NoCertificatesPresented = error {
+        "the receiver's certificate is not trusted"
+    } else if let rustls::Error::AlertReceived(_) = error {
+        "the receiver ends it (our certificate?)"
+    } else {
+        "the receiver breaks the protocol"
     }
 }
 

@@ -97,8 +97,8 @@ impl Error {
 const PUBLISHES_MAX: u16 = super::window::IN_FLIGHT_RECORDS_MAX as u16 + 8;
 /// What a topic and the properties of a record add to its payload at most.
 const PROPERTIES_BYTES: usize = 2048;
-/// How often the broker is asked whether it lives. One that does not answer is noticed when the next
-/// question is due: within 20 s, where facts/reliability.md 2.3 row 9 asks for 30.
+/// How often the broker is asked whether it lives. One that does not answer is noticed when the
+/// next question is due: within 20 s, where facts/reliability.md 2.3 row 9 asks for 30.
 const KEEP_ALIVE_S: u16 = 10;
 
 /// Speaks to one broker. [`Pump::run`] does the work.

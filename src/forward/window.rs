@@ -529,7 +529,7 @@ mod tests {
             window.put(sequence, sequence, 100, 0);
         }
         fn lane(sequence: &u64) -> &str {
-            if sequence % 2 == 0 { "even" } else { "odd" }
+            if sequence.is_multiple_of(2) { "even" } else { "odd" }
         }
         let take = |window: &mut Window<u64>, now_ms, most| -> Vec<u64> {
             let (taken, _, _) = window.take_due_by_lane(now_ms, || 0, most, lane);

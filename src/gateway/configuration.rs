@@ -5,7 +5,6 @@
 //! Secrets never stand here: certificates and keys are named by file.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -13,7 +12,7 @@ use jiff::tz::TimeZone;
 use serde::Deserialize;
 
 use crate::forward::hl7v2::map::Map;
-use crate::link::{Endpoint, Parity, SerialParameters};
+use crate::link::Endpoint;
 use crate::profile::position::Step::{Index, Key};
 use crate::profile::position::{Problem, Step};
 use crate::profile::{Drafts, Profile, Status};
@@ -22,10 +21,12 @@ use crate::vocabulary::{DeviceName, Digest, Place, Vocabulary};
 
 mod destination;
 mod keys;
+mod link;
 mod retention;
 
 pub use destination::{DestinationTable, Files, Required, Take, Transport};
 pub use keys::KeyFileError;
+pub use link::LinkTable;
 pub use retention::RetentionTable;
 
 /// The file as written.
@@ -112,24 +113,6 @@ pub struct DeviceTable {
     #[serde(default)]
     pub charset: Option<String>,
     pub link: LinkTable,
-}
-
-/// Where a device hangs; exactly one.
-#[derive(Clone, Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct LinkTable {
-    /// A local port by a path that stays the same: /dev/serial/by-id/... or by-path.
-    pub serial: Option<PathBuf>,
-    /// `host:port` of a serial server that passes raw TCP.
-    pub serial_server: Option<String>,
-    /// `host:port` of a device that listens.
-    pub tcp_client: Option<String>,
-    /// `address:port` on which the box listens for the device.
-    pub tcp_server: Option<SocketAddr>,
-    /// `address:port` on which the box takes the device's datagrams.
-    pub udp: Option<SocketAddr>,
-    /// A capture to be played.
-    pub replay: Option<PathBuf>,
 }
 
 /// Everything that the house needs, checked.
@@ -382,7 +365,13 @@ impl Loader<'_> {
             let what = "expected `firmware`: this device does not report it, so a person enters it";
             self.add(path, what);
         }
-        let endpoint = self.endpoint(&at("link"), &device.link, &profile)?;
+        let endpoint = match device.link.endpoint(&profile) {
+            Ok(endpoint) => endpoint,
+            Err(what) => {
+                self.add(&at("link"), what);
+                return None;
+            }
+        };
         Some(DeviceSetup {
             name: name.ok()?,
             place: place.ok()?,
@@ -418,50 +407,6 @@ impl Loader<'_> {
         };
         self.profiles.insert(id.to_owned(), loaded.clone());
         loaded
-    }
-
-    fn endpoint(
-        &mut self,
-        path: &[Step<'_>],
-        link: &LinkTable,
-        profile: &Profile,
-    ) -> Option<Endpoint> {
-        let serial = profile.file().link.transport.serial.as_ref();
-        let mut found: Vec<Endpoint> = Vec::new();
-        if let Some(port) = &link.serial {
-            match serial {
-                Some(serial) => found.push(Endpoint::Serial {
-                    path: port.clone(),
-                    parameters: SerialParameters {
-                        baud: serial.baud,
-                        data_bits: serial.data_bits,
-                        parity: match serial.parity {
-                            crate::profile::Parity::None => Parity::None,
-                            crate::profile::Parity::Even => Parity::Even,
-                            crate::profile::Parity::Odd => Parity::Odd,
-                        },
-                        stop_bits: serial.stop_bits,
-                    },
-                }),
-                None => {
-                    let what = "the device file states no serial parameters for a local port";
-                    self.add(path, what);
-                    return None;
-                }
-            }
-        }
-        let servers = [&link.serial_server, &link.tcp_client].into_iter().flatten();
-        found.extend(servers.map(|address| Endpoint::TcpClient { address: address.clone() }));
-        found.extend(link.tcp_server.map(|listen| Endpoint::TcpServer { listen }));
-        found.extend(link.udp.map(|listen| Endpoint::Udp { listen }));
-        found.extend(link.replay.iter().map(|file| Endpoint::Replay { file: file.clone() }));
-        if found.len() == 1 {
-            return found.pop();
-        }
-        let what =
-            "expected exactly one of serial, serial_server, tcp_client, tcp_server, udp, replay";
-        self.add(path, what);
-        None
     }
 }
 

@@ -27,7 +27,8 @@ use crate::vocabulary::Moment;
 const READ_BYTES: usize = 4096;
 
 /// How much may come without anything being made of it. A message that is too long is refused when
-/// it is, and skipped so that the sender gets its answer; one without an end is not skipped for ever.
+/// it is, and skipped so that the sender gets its answer; one without an end is not skipped for
+/// ever.
 const ENDLESS_BYTES_MAX: usize = 8 * MESSAGE_BYTES_MAX;
 
 /// A link that stayed open so long is tried again quickly when it closes.

@@ -2,14 +2,14 @@
 //! address.
 //!
 //! # Why nobody is thrown out for being quiet
-//! Analysers connect when they are switched on and send hours later; a monitor is quiet for minutes.
-//! A first-byte deadline for everybody would throw them out in a loop, and some send into a closed
-//! connection once before they notice. So the deadline [`FIRST_BYTE_WITHIN`] counts only under
-//! pressure: when a limit is nearly reached, a connection that never said a byte, has been there for
-//! longer, and has been so the longest of all, makes room for the next one. It has sent nothing, so
-//! nothing of it is lost. A connection that has spoken never makes room: it is watched by keep-alive
-//! (`link`), and what it begins must be finished in time (`protocol`). When nobody can make room, the
-//! new one is refused.
+//! Analysers connect when they are switched on and send hours later; a monitor is quiet for
+//! minutes. A first-byte deadline for everybody would throw them out in a loop, and some send into
+//! a closed connection once before they notice. So the deadline [`FIRST_BYTE_WITHIN`] counts only
+//! under pressure: when a limit is nearly reached, a connection that never said a byte, has been
+//! there for longer, and has been so the longest of all, makes room for the next one. It has sent
+//! nothing, so nothing of it is lost. A connection that has spoken never makes room: it is watched
+//! by keep-alive (`link`), and what it begins must be finished in time (`protocol`). When nobody
+//! can make room, the new one is refused.
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;

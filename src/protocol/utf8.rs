@@ -1,8 +1,9 @@
 //! Whether bytes that are read in a single-byte character set look like UTF-8.
 //!
 //! In such a set every byte means something, so UTF-8 is read without an error, and wrongly: the
-//! bytes C2 B5 of a micro sign become two letters, and `\u{b5}g` another unit. Text that people write
-//! in a single-byte set hardly ever has two such bytes in a row that are a character of UTF-8.
+//! bytes C2 B5 of a micro sign become two letters, and `\u{b5}g` another unit. Text that people
+//! write in a single-byte set hardly ever has two such bytes in a row that are a character of
+//! UTF-8.
 
 /// The mark on readings whose text was read in a character set that may be another one.
 pub(super) const CHARSET_GUESSED: &str = "charset-guessed";

@@ -68,10 +68,9 @@ fn message(
         destination: "core".to_owned(),
         source: "urn:uuid:1".to_owned(),
     };
-    match render(map, &routed) {
-        Outcome::Message(bytes) => Message::read(&bytes).unwrap(),
-        other => panic!("{other:?}"),
-    }
+    let outcome = render(map, &routed);
+    let Outcome::Message(bytes) = outcome else { panic!("{outcome:?}") };
+    Message::read(&bytes).unwrap()
 }
 
 const STREAM: StreamId = StreamId::from_bytes([0x1f; 16]);

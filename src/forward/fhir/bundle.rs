@@ -213,7 +213,8 @@ pub fn code_of(status: u16, body: &[u8]) -> String {
 /// Whether an answer is an OperationOutcome.
 pub fn is_outcome(body: &[u8]) -> bool {
     let outcome: Option<Json> = serde_json::from_slice(body).ok();
-    outcome.is_some_and(|one| one.get("resourceType").is_some_and(|kind| kind == "OperationOutcome"))
+    outcome
+        .is_some_and(|one| one.get("resourceType").is_some_and(|kind| kind == "OperationOutcome"))
 }
 
 #[cfg(test)]

@@ -78,7 +78,9 @@ impl Found {
             id: text_at(value, "/id")?.to_owned(),
             version: text_at(value, "/meta/versionId").map(str::to_owned),
             stated_by: said,
-            identifiers: values.filter_map(|one| Some(text_at(&one, "/value")?.to_owned())).collect(),
+            identifiers: values
+                .filter_map(|one| Some(text_at(&one, "/value")?.to_owned()))
+                .collect(),
             subject: subject.map(|(system, value)| format!("{system}|{value}")),
             fields: serde_json::from_str(text).ok()?,
         })

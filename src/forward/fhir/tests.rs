@@ -47,10 +47,9 @@ fn routed(kind: EventKind, sample: &str, change: impl Fn(&mut Json)) -> Routed {
 }
 
 fn rendered(kind: EventKind, sample: &str, change: impl Fn(&mut Json)) -> Outgoing {
-    match render(&routed(kind, sample, change), &rules()) {
-        Rendering::Resources(outgoing) => *outgoing,
-        other => panic!("{other:?}"),
-    }
+    let rendering = render(&routed(kind, sample, change), &rules());
+    let Rendering::Resources(outgoing) = rendering else { panic!("{rendering:?}") };
+    *outgoing
 }
 
 fn observation(outgoing: &Outgoing, index: usize) -> Json {

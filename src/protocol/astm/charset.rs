@@ -2,8 +2,8 @@
 //!
 //! Only character sets in which every ASCII byte means itself are taken (single-byte sets and
 //! UTF-8): in Shift-JIS or GBK the second byte of a letter can be `|` or `^`, and records are split
-//! on bytes. The standard's set is ISO 8859-1 (facts/lab.md 2.1); a device that writes UTF-8 all the
-//! same is read without an error, so what looks like UTF-8 is doubted.
+//! on bytes. The standard's set is ISO 8859-1 (facts/lab.md 2.1); a device that writes UTF-8 all
+//! the same is read without an error, so what looks like UTF-8 is doubted.
 
 use std::borrow::Cow;
 

@@ -94,8 +94,8 @@ pub(super) fn begins_one(text: &[u8], field: Option<u8>) -> bool {
     is_number && (letter != b'L' || (number == b"1" && fields.skip(1).all(<[u8]>::is_empty)))
 }
 
-/// Whether a record may end where it does: a result has a value field behind its test, or `^^^C` and
-/// `R|7|` would be two results where one test `^^^CR` was cut in two.
+/// Whether a record may end where it does: a result has a value field behind its test, or `^^^C`
+/// and `R|7|` would be two results where one test `^^^CR` was cut in two.
 pub(super) fn can_end(record: &[u8], field: Option<u8>) -> bool {
     const DELIMITERS_BEFORE_VALUE: usize = 3;
     let known = field.or_else(|| record.get(1).copied());

@@ -53,13 +53,10 @@ fn routed(kind: EventKind, sequence: u64, data: Json) -> Routed {
 }
 
 fn segments(map: &Map, routed: &Routed) -> Vec<String> {
-    match render(map, routed) {
-        Outcome::Message(bytes) => {
-            let text = String::from_utf8(bytes).unwrap();
-            text.trim_end_matches('\r').split('\r').map(str::to_owned).collect()
-        }
-        other => panic!("{other:?}"),
-    }
+    let outcome = render(map, routed);
+    let Outcome::Message(bytes) = outcome else { panic!("{outcome:?}") };
+    let text = String::from_utf8(bytes).unwrap();
+    text.trim_end_matches('\r').split('\r').map(str::to_owned).collect()
 }
 
 fn field(segments: &[String], name: &str, number: usize) -> String {
