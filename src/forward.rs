@@ -16,6 +16,7 @@
 //! | [`pump`] | what every binding does alike: journal, window, cursor, connections |
 //! | [`tls`] | the files of a TLS client |
 //! | [`http`] | the HTTP client of the bindings that speak HTTP |
+//! | [`https`] | the HTTPS JSON binding |
 //! | [`mqtt`] | the MQTT 5 binding |
 //! | [`hl7v2`] | the HL7 v2 binding over MLLP |
 //! | [`fhir`] | the FHIR R4 binding |
@@ -25,6 +26,7 @@ pub mod cursor;
 pub mod fhir;
 pub mod hl7v2;
 pub mod http;
+pub mod https;
 pub mod manifest;
 pub mod mqtt;
 pub mod pump;

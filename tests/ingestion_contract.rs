@@ -25,9 +25,7 @@ use wardgate::forward::acknowledgement::{Acknowledgement, Have};
 use wardgate::forward::stored::{EventKind, Stored, render};
 use wardgate::forward::{Recorded, Unavailable, UnavailableWhy};
 use wardgate::gateway::committer::{Committer, DeviceIdentity, Request, Submission};
-use wardgate::gateway::configuration::{
-    DestinationTable, Files, Required, Take, load_profile, load_vocabulary,
-};
+use wardgate::gateway::configuration::{DestinationTable, load_profile, load_vocabulary};
 use wardgate::gateway::gaps::GapCause;
 use wardgate::gateway::memory::Memory;
 use wardgate::gateway::record::{FirmwareProof, ProfileStamp};
@@ -137,15 +135,9 @@ fn transmission(records: &[String]) -> Vec<u8> {
 }
 
 fn core() -> DestinationTable {
-    DestinationTable {
-        take: Take::All,
-        fhir: None,
-        name: "core".to_owned(),
-        files: Files::Trial,
-        required: Required::Required,
-        mqtt: toml::from_str("host = \"core\"\nreceivers = [\"core\"]").expect("a table"),
-        hl7v2: None,
-    }
+    let text = "name = \"core\"\nfiles = \"trial\"\nrequired = \"required\"\n\
+                mqtt = { host = \"core\", receivers = [\"core\"] }";
+    toml::from_str(text).expect("a table")
 }
 
 /// A morning with three devices, through the real committer into a real journal.
@@ -350,6 +342,40 @@ fn judged(python: &PathBuf, files: &[PathBuf]) -> (bool, String) {
     assert!(matches!(output.status.code(), Some(0 | 1)), "the judge itself fails: {said}");
     assert!(!said.contains("Traceback"), "the judge itself fails: {said}");
     (output.status.success(), said)
+}
+
+/// An OpenAPI validator that others wrote, and the samples as bodies of the two requests.
+#[test]
+fn the_https_binding_is_an_openapi_document() {
+    let name = "the_https_binding_is_an_openapi_document";
+    let Some(python) = judges::python(name) else { return };
+    let page = folder().join("openapi.yaml");
+    let judged = |page: &Path| {
+        let output = judges::judge(&python, "openapi_check.py").arg(page).output().unwrap();
+        let said = String::from_utf8_lossy(&output.stdout).into_owned();
+        let errors = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(!errors.contains("Traceback"), "the judge itself fails: {errors}");
+        (output.status.success(), said)
+    };
+    let (good, said) = judged(&page);
+    assert!(good && said.contains("2 paths, 9 bodies, 0 problems"), "{said}");
+    // The judge sees a document that is none.
+    let place = tempfile::tempdir().unwrap();
+    let text = std::fs::read_to_string(&page).unwrap();
+    for entry in std::fs::read_dir(folder()).unwrap().map(Result::unwrap) {
+        if entry.path().extension().is_some_and(|end| end == "json") {
+            std::fs::copy(entry.path(), place.path().join(entry.file_name())).unwrap();
+        }
+    }
+    let samples = place.path().join("samples");
+    std::fs::create_dir(&samples).unwrap();
+    for entry in std::fs::read_dir(folder().join("samples")).unwrap().map(Result::unwrap) {
+        std::fs::copy(entry.path(), samples.join(entry.file_name())).unwrap();
+    }
+    let bad = place.path().join("openapi.yaml");
+    std::fs::write(&bad, text.replacen("in: path", "in: nowhere", 1)).unwrap();
+    let (good, said) = judged(&bad);
+    assert!(!good, "{said}");
 }
 
 #[tokio::test]

@@ -5,14 +5,25 @@
 //! record, stores one JSON line per record, syncs the file, and only then answers. A record that it
 //! has already is acknowledged again and counted.
 //!
-//! Standard output carries one JSON line when it is ready and one when it has stopped.
+//! With `--http` it takes records over HTTP as well, into the same store, and with `--fault` it does
+//! wrong what a core can do wrong; both are in the tables of `http` and `faults`.
+//!
+//! Standard output carries one JSON line when it is ready, one for each change of faults, and one
+//! when it has stopped. Standard input takes faults, one per line.
 
+mod answer;
 mod broker;
+mod faults;
+mod http;
+mod shared;
 mod store;
+mod tls;
 
 use std::collections::BTreeMap;
+use std::io::BufRead as _;
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use clap::{Args, ValueEnum};
@@ -23,9 +34,10 @@ use rumqttc::{
 use serde_json::json;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
-use wardgate::vocabulary::moment::utc_text;
 
-use store::{Arrived, Outcome, Store};
+use faults::Fault;
+use shared::Shared;
+use store::{Arrived, Outcome};
 
 /// What can go wrong with the stand-in itself.
 #[derive(Debug)]
@@ -33,6 +45,7 @@ pub enum Error {
     NotLoopback(SocketAddr),
     Io(&'static str, std::io::Error),
     Broker(&'static str),
+    Tls(&'static str),
 }
 
 impl std::fmt::Display for Error {
@@ -43,6 +56,7 @@ impl std::fmt::Display for Error {
             }
             Error::Io(what, error) => write!(f, "{what}: {error}"),
             Error::Broker(what) => write!(f, "broker: {what}"),
+            Error::Tls(what) => write!(f, "TLS: {what}"),
         }
     }
 }
@@ -73,6 +87,20 @@ pub struct Options {
     /// The receiver id in its answers.
     #[arg(long, default_value = "core")]
     pub receiver: String,
+    /// Address of an HTTP listener beside the broker, on loopback; port 0 takes a free one.
+    #[arg(long)]
+    pub http: Option<SocketAddr>,
+    #[command(flatten)]
+    pub tls: tls::Files,
+    /// `ID:SECRET` of a client of the token endpoint: then HTTP wants a token.
+    #[arg(long, requires = "http")]
+    pub client: Option<String>,
+    /// What it does wrong; may be given several times. late=2s, twice, out-of-order, wrong-id,
+    /// wrong-stream, beyond, reject=CODE:permanent@every 10, reject=CODE:later, reject-duplicates,
+    /// needs-previous, forget, believe-damaged, open, status=429:2s@every 3,
+    /// die=before-commit@5, die=after-commit@5, restore=20, none.
+    #[arg(long)]
+    pub fault: Vec<Fault>,
     /// Keep running when standard input is closed.
     #[arg(long)]
     pub detached: bool,
@@ -104,7 +132,7 @@ const GOODBYE: Duration = Duration::from_secs(2);
 
 /// Runs until SIGTERM, SIGINT or, unless detached, the end of standard input.
 pub async fn run(options: Options) -> Result<(), Error> {
-    let mut store = Store::open(&options.store, options.filter)?;
+    let shared = Arc::new(Shared::new(&options)?);
     let address = broker::start(options.listen)?;
     let (client, event_loop) = connect(address, &options.receiver);
     let (tell, mut arrived) = mpsc::channel(GROUP_MAX);
@@ -115,8 +143,17 @@ pub async fn run(options: Options) -> Result<(), Error> {
         Ok(None) => return Err(Error::Broker("no subscription")),
         Err(_) => return Err(Error::Broker("not ready in time")),
     }
-    println!("{}", json!({ "core": "ready", "port": address.port() }));
-    let mut stop = std::pin::pin!(asked_to_stop(options.detached));
+    let http = match options.http {
+        Some(listen) => Some(http::start(listen, Arc::clone(&shared)).await?.port()),
+        None => None,
+    };
+    println!("{}", json!({ "core": "ready", "port": address.port(), "http": http }));
+    let faults = Arc::clone(&shared);
+    let mut stop = std::pin::pin!(heed(options.detached, move |line| {
+        if let Err(what) = faults.set_faults([line]) {
+            tracing::error!(what, "fault not set");
+        }
+    }));
     loop {
         let mut group = Vec::new();
         tokio::select! {
@@ -125,18 +162,17 @@ pub async fn run(options: Options) -> Result<(), Error> {
                 return Err(Error::Broker("connection task ended"));
             },
         }
-        let outcomes = store.keep(group, now_us())?;
-        for (topic, answer) in answers(&outcomes, &options.receiver) {
-            let sending = client.publish(topic, answer, PublishOptions::at_least_once());
-            sending.await.map_err(|_| Error::Broker("answer not sent"))?;
-        }
+        let outcomes = shared.receive(group)?;
+        let late = shared.faults().late();
+        let answers = answers(&outcomes, &shared);
+        send(&client, answers, late).await?;
     }
     let _ = client.try_disconnect();
     drop(client);
     arrived.close();
     // Whatever the connection still brings is not stored and not acknowledged.
     let _ = tokio::time::timeout(GOODBYE, poller).await;
-    let counts = store.counts();
+    let counts = shared.store().counts();
     println!(
         "{}",
         json!({
@@ -146,6 +182,32 @@ pub async fn run(options: Options) -> Result<(), Error> {
             "refused": counts.refused,
         })
     );
+    Ok(())
+}
+
+/// Sends answers, the late ones beside what comes meanwhile.
+async fn send(
+    client: &AsyncClient,
+    answers: Vec<(String, Vec<u8>)>,
+    late: Duration,
+) -> Result<(), Error> {
+    if late.is_zero() {
+        for (topic, answer) in answers {
+            let sending = client.publish(topic, answer, PublishOptions::at_least_once());
+            sending.await.map_err(|_| Error::Broker("answer not sent"))?;
+        }
+        return Ok(());
+    }
+    let client = client.clone();
+    tokio::spawn(async move {
+        tokio::time::sleep(late).await;
+        for (topic, answer) in answers {
+            let sending = client.publish(topic, answer, PublishOptions::at_least_once());
+            if sending.await.is_err() {
+                return;
+            }
+        }
+    });
     Ok(())
 }
 
@@ -210,50 +272,38 @@ fn arrived(publish: Publish) -> Arrived {
     }
 }
 
-/// Accepted sequences, and rejections as the contract writes them.
-type Answer = (Vec<u64>, Vec<serde_json::Value>);
-
-/// One answer per response topic and stream, its accepted sequences in ranges.
-fn answers(outcomes: &[Outcome], receiver: &str) -> Vec<(String, Vec<u8>)> {
-    let mut by_topic: BTreeMap<(&str, &str), Answer> = BTreeMap::new();
+/// One answer per response topic and stream; `have` beside it after a restore.
+fn answers(outcomes: &[Outcome], shared: &Shared) -> Vec<(String, Vec<u8>)> {
+    let mut by_topic: BTreeMap<(&str, &str), Vec<&Outcome>> = BTreeMap::new();
     for outcome in outcomes {
         let Some(response) = &outcome.response else { continue };
-        let entry = by_topic.entry((response, &outcome.stream)).or_default();
-        match outcome.refused {
-            None => entry.0.push(outcome.sequence),
-            Some(code) => entry.1.push(json!({
-                "sequence": outcome.sequence, "code": code, "text": "", "permanent": true,
-            })),
+        by_topic.entry((response, &outcome.stream)).or_default().push(outcome);
+    }
+    let faults = shared.faults();
+    let mut answers = Vec::new();
+    for ((topic, stream), outcomes) in by_topic {
+        if let Some(have) = shared.have_after_restore(topic, stream) {
+            answers.push(have);
+        }
+        let object = answer::answer(&outcomes, &shared.receiver, &faults);
+        answers.push((topic.to_owned(), object.to_string().into_bytes()));
+        if faults.has(&Fault::Twice) {
+            answers.push((topic.to_owned(), object.to_string().into_bytes()));
         }
     }
-    let receiver_time = utc_text(now_us());
-    let answer = |((topic, stream), (sequences, rejected)): ((&str, &str), Answer)| {
-        let object = json!({
-            "stream": stream,
-            "accepted": ranges(sequences),
-            "rejected": rejected,
-            "receiver_time": receiver_time,
-            "receiver_id": receiver,
-        });
-        (topic.to_owned(), object.to_string().into_bytes())
-    };
-    by_topic.into_iter().map(answer).collect()
-}
-
-fn ranges(mut sequences: Vec<u64>) -> Vec<[u64; 2]> {
-    sequences.sort_unstable();
-    sequences.dedup();
-    let mut ranges: Vec<[u64; 2]> = Vec::new();
-    for sequence in sequences {
-        match ranges.last_mut() {
-            Some(last) if last[1] + 1 == sequence => last[1] = sequence,
-            Some(_) | None => ranges.push([sequence, sequence]),
-        }
+    if faults.has(&Fault::OutOfOrder) {
+        answers.reverse();
     }
-    ranges
+    answers
 }
 
+/// Waits for SIGTERM, SIGINT or, unless detached, the end of standard input.
 pub async fn asked_to_stop(detached: bool) -> Result<(), Error> {
+    heed(detached, |_| {}).await
+}
+
+/// The same; each line of standard input is told.
+async fn heed(detached: bool, tell: impl Fn(&str) + Send + 'static) -> Result<(), Error> {
     let listen = |kind| signal(kind).map_err(|error| Error::Io("signals", error));
     let mut terminate = listen(SignalKind::terminate())?;
     let mut interrupt = listen(SignalKind::interrupt())?;
@@ -261,7 +311,7 @@ pub async fn asked_to_stop(detached: bool) -> Result<(), Error> {
     if !detached {
         // A thread of its own: a read of standard input cannot be cancelled.
         std::thread::spawn(move || {
-            let _ = std::io::copy(&mut std::io::stdin().lock(), &mut std::io::sink());
+            std::io::stdin().lock().lines().map_while(Result::ok).for_each(|line| tell(&line));
             let _ = closed.blocking_send(());
         });
         tokio::select! {
@@ -299,12 +349,6 @@ fn free_port(listen: SocketAddr) -> Result<SocketAddr, Error> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn sequences_become_ranges() {
-        assert_eq!(ranges(vec![5, 1, 2, 2, 3, 9]), [[1, 3], [5, 5], [9, 9]]);
-        assert!(ranges(Vec::new()).is_empty());
-    }
 
     #[test]
     fn a_broker_without_tls_stays_on_loopback() {

@@ -1,5 +1,6 @@
 //! Tools around Wardgate that the gateway itself never uses: simulators, a stand-in core, the demo.
 
+mod check;
 mod core;
 mod demo;
 mod fhir;
@@ -28,6 +29,8 @@ enum Verb {
     Hl7Core(hl7_core::Options),
     /// A stand-in FHIR server on loopback, with faults.
     Fhir(fhir::Options),
+    /// Which clauses of the ingestion contract a core keeps. It writes test data into the core.
+    CoreCheck(check::Options),
     /// A simulated device on a real transport.
     #[command(subcommand)]
     Device(simulator::Device),
@@ -49,6 +52,11 @@ async fn main() -> ExitCode {
         Verb::Core(options) => core::run(options).await.map_err(|error| error.to_string()),
         Verb::Hl7Core(options) => hl7_core::run(options).await.map_err(|error| error.to_string()),
         Verb::Fhir(options) => fhir::run(options).await.map_err(|error| error.to_string()),
+        Verb::CoreCheck(options) => match check::run(options).await {
+            Ok(true) => Ok(()),
+            Ok(false) => return ExitCode::FAILURE,
+            Err(error) => Err(error),
+        },
         Verb::Device(device) => simulator::run(device).await.map_err(|error| error.to_string()),
         Verb::Demo(options) => demo::run(options).await.map_err(|error| error.to_string()),
         Verb::Leashed(leash) => Err(demo::leashed(&leash).to_string()),

@@ -9,6 +9,7 @@ use super::committer::Request;
 use super::configuration::{Configuration, DestinationTable, Files, Required, Transport};
 use crate::forward::fhir::{self, Fhir};
 use crate::forward::hl7v2::Hl7v2;
+use crate::forward::https::{self, Https};
 use crate::forward::mqtt::{self, Mqtt};
 use crate::forward::pump::{Binding, Pump, Settings};
 use crate::forward::{Counters, Unavailable};
@@ -80,6 +81,16 @@ impl Ground<'_> {
                     fhir: config.clone(),
                 };
                 let binding = Fhir::new(destination).map_err(|error| error.to_string())?;
+                self.spawn(table, binding.settings(cursors), binding, into)
+            }
+            Some(Transport::Https(config)) => {
+                let destination = https::Destination {
+                    name: table.name.clone(),
+                    source: gateway.id.clone(),
+                    https: config.clone(),
+                    plain: gateway.mode.plain(),
+                };
+                let binding = Https::new(destination).map_err(|error| error.to_string())?;
                 self.spawn(table, binding.settings(cursors), binding, into)
             }
             None => Err("it has no binding".to_owned()),

@@ -8,7 +8,7 @@
 #![allow(dead_code)]
 
 pub mod binary_oximeter;
-mod core;
+pub mod core;
 pub mod damage;
 pub mod fhir;
 pub mod judges;

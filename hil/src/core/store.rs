@@ -9,11 +9,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{File, OpenOptions};
 use std::io::{BufRead, BufReader, Seek, SeekFrom, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 use wardgate::vocabulary::{Sequence, StreamId};
 
+use super::faults::{Fault, Faults};
 use super::{Error, Filter};
 
 /// A message that came.
@@ -29,8 +30,15 @@ pub struct Outcome {
     pub response: Option<String>,
     pub stream: String,
     pub sequence: u64,
-    /// The code of its rejection; `None`: it is stored.
-    pub refused: Option<&'static str>,
+    /// `None`: it is stored.
+    pub refused: Option<Refusal>,
+}
+
+/// Why a record is not taken, and whether for good.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refusal {
+    pub code: String,
+    pub permanent: bool,
 }
 
 /// Since the start.
@@ -46,6 +54,8 @@ pub struct Store {
     filter: Filter,
     known: BTreeMap<String, BTreeSet<u64>>,
     counts: Counts,
+    generations: PathBuf,
+    generation: u64,
 }
 
 /// The parts of a record that a receiver must understand to acknowledge it.
@@ -59,6 +69,8 @@ struct Event {
 struct Data {
     stream: StreamId,
     sequence: u64,
+    #[serde(default)]
+    previous: u64,
 }
 
 #[derive(Deserialize)]
@@ -94,7 +106,43 @@ impl Store {
         file.set_len(good).map_err(failed)?;
         file.seek(SeekFrom::Start(good)).map_err(failed)?;
         file.sync_all().map_err(failed)?;
-        Ok(Self { file, filter, known, counts: Counts::default() })
+        let generations = path.with_extension("generation");
+        let generation = match std::fs::read_to_string(&generations) {
+            Ok(text) => text.trim().parse().unwrap_or(FIRST_GENERATION),
+            Err(_) => FIRST_GENERATION,
+        };
+        Ok(Self { file, filter, known, counts: Counts::default(), generations, generation })
+    }
+
+    /// One higher after each restore.
+    pub fn generation(&self) -> u64 {
+        self.generation
+    }
+
+    /// The sequences of a stream; `None`: nothing of it ever came.
+    pub fn known(&self, stream: &str) -> Option<Vec<u64>> {
+        self.known.get(stream).map(|sequences| sequences.iter().copied().collect())
+    }
+
+    /// Forgets the last `lines` lines, as a core does that comes back from an older backup.
+    pub fn restore(&mut self, path: &Path, lines: usize) -> Result<(), Error> {
+        let failed = |error| Error::Io("store", error);
+        let bytes = std::fs::read(path).map_err(failed)?;
+        let ends: Vec<usize> = (0..bytes.len()).filter(|at| bytes[*at] == b'\n').collect();
+        let kept = ends.len().saturating_sub(lines);
+        let good = kept.checked_sub(1).map_or(0, |last| ends[last] + 1);
+        self.file.set_len(good as u64).map_err(failed)?;
+        let generation = self.generation + 1;
+        std::fs::write(&self.generations, generation.to_string()).map_err(failed)?;
+        let streams: Vec<String> = self.known.keys().cloned().collect();
+        let counts = self.counts;
+        *self = Self::open(path, self.filter)?;
+        self.counts = counts;
+        for stream in streams {
+            // It is known that there is such a stream, even if all of it is gone.
+            self.known.entry(stream).or_default();
+        }
+        Ok(())
     }
 
     pub fn counts(&self) -> Counts {
@@ -102,7 +150,12 @@ impl Store {
     }
 
     /// Stores a group with one sync and says what became of each.
-    pub fn keep(&mut self, group: Vec<Arrived>, now_us: i64) -> Result<Vec<Outcome>, Error> {
+    pub fn keep(
+        &mut self,
+        group: Vec<Arrived>,
+        now_us: i64,
+        faults: &Faults,
+    ) -> Result<Vec<Outcome>, Error> {
         let mut lines = Vec::new();
         let mut outcomes = Vec::new();
         for arrived in group {
@@ -112,12 +165,12 @@ impl Store {
                 tracing::warn!(topic = arrived.topic, "not a record");
                 continue;
             };
-            let Data { stream, sequence } = event.data;
+            let refused = self.refusal(&event, faults);
+            let Data { stream, sequence, .. } = event.data;
             let stream = stream.to_string();
-            let refused = (event.specversion != "1.0").then_some("specversion");
             if refused.is_some() {
                 self.counts.refused += 1;
-            } else {
+            } else if !faults.has(&Fault::Forget) {
                 let fresh = self.known.entry(stream.clone()).or_default().insert(sequence);
                 self.counts.duplicates += u64::from(!fresh);
                 if fresh || self.filter == Filter::Off {
@@ -137,7 +190,36 @@ impl Store {
         }
         Ok(outcomes)
     }
+
+    /// Why this record is not taken: because of what it is, or because of a fault.
+    fn refusal(&self, event: &Event, faults: &Faults) -> Option<Refusal> {
+        let refusal = |code: &str, permanent| Some(Refusal { code: code.to_owned(), permanent });
+        if event.specversion != "1.0" {
+            return refusal("specversion", true);
+        }
+        let Data { stream, sequence, previous } = &event.data;
+        if let Some((code, permanent)) = faults.rejects(*sequence) {
+            return refusal(&code, permanent);
+        }
+        let known = self.known.get(&stream.to_string());
+        let has = |sequence: &u64| known.is_some_and(|known| known.contains(sequence));
+        if faults.has(&Fault::RejectDuplicates) && has(sequence) {
+            return refusal("duplicate", true);
+        }
+        if faults.has(&Fault::NeedsPrevious) && *previous > 0 && !has(previous) {
+            return refusal("previous-missing", false);
+        }
+        None
+    }
 }
+
+/// The stream of a record; `None`: it is none.
+pub fn stream_of(payload: &[u8]) -> Option<String> {
+    read(payload).map(|(event, _)| event.data.stream.to_string())
+}
+
+/// The generation of a store that was never restored.
+pub const FIRST_GENERATION: u64 = 1;
 
 /// The record and its text on one line.
 fn read(payload: &[u8]) -> Option<(Event, Vec<u8>)> {
@@ -168,7 +250,10 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("core.jsonl");
         let mut store = Store::open(&path, Filter::On).unwrap();
-        assert_eq!(store.keep(vec![record(1), record(2), record(1)], 7).unwrap().len(), 3);
+        assert_eq!(
+            store.keep(vec![record(1), record(2), record(1)], 7, &Faults::default()).unwrap().len(),
+            3
+        );
         assert_eq!((store.counts().stored, store.counts().duplicates), (2, 1));
         let whole = std::fs::read(&path).unwrap();
         let mut torn = whole.clone();
@@ -176,7 +261,7 @@ mod tests {
         std::fs::write(&path, torn).unwrap();
         let mut store = Store::open(&path, Filter::On).unwrap();
         assert_eq!(std::fs::read(&path).unwrap(), whole);
-        store.keep(vec![record(2), record(3)], 8).unwrap();
+        store.keep(vec![record(2), record(3)], 8, &Faults::default()).unwrap();
         assert_eq!((store.counts().stored, store.counts().duplicates), (1, 1));
         assert_eq!(std::fs::read_to_string(&path).unwrap().lines().count(), 3);
     }
@@ -186,7 +271,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("core.jsonl");
         let mut store = Store::open(&path, Filter::Off).unwrap();
-        store.keep(vec![record(1), record(1)], 7).unwrap();
+        store.keep(vec![record(1), record(1)], 7, &Faults::default()).unwrap();
         assert_eq!(std::fs::read_to_string(&path).unwrap().lines().count(), 2);
     }
 
@@ -195,7 +280,39 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let mut store = Store::open(&folder.path().join("core.jsonl"), Filter::On).unwrap();
         let odd = Arrived { payload: b"{}".to_vec(), ..record(1) };
-        assert!(store.keep(vec![odd], 7).unwrap().is_empty());
+        assert!(store.keep(vec![odd], 7, &Faults::default()).unwrap().is_empty());
         assert_eq!(store.counts().refused, 1);
+    }
+
+    #[test]
+    fn a_restore_forgets_the_last_and_counts_a_generation() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("core.jsonl");
+        let mut store = Store::open(&path, Filter::On).unwrap();
+        let three = vec![record(1), record(2), record(3)];
+        store.keep(three, 7, &Faults::default()).unwrap();
+        store.restore(&path, 2).unwrap();
+        let stream = "1f1f1f1f1f1f1f1f1f1f1f1f1f1f1f1f";
+        assert_eq!((store.known(stream), store.generation()), (Some(vec![1]), 2));
+        store.keep(vec![record(4)], 8, &Faults::default()).unwrap();
+        store.restore(&path, 9).unwrap();
+        let store = Store::open(&path, Filter::On).unwrap();
+        assert_eq!((store.known(stream), store.generation()), (None, 3));
+    }
+
+    #[test]
+    fn a_core_with_a_fault_refuses_what_it_should_take() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut store = Store::open(&folder.path().join("core.jsonl"), Filter::On).unwrap();
+        let refused = |store: &mut Store, words: &str, record| {
+            let faults = Faults::of(vec![words.parse().unwrap()]);
+            let outcomes = store.keep(vec![record], 7, &faults).unwrap();
+            outcomes[0].refused.as_ref().map(|refusal| refusal.code.clone())
+        };
+        assert_eq!(refused(&mut store, "reject-duplicates", record(1)), None);
+        assert_eq!(refused(&mut store, "reject-duplicates", record(1)).unwrap(), "duplicate");
+        assert_eq!(refused(&mut store, "reject=odd:later@every 2", record(2)).unwrap(), "odd");
+        assert_eq!(refused(&mut store, "forget", record(3)), None);
+        assert_eq!(store.known(&"1f".repeat(16)), Some(vec![1]));
     }
 }

@@ -10,6 +10,7 @@ use crate::forward::fhir::FhirConfig;
 use crate::forward::hl7v2::map::{Map, WithoutPatient};
 use crate::forward::hl7v2::{self, Hl7v2Config};
 use crate::forward::http::{HttpConfig, Plain};
+use crate::forward::https::HttpsConfig;
 use crate::forward::mqtt::{self, MqttConfig};
 use crate::forward::tls::TlsFiles;
 use crate::profile::position::Problem;
@@ -37,6 +38,25 @@ pub struct DestinationTable {
     /// The FHIR R4 binding.
     #[serde(default)]
     pub fhir: Option<FhirConfig>,
+    /// The HTTPS JSON binding.
+    #[serde(default)]
+    pub https: Option<HttpsConfig>,
+    /// What its acknowledgement proves.
+    #[serde(default)]
+    pub proves: Proves,
+}
+
+/// What a destination declares that its acknowledgement proves.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Proves {
+    /// The core itself has stored the record durably.
+    #[default]
+    StoredByCore,
+    /// An integration engine has accepted it and promises to pass it on.
+    AcceptedByEngine,
+    /// It stands in a broker.
+    WrittenToBroker,
 }
 
 /// What of the data a destination gets.
@@ -107,6 +127,7 @@ pub enum Transport<'a> {
     Mqtt(&'a MqttConfig),
     Hl7v2(&'a Hl7v2Config),
     Fhir(&'a FhirConfig),
+    Https(&'a HttpsConfig),
 }
 
 /// What is wrong, below which keys of the destination's table.
@@ -117,21 +138,39 @@ impl DestinationTable {
     pub fn transport(&self) -> Option<Transport<'_>> {
         let mqtt = self.mqtt.iter().map(Transport::Mqtt);
         let hl7v2 = self.hl7v2.iter().map(Transport::Hl7v2);
-        let mut given = mqtt.chain(hl7v2).chain(self.fhir.iter().map(Transport::Fhir));
+        let fhir = self.fhir.iter().map(Transport::Fhir);
+        let https = self.https.iter().map(Transport::Https);
+        let mut given = mqtt.chain(hl7v2).chain(fhir).chain(https);
         given.next().filter(|_| given.next().is_none())
     }
 
     /// Everything that is wrong with it and can be known without a connection.
     pub(super) fn problems(&self, mode: Mode) -> Vec<DestinationProblem> {
-        match self.transport() {
+        let mut problems = match self.transport() {
             Some(Transport::Mqtt(mqtt)) => problems_of_mqtt(mqtt, mode),
             Some(Transport::Hl7v2(hl7v2)) => problems_of_hl7v2(hl7v2, mode),
             Some(Transport::Fhir(fhir)) => problems_of_fhir(fhir, mode),
+            Some(Transport::Https(https)) => problems_of_https(https, mode),
             None => {
-                let what = "expected exactly one binding: mqtt, hl7v2, fhir";
+                let what = "expected exactly one binding: mqtt, hl7v2, fhir, https";
                 vec![(Vec::new(), what.to_owned())]
             }
-        }
+        };
+        problems.extend(self.frees_too_early());
+        problems
+    }
+
+    /// What an engine or a broker accepted may still be lost on its way to the core
+    /// (`INGESTION.md`, "Acknowledgement"), so it must not free what a required destination needs.
+    fn frees_too_early(&self) -> Option<DestinationProblem> {
+        let early = match self.proves {
+            Proves::StoredByCore => false,
+            Proves::AcceptedByEngine | Proves::WrittenToBroker => true,
+        };
+        let what = "expected \"stored-by-core\", or required = \"best-effort\": nothing may be \
+                    freed on the word of an engine or a broker";
+        let wrong = early && self.required == Required::Required;
+        wrong.then(|| (vec!["proves"], what.to_owned()))
     }
 }
 
@@ -152,6 +191,16 @@ fn problems_of_fhir(fhir: &FhirConfig, mode: Mode) -> Vec<DestinationProblem> {
         problems.push((keys.collect(), error.to_string()));
     }
     problems.extend(lacks_proof("fhir", &fhir.http(), mode));
+    problems
+}
+
+fn problems_of_https(https: &HttpsConfig, mode: Mode) -> Vec<DestinationProblem> {
+    let mut problems = Vec::new();
+    if let Err(error) = https.check(mode.plain()) {
+        let keys = std::iter::once("https").chain(error.keys().iter().copied());
+        problems.push((keys.collect(), error.to_string()));
+    }
+    problems.extend(lacks_proof("https", &https.http(), mode));
     problems
 }
 
@@ -238,5 +287,41 @@ mod tests {
             assert!(take(&format!("every {bad}")).is_err(), "{bad}");
         }
         assert!(take("All").is_err());
+    }
+
+    fn table(more: &str) -> DestinationTable {
+        let text = format!("name = \"core\"\nfiles = \"trial\"\nrequired = \"required\"\n{more}");
+        toml::from_str(&text).unwrap()
+    }
+
+    fn keys(table: &DestinationTable, mode: Mode) -> Vec<Vec<&'static str>> {
+        table.problems(mode).into_iter().map(|(keys, _)| keys).collect()
+    }
+
+    #[test]
+    fn in_production_https_needs_proof_of_both_sides() {
+        let plain = table("[https]\nurl = \"http://core/\"\nreceivers = [\"core\"]");
+        assert!(keys(&plain, Mode::Bench).is_empty());
+        assert_eq!(keys(&plain, Mode::Production), [vec!["https", "url"], vec!["https"]]);
+        let here = table("[https]\nurl = \"http://127.0.0.1:8\"\nreceivers = [\"core\"]");
+        assert!(keys(&here, Mode::Production).is_empty());
+        let two = table(
+            "mqtt = { host = \"core\", receivers = [\"a\"] }\n\
+             https = { url = \"http://core\", receivers = [\"a\"] }",
+        );
+        assert_eq!(keys(&two, Mode::Bench), [Vec::<&str>::new()]);
+    }
+
+    #[test]
+    fn nothing_is_freed_on_the_word_of_an_engine() {
+        let mqtt = "mqtt = { host = \"core\", receivers = [\"a\"] }";
+        for word in ["accepted-by-engine", "written-to-broker"] {
+            let required = table(&format!("proves = \"{word}\"\n{mqtt}"));
+            assert_eq!(keys(&required, Mode::Bench), [vec!["proves"]]);
+            let free = DestinationTable { required: Required::BestEffort, ..required };
+            assert!(keys(&free, Mode::Bench).is_empty());
+        }
+        let stored = table(&format!("proves = \"stored-by-core\"\n{mqtt}"));
+        assert!(keys(&stored, Mode::Bench).is_empty());
     }
 }
