@@ -7,6 +7,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 mod check;
+mod destination;
 mod explain;
 mod journal;
 mod profile;
@@ -43,6 +44,9 @@ enum Verb {
     /// What is on the disk: status, verify, export, salvage; and new-key.
     #[command(subcommand)]
     Journal(journal::JournalVerb),
+    /// Destinations: list, set-aside, retire.
+    #[command(subcommand)]
+    Destination(destination::DestinationVerb),
     /// Device files: check, explain, replay, show.
     #[command(subcommand)]
     Profile(profile::ProfileVerb),
@@ -56,6 +60,7 @@ pub fn main() -> ExitCode {
         Verb::Status(arguments) => status::run(&arguments),
         Verb::Explain(arguments) => explain::run(&arguments),
         Verb::Journal(verb) => journal::run(&verb),
+        Verb::Destination(verb) => destination::run(&verb),
         Verb::Profile(verb) => profile::run(&verb),
     };
     match done {

@@ -36,7 +36,11 @@ pub mod tls;
 pub mod window;
 
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock};
+
+use tokio::sync::{mpsc, oneshot};
+
+use crate::vocabulary::{Sequence, StreamId};
 
 /// What a destination counts, for `status` and the metrics. Totals since the start of the daemon.
 #[derive(Debug, Default)]
@@ -71,6 +75,10 @@ pub struct Counters {
     pub backlog: AtomicU64,
     /// The time of the oldest record in flight, microseconds since 1970 UTC; 0 for none.
     pub oldest_unacknowledged_us: AtomicI64,
+    /// Records that are set aside now; the newest of them are named in the cursor file.
+    pub aside: AtomicU64,
+    /// Sequence and code of the newest record set aside.
+    pub newest_aside: Mutex<Option<(u64, String)>>,
 }
 
 impl Counters {
@@ -112,6 +120,39 @@ impl Recorded {
     pub fn get(&self) -> bool {
         self.0.load(Ordering::Acquire)
     }
+}
+
+/// A record that a destination will not take.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Aside {
+    pub destination: String,
+    pub stream: StreamId,
+    pub sequence: Sequence,
+    /// The receiver's code, or ours.
+    pub code: String,
+}
+
+/// Asks for a record of it in the journal. It takes effect by [`Notice::is_durable`]; if that never
+/// comes, the same is found again after the next start.
+#[derive(Debug)]
+pub struct Notice {
+    pub what: Aside,
+    answer: mpsc::UnboundedSender<(Aside, i64)>,
+}
+
+impl Notice {
+    /// The journal's record of it, of this time, is on stable storage.
+    pub fn is_durable(self, time_us: i64) {
+        // The destination may have ended; it starts from its cursor file again.
+        let _ = self.answer.send((self.what, time_us));
+    }
+}
+
+/// What a person asks of a running destination.
+#[derive(Debug)]
+pub enum Command {
+    /// Send these again. The answer comes when the cursor that says so is durable.
+    Resend { ranges: Vec<(u64, u64)>, done: oneshot::Sender<bool> },
 }
 
 /// Why records cannot be had any more.

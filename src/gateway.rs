@@ -16,6 +16,8 @@
 //! | `keeping` | what outlives the segment that it was written in |
 //! | `manifests` | counts what each destination must have, once a day, signed |
 //! | `memory` | what the committer remembers, and how it is rebuilt from the journal |
+//! | `noted` | what destinations and persons need in the journal before it takes effect |
+//! | `asked` | what a person asks of the running daemon's destinations |
 //! | `record` | what stands in a record |
 //! | `replay` | a device file tried on bytes, with a virtual clock |
 //! | `room` | how much room there is, and what is refused at the door when it gets short |
@@ -27,6 +29,7 @@
 //!
 //! Stop order: links, committer, settlements, destinations, cursors. No task is aborted.
 
+pub mod asked;
 pub mod committer;
 pub mod configuration;
 pub mod connection;
@@ -41,6 +44,7 @@ pub mod housekeeping;
 pub mod keeping;
 mod manifests;
 pub mod memory;
+mod noted;
 pub mod record;
 pub mod replay;
 pub mod room;

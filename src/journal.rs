@@ -150,6 +150,8 @@ pub enum Kind {
     Carried,
     /// What a destination must have, signed.
     Manifest,
+    /// What a person asked of a destination: send again, retire.
+    Destination,
     /// A kind of a later version.
     Other(u16),
 }
@@ -170,6 +172,7 @@ impl Kind {
             Kind::Start => 10,
             Kind::Stop => 11,
             Kind::Carried => 12,
+            Kind::Destination => 14,
             Kind::Manifest => 13,
             Kind::Other(code) => code,
         }
@@ -190,6 +193,7 @@ impl Kind {
             10 => Kind::Start,
             11 => Kind::Stop,
             12 => Kind::Carried,
+            14 => Kind::Destination,
             13 => Kind::Manifest,
             other => Kind::Other(other),
         }

@@ -27,10 +27,22 @@ pub(super) fn run(config: &Path) -> Result<(), Failed> {
     }
     for destination in &configuration.destinations {
         let (files, required) = (destination.files, destination.required);
-        say(&format!("destination  {:<24} {files:?}, {required:?}", destination.name));
+        let (order, proves) = (destination.order, destination.proves);
+        say(&format!(
+            "destination  {:<24} {files:?}, {required:?}, {order:?}, proves {proves:?}; \
+             begins with what is kept from its first start on",
+            destination.name
+        ));
         if let Some(map) = configuration.maps.get(&destination.name) {
             say_coverage(map, &configuration);
         }
+    }
+    let text = std::fs::read_to_string(config).map_err(Failed::one)?;
+    for name in super::destination::holding(&toml::from_str(&text).map_err(Failed::one)?) {
+        say(&format!(
+            "destination  {name:<24} has no table any more and holds the journal: put it back, or \
+             wardgate destination retire {name} --reason ..."
+        ));
     }
     Ok(())
 }

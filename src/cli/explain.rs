@@ -53,6 +53,7 @@ pub(super) fn run(arguments: &ExplainArguments) -> Result<(), Failed> {
         | Kind::Start
         | Kind::Stop
         | Kind::Carried
+        | Kind::Destination
         | Kind::Manifest
         | Kind::Other(_) => {
             say(&format!("record   {id} ({:?})", record.kind));

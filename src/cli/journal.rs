@@ -39,6 +39,8 @@ pub(super) enum JournalVerb {
     Status(Where),
     /// Reads everything; exit code 0 only if every byte is as it was written. Needs no key.
     Verify(Where),
+    /// Asks the running daemon to send records to a destination again, byte for byte.
+    Resend(super::destination::Resend),
     /// Every record as one line of JSON; raw bytes in hexadecimal. Holds patient data.
     Export {
         #[command(flatten)]
@@ -79,6 +81,7 @@ pub(super) fn run(verb: &JournalVerb) -> Result<(), Failed> {
         }
         JournalVerb::Salvage { place, to, stream } => salvage(place, to, stream.as_deref()),
         JournalVerb::NewKey { file } => new_key(file),
+        JournalVerb::Resend(arguments) => super::destination::resend(arguments),
     }
 }
 
@@ -280,6 +283,7 @@ fn name_of(kind: Kind) -> String {
         Kind::Start => "start".to_owned(),
         Kind::Stop => "stop".to_owned(),
         Kind::Carried => "carried".to_owned(),
+        Kind::Destination => "destination".to_owned(),
         Kind::Manifest => "manifest".to_owned(),
         Kind::Other(code) => format!("kind-{code}"),
     }

@@ -67,6 +67,10 @@ fn table(snapshot: &Snapshot) {
             say("    the box is busy: bytes may be lost, a gap is open");
         }
     }
+    destinations(snapshot);
+}
+
+fn destinations(snapshot: &Snapshot) {
     say("");
     say(&format!(
         "{:<24} {:<5} {:>9} {:>12} {:>8} {:>8} {:>9}",
@@ -86,6 +90,18 @@ fn table(snapshot: &Snapshot) {
         if let Some(why) = &destination.refused {
             say(&format!("    nothing is sent until it is started again: {why}"));
         }
+        if let Some(oldest) = &destination.oldest_unacknowledged {
+            say(&format!("    the oldest on its way is of {oldest}"));
+        }
+        if let Some((sequence, code)) = &destination.newest_set_aside {
+            let name = &destination.name;
+            say(&format!("    set aside: the newest is {sequence}, {code}"));
+            say(&format!("    wardgate destination set-aside {name} lists them"));
+        }
+        if destination.rejected > 0 || destination.refused_acknowledgements > 0 {
+            let (rejected, refused) = (destination.rejected, destination.refused_acknowledgements);
+            say(&format!("    {rejected} rejections, {refused} answers not believed"));
+        }
         if destination.unavailable > 0 {
             say(&format!("    {} records cannot be had any more", destination.unavailable));
         }
@@ -93,6 +109,11 @@ fn table(snapshot: &Snapshot) {
             let failures = destination.cursor_failures;
             say(&format!("    {failures} writes of the cursor failed: is the disk full?"));
         }
+    }
+    for holding in &snapshot.holding {
+        let (name, low_water) = (&holding.name, holding.low_water);
+        say(&format!("{name:<24} has no table and holds the journal from record {low_water} on"));
+        say(&format!("    wardgate destination retire {name} --reason ... lets it go"));
     }
 }
 

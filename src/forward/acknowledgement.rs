@@ -88,7 +88,7 @@ impl Acknowledgement {
         struct Object {
             stream: StreamId,
             accepted: Vec<(u64, u64)>,
-            rejected: Vec<Rejection>,
+            rejected: Vec<serde_json::Map<String, serde_json::Value>>,
             receiver_time: String,
             receiver_id: String,
         }
@@ -96,7 +96,11 @@ impl Acknowledgement {
         if object.rejected.len() > REJECTED_MAX {
             return Err(AnswerError::TooMany);
         }
-        for rejection in &object.rejected {
+        // A derived reader takes a list of the values for the object, too.
+        let rejected = object.rejected.into_iter().map(|fields| Rejection::deserialize(fields));
+        let rejected: Result<Vec<Rejection>, _> = rejected.collect();
+        let rejected = rejected.map_err(|_| AnswerError::NotTheObject)?;
+        for rejection in &rejected {
             // The derived form of a sequence takes any number.
             Sequence::new(rejection.sequence.number()).ok_or(AnswerError::BadRange)?;
             let text = rejection.text.chars().count();
@@ -104,15 +108,16 @@ impl Acknowledgement {
                 return Err(AnswerError::BadText);
             }
         }
-        let time = object.receiver_time.parse::<jiff::Timestamp>();
-        time.map_err(|_| AnswerError::BadTime)?;
+        if !is_rfc3339(&object.receiver_time) {
+            return Err(AnswerError::BadTime);
+        }
         if !fits(&object.receiver_id, RECEIVER_CHARACTERS_MAX) {
             return Err(AnswerError::BadText);
         }
         Ok(Self {
             stream: object.stream,
             accepted: ranges(&object.accepted)?,
-            rejected: object.rejected,
+            rejected,
             receiver_time: object.receiver_time,
             receiver_id: object.receiver_id,
         })
@@ -142,7 +147,33 @@ fn object<'a, T: Deserialize<'a>>(bytes: &'a [u8]) -> Result<T, AnswerError> {
     if bytes.len() > ANSWER_BYTES_MAX {
         return Err(AnswerError::TooLarge);
     }
+    // A derived reader takes a list of the values for the object, too.
+    if bytes.iter().find(|byte| !byte.is_ascii_whitespace()) != Some(&b'{') {
+        return Err(AnswerError::NotTheObject);
+    }
     serde_json::from_slice(bytes).map_err(|_| AnswerError::NotTheObject)
+}
+
+/// RFC 3339, 5.6, in capital letters; the calendar's part is for the library of times.
+fn is_rfc3339(text: &str) -> bool {
+    let digits = |part: &str| part.bytes().all(|byte| byte.is_ascii_digit());
+    let shaped = |part: &str, shape: &str| {
+        part.len() == shape.len()
+            && part.bytes().zip(shape.bytes()).all(|(byte, wanted)| match wanted {
+                b'0' => byte.is_ascii_digit(),
+                other => byte == other,
+            })
+    };
+    let Some((moment, rest)) = text.split_at_checked(19) else { return false };
+    let zone = rest.trim_start_matches(|c: char| c == '.' || c.is_ascii_digit());
+    let Some(fraction) = rest.strip_suffix(zone) else { return false };
+    let fraction_is_good = fraction.is_empty()
+        || fraction.strip_prefix('.').is_some_and(|part| !part.is_empty() && digits(part));
+    let zone_is_good = zone == "Z" || shaped(zone, "+00:00") || shaped(zone, "-00:00");
+    shaped(moment, "0000-00-00T00:00:00")
+        && fraction_is_good
+        && zone_is_good
+        && text.parse::<jiff::Timestamp>().is_ok()
 }
 
 fn ranges(pairs: &[(u64, u64)]) -> Result<Vec<Range>, AnswerError> {
@@ -184,7 +215,27 @@ mod tests {
         for bad in ["[[1]]", "[1,2]", "[[-1,2]]", "[[1,2.5]]", "null"] {
             assert_eq!(with(bad, "[]", TIME, ""), Err(AnswerError::NotTheObject), "{bad}");
         }
-        assert_eq!(with("[]", "[]", "yesterday", ""), Err(AnswerError::BadTime));
+        for good in ["2026-11-23T08:00:00Z", "2026-11-23T08:00:00.123456-03:30"] {
+            assert_eq!(with("[]", "[]", good, ""), Ok(()), "{good}");
+        }
+        // RFC 3339, 5.6: full date, T, full time with an offset; ISO 8601 has more forms.
+        for bad in [
+            "yesterday",
+            "2026-11-23",
+            "2026-11-23T08:00Z",
+            "2026-11-23 08:00:00Z",
+            "2026-11-23T08:00:00",
+            "2026-11-23T08:00:00.Z",
+            "2026-11-23T08:00:00,5Z",
+            "2026-11-23T08:00:00+02",
+            "2026-11-23T08:00:00+0200",
+            "2026-13-23T08:00:00Z",
+            "2026-11-23T08:00:00+02:00[Europe/Helsinki]",
+        ] {
+            assert_eq!(with("[]", "[]", bad, ""), Err(AnswerError::BadTime), "{bad}");
+        }
+        let listed = r#"[[1,"a","",true]]"#;
+        assert_eq!(with("[]", listed, TIME, ""), Err(AnswerError::NotTheObject));
         assert_eq!(with("[]", "[]", TIME, r#","extra":1"#), Err(AnswerError::NotTheObject));
         let zero = r#"[{"sequence":0,"code":"a","text":"","permanent":true}]"#;
         assert_eq!(with("[]", zero, TIME, ""), Err(AnswerError::BadRange));
@@ -202,5 +253,7 @@ mod tests {
             "receiver_id":"core","generation":2}"#;
         let have = Have::parse(text.as_bytes()).unwrap();
         assert_eq!((have.ranges, have.generation), (vec![1..=9], 2));
+        let list = r#" ["1f1f1f1f1f1f1f1f1f1f1f1f1f1f1f1f", [[1,9]], "core", 2]"#;
+        assert_eq!(Have::parse(list.as_bytes()), Err(AnswerError::NotTheObject));
     }
 }

@@ -8,12 +8,16 @@
 //! | at | bytes | field |
 //! |---|---|---|
 //! | 0 | 8 | magic `WGCURSOR` |
-//! | 8 | 4 | format version, 1 |
+//! | 8 | 4 | format version, 2; 1 is read, too |
 //! | 12 | 4 | length of the body |
 //! | 16 | 8 | generation: the higher one of two good slots counts |
 //! | 24 | 4 | CRC-32 of the body |
 //! | 28 | 4 | CRC-32 of bytes 0 to 27 |
 //! | 32 | n | body: [`State`] in JSON |
+//!
+//! Version 1 has no `unsent` (one lane: everything up to `highest_sent` may have been sent), no
+//! `required` and `retired` (in doubt it holds its records), and no time of a record set aside. A
+//! file of a later version is refused and left alone.
 
 use std::fs::{File, OpenOptions};
 use std::io;
@@ -28,12 +32,16 @@ use crate::vocabulary::StreamId;
 const SLOT_BYTES: usize = 128 << 10;
 const HEADER_BYTES: usize = 32;
 const MAGIC: [u8; 8] = *b"WGCURSOR";
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
+/// The oldest version that is read.
+const VERSION_MIN: u32 = 1;
 
 /// More accepted ranges than this are not remembered across a restart; they are sent again.
 pub const ACCEPTED_RANGES_MAX: usize = 1024;
 /// The newest records set aside that are named here; all are counted.
 pub const SET_ASIDE_MAX: usize = 256;
+/// Ranges that were surely not sent. They must all fit: one that was forgotten would be believed.
+pub const UNSENT_RANGES_MAX: usize = 900;
 
 /// What a destination has and has not.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -45,6 +53,10 @@ pub struct State {
     pub accepted: Vec<(u64, u64)>,
     /// No record above this one has ever been sent. Durable before the record is sent.
     pub highest_sent: u64,
+    /// Below the highest sent, and surely not sent: between the lanes, or waiting for the record
+    /// that they name. First and last, ascending. A range is durable as sent before it is.
+    #[serde(default)]
+    pub unsent: Vec<(u64, u64)>,
     /// The generation of the last `have` that was followed.
     pub have_generation: u64,
     /// The newest records set aside.
@@ -55,6 +67,16 @@ pub struct State {
     /// while the cursor cannot be written. No journal of this stream may end before it.
     #[serde(default)]
     pub promised: u64,
+    /// Whether the journal keeps a record until this destination has it.
+    #[serde(default = "in_doubt")]
+    pub required: bool,
+    /// A person has ended this destination: it holds nothing any more.
+    #[serde(default)]
+    pub retired: bool,
+}
+
+const fn in_doubt() -> bool {
+    true
 }
 
 /// A record that this destination will not take.
@@ -63,6 +85,9 @@ pub struct SetAside {
     pub sequence: u64,
     /// The receiver's code, or ours.
     pub code: String,
+    /// When, microseconds since 1970 UTC; 0 in files of version 1.
+    #[serde(default)]
+    pub time_us: i64,
 }
 
 impl State {
@@ -73,10 +98,13 @@ impl State {
             low_water: 0,
             accepted: Vec::new(),
             highest_sent: 0,
+            unsent: Vec::new(),
             have_generation: 0,
             set_aside: Vec::new(),
             set_aside_total: 0,
             promised: 0,
+            required: true,
+            retired: false,
         }
     }
 }
@@ -88,6 +116,8 @@ pub enum CursorError {
     Disk(io::ErrorKind),
     #[error("the cursor's state does not fit in its slot")]
     TooLarge,
+    #[error("the cursor file is of version {0}: a later release wrote it, this one reads 1 and 2")]
+    Newer(u32),
 }
 
 impl From<io::Error> for CursorError {
@@ -163,6 +193,9 @@ impl CursorFile {
     /// bytes written anew; the other slot stays what it is.
     pub fn write(&mut self, state: &State) -> Result<(), CursorError> {
         let mut bounded = state.clone();
+        if bounded.unsent.len() > UNSENT_RANGES_MAX {
+            return Err(CursorError::TooLarge);
+        }
         bounded.accepted.truncate(ACCEPTED_RANGES_MAX);
         let surplus = bounded.set_aside.len().saturating_sub(SET_ASIDE_MAX);
         bounded.set_aside.drain(..surplus);
@@ -226,7 +259,7 @@ fn reserve(file: &File) -> io::Result<()> {
 }
 
 /// The newest good slot and its generation.
-fn newest(file: &File) -> io::Result<(Found, u64)> {
+fn newest(file: &File) -> Result<(Found, u64), CursorError> {
     let mut slots = Vec::new();
     for index in 0..2_u64 {
         let mut bytes = vec![0; SLOT_BYTES];
@@ -236,10 +269,10 @@ fn newest(file: &File) -> io::Result<(Found, u64)> {
                 Ok(0) => break,
                 Ok(count) => filled += count,
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) => return Err(error),
+                Err(error) => return Err(error.into()),
             }
         }
-        slots.extend(decode(&bytes).filter(|(generation, _)| generation % 2 == index));
+        slots.extend(decode(&bytes)?.filter(|(generation, _)| generation % 2 == index));
     }
     let newest = slots.into_iter().max_by_key(|(generation, _)| *generation);
     Ok(match newest {
@@ -248,18 +281,27 @@ fn newest(file: &File) -> io::Result<(Found, u64)> {
     })
 }
 
-fn decode(slot: &[u8]) -> Option<(u64, State)> {
+fn decode(slot: &[u8]) -> Result<Option<(u64, State)>, CursorError> {
+    let Some((version, generation, body)) = body_of(slot) else { return Ok(None) };
+    match version {
+        VERSION_MIN..=VERSION => {
+            Ok(serde_json::from_slice(body).ok().map(|state| (generation, state)))
+        }
+        newer => Err(CursorError::Newer(newer)),
+    }
+}
+
+/// Version, generation and body of a slot that is whole.
+fn body_of(slot: &[u8]) -> Option<(u32, u64, &[u8])> {
     let (header, rest) = slot.split_first_chunk::<HEADER_BYTES>()?;
     let word = |at: usize| Some(u32::from_le_bytes(*header.get(at..)?.first_chunk()?));
-    let good = header.starts_with(&MAGIC)
-        && word(8)? == VERSION
-        && word(28)? == crc32fast::hash(&header[..28]);
+    let good = header.starts_with(&MAGIC) && word(28)? == crc32fast::hash(&header[..28]);
     let body = rest.get(..word(12)? as usize)?;
     if !good || word(24)? != crc32fast::hash(body) {
         return None;
     }
     let generation = u64::from_le_bytes(*header.get(16..)?.first_chunk()?);
-    Some((generation, serde_json::from_slice(body).ok()?))
+    Some((word(8)?, generation, body))
 }
 
 #[cfg(test)]
@@ -339,9 +381,75 @@ mod tests {
         let code = "\u{10FFFF}".repeat(40);
         let state = State {
             accepted: vec![(large, large); 5000],
-            set_aside: vec![SetAside { sequence: large, code }; 5000],
+            set_aside: vec![SetAside { sequence: large, code, time_us: i64::MAX }; 5000],
+            unsent: vec![(large, large); UNSENT_RANGES_MAX],
             ..state(large - 5)
         };
         assert_eq!(cursor.write(&state), Ok(()));
+    }
+
+    /// A slot of this version, written by hand after the table above.
+    fn slot(version: u32, body: &str) -> Vec<u8> {
+        let mut bytes = b"WGCURSOR".to_vec();
+        bytes.extend(version.to_le_bytes());
+        bytes.extend((body.len() as u32).to_le_bytes());
+        bytes.extend(1_u64.to_le_bytes());
+        bytes.extend(crc32fast::hash(body.as_bytes()).to_le_bytes());
+        bytes.extend(crc32fast::hash(&bytes).to_le_bytes());
+        bytes.extend(body.as_bytes());
+        let mut file = vec![0; SLOT_BYTES];
+        file.extend(&bytes);
+        file.resize(2 * SLOT_BYTES, 0);
+        file
+    }
+
+    const ONE: &str = concat!(
+        r#"{"stream":"01010101010101010101010101010101","low_water":5,"accepted":[[7,8]],"#,
+        r#""highest_sent":9,"have_generation":2,"#,
+        r#""set_aside":[{"sequence":3,"code":"no-code"}],"set_aside_total":4}"#
+    );
+    const TWO: &str = concat!(
+        r#"{"stream":"01010101010101010101010101010101","low_water":5,"accepted":[[7,8]],"#,
+        r#""highest_sent":90,"unsent":[[10,80]],"have_generation":2,"#,
+        r#""set_aside":[{"sequence":3,"code":"no-code","time_us":6}],"set_aside_total":4,"#,
+        r#""promised":95,"required":false,"retired":true}"#
+    );
+
+    /// Row 21: this version and the one before it are read; a later one is refused and left alone.
+    #[test]
+    fn the_version_before_this_one_is_read_and_a_later_one_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = path(folder.path(), "core");
+        let aside = |time_us| vec![SetAside { sequence: 3, code: "no-code".to_owned(), time_us }];
+        let one = State {
+            accepted: vec![(7, 8)],
+            highest_sent: 9,
+            have_generation: 2,
+            set_aside: aside(0),
+            set_aside_total: 4,
+            ..state(5)
+        };
+        std::fs::write(&path, slot(1, ONE)).unwrap();
+        assert_eq!(peek(&path), Ok(Found::State(one.clone())));
+        let two = State {
+            highest_sent: 90,
+            unsent: vec![(10, 80)],
+            set_aside: aside(6),
+            promised: 95,
+            required: false,
+            retired: true,
+            ..one
+        };
+        std::fs::write(&path, slot(2, TWO)).unwrap();
+        assert_eq!(peek(&path), Ok(Found::State(two.clone())));
+        // What is written is this, byte for byte.
+        let fresh = super::path(folder.path(), "fresh");
+        CursorFile::open(&fresh).unwrap().0.write(&two).unwrap();
+        assert_eq!(std::fs::read(&fresh).unwrap(), slot(2, TWO));
+
+        std::fs::write(&path, slot(3, TWO)).unwrap();
+        assert_eq!(peek(&path), Err(CursorError::Newer(3)));
+        assert!(matches!(CursorFile::open(&path), Err(CursorError::Newer(3))));
+        assert_eq!(std::fs::read(&path).unwrap(), slot(3, TWO), "it is left as it is");
     }
 }

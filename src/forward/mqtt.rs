@@ -9,7 +9,7 @@
 //! | topic below `wardgate/v1/{tenant}/{site}/{ward}/{gateway}` | direction | what |
 //! |---|---|---|
 //! | `/{kind}/{device}` | out | records |
-//! | `/state` | out, retained | `online`, `stopped`; by will `lost` |
+//! | `/state/{destination}` | out, retained | `online`, `stopped`; by will `lost` |
 //! | `/acknowledgement/{destination}` | in | answers: the response topic of every record |
 //! | `/have/{destination}` | in | what a restored receiver has |
 
@@ -151,7 +151,7 @@ impl Mqtt {
         options.set_incoming_packet_size_limit(rumqttc::IncomingPacketSizeLimit::Bytes(answers));
         let will = state_text("lost", name);
         options.set_last_will(LastWill::new(
-            address.topic("state"),
+            address.topic(&format!("state/{name}")),
             will,
             QoS::AtLeastOnce,
             true,

@@ -5,8 +5,6 @@
 //! connection at a time. One task owns the [`Pump`] and its binding, so a destination that is slow
 //! or dead costs nobody else anything.
 
-mod saving;
-
 use std::collections::BTreeMap;
 use std::future::Future;
 use std::path::PathBuf;
@@ -20,10 +18,14 @@ use super::acknowledgement::{Acknowledgement, Have};
 use super::cursor::{self, CursorError, CursorFile, Found, State};
 use super::ranges::Ranges;
 use super::stored::{Rendered, Stored, render};
-use super::window::{Effect, Pace, Verdict, Window};
-use super::{Counters, Recorded, Unavailable, UnavailableWhy};
-use crate::journal::{self, Kind, Missing, Reader, Record};
+use super::window::{Effect, Order, Pace, Verdict, Window};
+use super::{Aside, Command, Counters, Notice, Recorded, Unavailable};
+use crate::journal::{Missing, Reader};
 use crate::vocabulary::{RecordId, Sequence, StreamId};
+
+mod noted;
+mod reading;
+mod saving;
 
 /// The first wait before connecting again; it doubles.
 const RECONNECT_AFTER: Duration = Duration::from_millis(500);
@@ -120,8 +122,15 @@ pub struct Pump<M> {
     pub(super) cursor: Arc<Mutex<CursorFile>>,
     /// What the cursor file holds.
     saved: State,
+    /// Its `unsent`, as a set.
+    saved_unsent: Ranges,
+    required: bool,
     low_water: watch::Sender<u64>,
     unavailable: Option<mpsc::UnboundedSender<Unavailable>>,
+    notices: Option<mpsc::UnboundedSender<Notice>>,
+    answer: mpsc::UnboundedSender<(Aside, i64)>,
+    answers: mpsc::UnboundedReceiver<(Aside, i64)>,
+    commands: Option<mpsc::UnboundedReceiver<Command>>,
     /// What was told as unavailable.
     told: Ranges,
     /// The ranges of it whose gap records are not durable yet.
@@ -149,6 +158,7 @@ impl<M: Send + Sync + 'static> Pump<M> {
         let state = starting_state(found, &reader);
         let window = Window::new(state.clone(), settings.receivers.clone(), settings.pace);
         let (low_water, _) = watch::channel(state.low_water);
+        let (answer, answers) = mpsc::unbounded_channel();
         tracing::info!(
             destination = settings.name,
             stream = %reader.stream(),
@@ -162,9 +172,15 @@ impl<M: Send + Sync + 'static> Pump<M> {
             counters,
             window,
             cursor: Arc::new(Mutex::new(cursor)),
+            saved_unsent: state.unsent.iter().copied().collect(),
+            required: state.required,
             saved: state,
             low_water,
             unavailable: None,
+            notices: None,
+            answer,
+            answers,
+            commands: None,
             told: Ranges::default(),
             unrecorded: Vec::new(),
             broken_at: None,
@@ -177,6 +193,27 @@ impl<M: Send + Sync + 'static> Pump<M> {
     #[must_use]
     pub fn telling(self, unavailable: mpsc::UnboundedSender<Unavailable>) -> Self {
         Self { unavailable: Some(unavailable), ..self }
+    }
+
+    /// Says what is set aside: that stands in the journal before it takes effect.
+    #[must_use]
+    pub fn noting(self, notices: mpsc::UnboundedSender<Notice>) -> Self {
+        Self { notices: Some(notices), ..self }
+    }
+
+    /// Follows what a person asks.
+    #[must_use]
+    pub fn following(self, commands: mpsc::UnboundedReceiver<Command>) -> Self {
+        Self { commands: Some(commands), ..self }
+    }
+
+    /// Whether live data may overtake a backlog, and whether the cursor file says that the journal
+    /// keeps records for this destination.
+    #[must_use]
+    pub fn agreed(mut self, order: Order, required: bool) -> Self {
+        self.window.set_order(order);
+        self.required = required;
+        self
     }
 
     /// Every record up to this sequence is done here, and the cursor that says so is durable.
@@ -200,6 +237,8 @@ impl<M: Send + Sync + 'static> Pump<M> {
         mut stop: watch::Receiver<bool>,
     ) {
         let mut wait = RECONNECT_AFTER;
+        // What the configuration says of holding is on disk before anything else happens.
+        self.save().await;
         loop {
             let connected_at = Instant::now();
             let ended = binding.session(&mut self, &mut durable, &mut stop).await;
@@ -216,6 +255,7 @@ impl<M: Send + Sync + 'static> Pump<M> {
             }
             let jitter = wait.mul_f64(0.25 * (chance() % 1000) as f64 / 1000.0);
             self.promise().await;
+            self.obey().await;
             if stopped_within(&mut stop, wait + jitter).await {
                 break;
             }
@@ -282,6 +322,7 @@ impl<M: Send + Sync + 'static> Pump<M> {
         let Some(sequence) = Sequence::new(sequence) else { return };
         let effect = self.window.settle(sequence, verdict, self.now_ms(), chance());
         self.count_effect(&effect);
+        self.disbelieve(effect.disbelieved.iter().map(|why| format!("{why:?}")).collect());
     }
 
     /// Applies an acknowledgement, in JSON.
@@ -310,7 +351,8 @@ impl<M: Send + Sync + 'static> Pump<M> {
         effect.disbelieved.iter().map(|why| format!("{why:?}")).collect()
     }
 
-    fn count_effect(&self, effect: &Effect) {
+    fn count_effect(&mut self, effect: &Effect) {
+        self.tell_asides();
         Counters::add(&self.counters.acknowledged, effect.retired);
         Counters::add(&self.counters.rejected, effect.rejected);
         Counters::add(&self.counters.set_aside, effect.set_aside);
@@ -330,126 +372,7 @@ impl<M: Send + Sync + 'static> Pump<M> {
         self.counters.backlog.store(backlog, Ordering::Relaxed);
         let oldest = self.window.oldest_time_us().unwrap_or(0);
         self.counters.oldest_unacknowledged_us.store(oldest, Ordering::Relaxed);
-    }
-
-    fn take_from_journal<B: Binding<Message = M>>(
-        &mut self,
-        binding: &mut B,
-        most: u64,
-    ) -> Result<(), journal::Error> {
-        while let Some((records, bytes)) = self.window.room() {
-            let from = Sequence::FIRST.plus(self.window.next() - 1);
-            // Each record has one sequence.
-            let below = usize::try_from(most.saturating_add(1).saturating_sub(from.number()));
-            let records = records.min(below.unwrap_or(usize::MAX));
-            if records == 0 {
-                break;
-            }
-            let read = self.reader.read_from(from, records, bytes)?;
-            if read.next == from {
-                break;
-            }
-            // Before the window moves: it forgets what lies behind it.
-            read.freed.into_iter().for_each(|range| self.tell(range, UnavailableWhy::Freed));
-            read.missing.into_iter().for_each(|range| self.tell(range, UnavailableWhy::Damaged));
-            for record in read.records {
-                self.take(binding, record);
-            }
-            self.window.pass(read.next.number() - 1);
-        }
-        Ok(())
-    }
-
-    fn take<B: Binding<Message = M>>(&mut self, binding: &mut B, record: Record) {
-        let sequence = record.sequence.number();
-        let forwardable = forwardable(record.kind);
-        if forwardable == Forwardable::No || self.window.is_accepted(sequence) {
-            return self.window.pass(sequence);
-        }
-        let Some(stored) = Stored::from_bytes(&record.payload) else {
-            if forwardable == Forwardable::Yes {
-                self.tell(sequence..=sequence, UnavailableWhy::Damaged);
-            }
-            return self.window.pass(sequence);
-        };
-        if !stored.routes.contains_key(&self.settings.name) {
-            return self.window.pass(sequence);
-        }
-        let routed = Routed {
-            stored,
-            stream: self.reader.stream(),
-            sequence: record.sequence,
-            time_us: record.time_us,
-            destination: self.settings.name.clone(),
-            source: self.settings.source.clone(),
-        };
-        match binding.message(&routed) {
-            Fate::Send { message, bytes } => {
-                self.window.put(sequence, message, bytes, record.time_us);
-            }
-            Fate::SetAside(code) => {
-                Counters::add(&self.counters.set_aside, 1);
-                self.window.put_aside(sequence, code);
-            }
-            Fate::NotForHere => self.window.pass(sequence),
-            Fate::Damaged => {
-                self.tell(sequence..=sequence, UnavailableWhy::Damaged);
-                self.window.pass(sequence);
-            }
-        }
-    }
-
-    /// Tells of what is needed here and cannot be had, each sequence once.
-    fn tell(&mut self, range: Missing, why: UnavailableWhy) {
-        for needed in self.window.not_accepted(range) {
-            for new in self.told.outside(needed) {
-                self.told.add(new.clone());
-                self.tell_new(*new.start(), *new.end(), why);
-            }
-        }
-    }
-
-    fn tell_new(&mut self, first: u64, last: u64, why: UnavailableWhy) {
-        let destination = &self.settings.name;
-        tracing::warn!(destination, first, last, ?why, "records cannot be had any more");
-        let counter = match why {
-            UnavailableWhy::Freed => &self.counters.freed,
-            UnavailableWhy::Damaged => &self.counters.unreadable,
-        };
-        Counters::add(counter, usize::try_from(last - first + 1).unwrap_or(usize::MAX));
-        let Some(sender) = &self.unavailable else { return };
-        let recorded = Recorded::default();
-        self.unrecorded.push((first..=last, recorded.clone()));
-        let what = Unavailable { destination: destination.clone(), first, last, why, recorded };
-        if sender.send(what).is_err() {
-            tracing::error!(destination, first, last, "nobody makes a gap record of this");
-        }
-    }
-}
-
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Forwardable {
-    Yes,
-    No,
-    /// Kinds of a later version: their payload says so.
-    Perhaps,
-}
-
-/// Raw bytes and the house's own book-keeping stay in the box.
-const fn forwardable(kind: Kind) -> Forwardable {
-    match kind {
-        Kind::Observation | Kind::Gap | Kind::DeviceState | Kind::Association | Kind::Manifest => {
-            Forwardable::Yes
-        }
-        Kind::Other(_) => Forwardable::Perhaps,
-        Kind::Wire
-        | Kind::Profile
-        | Kind::Configuration
-        | Kind::ClockStep
-        | Kind::SetAside
-        | Kind::Start
-        | Kind::Stop
-        | Kind::Carried => Forwardable::No,
+        self.count_aside();
     }
 }
 

@@ -11,6 +11,14 @@ pub struct Ranges {
     by_first: BTreeMap<u64, u64>,
 }
 
+impl FromIterator<(u64, u64)> for Ranges {
+    fn from_iter<I: IntoIterator<Item = (u64, u64)>>(pairs: I) -> Self {
+        let mut ranges = Self::default();
+        pairs.into_iter().for_each(|(first, last)| ranges.add(first..=last));
+        ranges
+    }
+}
+
 impl Ranges {
     /// Adds a range; an empty one adds nothing.
     pub fn add(&mut self, range: Range) {
@@ -51,6 +59,45 @@ impl Ranges {
         outside
     }
 
+    /// Removes a range.
+    pub fn remove(&mut self, range: Range) {
+        let (first, last) = (*range.start(), *range.end());
+        while first <= last {
+            let Some((from, until)) = self.by_first.range(..=last).next_back() else { return };
+            let (from, until) = (*from, *until);
+            if until < first {
+                return;
+            }
+            self.by_first.remove(&from);
+            if until > last {
+                self.by_first.insert(last + 1, until);
+            }
+            if from < first {
+                self.by_first.insert(from, first - 1);
+            }
+        }
+    }
+
+    /// Whether any of the range is in the set.
+    pub fn touches(&self, range: &Range) -> bool {
+        let before = self.by_first.range(..=*range.end()).next_back();
+        before.is_some_and(|(_, last)| last >= range.start())
+    }
+
+    /// The lowest range.
+    pub fn first(&self) -> Option<(u64, u64)> {
+        self.by_first.first_key_value().map(|(first, last)| (*first, *last))
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.by_first.is_empty()
+    }
+
+    /// How many ranges there are.
+    pub fn len(&self) -> usize {
+        self.by_first.len()
+    }
+
     /// Removes every sequence below `first`.
     pub fn forget_below(&mut self, first: u64) {
         while let Some((from, until)) = self.by_first.first_key_value().map(|(a, b)| (*a, *b)) {
@@ -62,11 +109,6 @@ impl Ranges {
                 self.by_first.insert(first, until);
             }
         }
-    }
-
-    /// The last sequence of the range that starts at `first`, if one does.
-    pub fn last_from(&self, first: u64) -> Option<u64> {
-        self.by_first.get(&first).copied()
     }
 
     pub fn clear(&mut self) {
@@ -103,6 +145,12 @@ mod tests {
                     (0..least).for_each(|one| plain[one as usize] = false);
                 }
             }
+            let (first, last) = (below(60), below(60));
+            ranges.remove(first..=last);
+            (first..=last).for_each(|one| plain[one as usize] = false);
+            let (first, last) = (below(60), below(60));
+            let any = (first..=last).any(|one| plain[one as usize]);
+            assert_eq!(first <= last && ranges.touches(&(first..=last)), any);
             for one in 0..64 {
                 assert_eq!(ranges.contains(one), plain[one as usize]);
             }

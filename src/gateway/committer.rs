@@ -23,8 +23,8 @@ use super::status::DeviceStatus;
 use crate::association::Ledger;
 use crate::check::clock::Times;
 use crate::check::repeats::StatementKeys;
-use crate::forward::Unavailable;
 use crate::forward::stored::Stored;
+use crate::forward::{Notice, Unavailable};
 use crate::journal::{Appender, Kind, NewRecord};
 use crate::link::clock;
 use crate::profile::Status;
@@ -88,6 +88,13 @@ pub enum Request {
     },
     /// A destination needs records that cannot be had any more.
     Unavailable(Unavailable),
+    /// A destination will not take a record.
+    Noted(Notice),
+    /// What a person did, for the journal; answers whether it is durable.
+    Person {
+        payload: serde_json::Value,
+        done: oneshot::Sender<bool>,
+    },
     /// What a destination must have, signed.
     Manifest {
         destination: String,
@@ -166,6 +173,10 @@ impl Committer {
                     self.identity(&device, &identity, now).await;
                 }
                 Request::Unavailable(what) => self.unavailable(&what, clock::now()).await,
+                Request::Noted(notice) => self.noted(notice, clock::now()).await,
+                Request::Person { payload, done } => {
+                    self.person(&payload, done, clock::now()).await;
+                }
                 Request::Manifest { destination, data, now } => {
                     self.manifest(&destination, data, now).await;
                 }

@@ -24,7 +24,9 @@ mod keys;
 mod link;
 mod retention;
 
-pub use destination::{DestinationTable, Files, Proves, Required, Take, Transport};
+pub use destination::{
+    DestinationTable, Files, OrderKey, Proves, Required, Start, Take, Transport,
+};
 pub use keys::KeyFileError;
 pub use link::LinkTable;
 pub use retention::RetentionTable;

@@ -1,19 +1,23 @@
 //! Starts the destinations: one pump each, with the binding that its table names.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 
+use super::asked;
 use super::committer::Request;
 use super::configuration::{Configuration, DestinationTable, Files, Required, Transport};
+use crate::forward::cursor::{self, CursorFile, Found, State};
 use crate::forward::fhir::{self, Fhir};
 use crate::forward::hl7v2::Hl7v2;
 use crate::forward::https::{self, Https};
 use crate::forward::mqtt::{self, Mqtt};
 use crate::forward::pump::{Binding, Pump, Settings};
-use crate::forward::{Counters, Unavailable};
+use crate::forward::{Command, Counters, Notice, Unavailable};
 use crate::journal::Reader;
+use crate::vocabulary::Sequence;
 
 /// The destinations as they run.
 #[derive(Default)]
@@ -22,6 +26,8 @@ pub(super) struct Forwarding {
     pub counters: Vec<(String, Arc<Counters>)>,
     /// Of required destinations only.
     pub low_waters: Vec<watch::Receiver<u64>>,
+    /// What a person asks of each goes there.
+    pub commands: BTreeMap<String, mpsc::UnboundedSender<Command>>,
 }
 
 /// What every destination gets from the house.
@@ -43,6 +49,30 @@ pub(super) fn start(ground: &Ground<'_>) -> Result<Forwarding, (String, String)>
         ground.start(table, &mut forwarding).map_err(|why| (table.name.clone(), why))?;
     }
     Ok(forwarding)
+}
+
+/// The destinations without a table that hold the journal: each gets a mark that only a retirement
+/// lifts.
+pub(super) fn held(
+    configuration: &Configuration,
+    reader: &Reader,
+    low_waters: &mut Vec<watch::Receiver<u64>>,
+) -> BTreeMap<String, watch::Sender<u64>> {
+    let names: Vec<&str> = configuration.destinations.iter().map(|one| one.name.as_str()).collect();
+    let cursors = configuration.gateway.data.join("cursors");
+    let mut held = BTreeMap::new();
+    for (name, holds) in asked::without_table(&cursors, &names, reader.stream()) {
+        let Some(low_water) = holds else { continue };
+        tracing::warn!(
+            destination = name,
+            low_water,
+            "it has no table any more and holds the journal until it is retired"
+        );
+        let (mark, seen) = watch::channel(low_water);
+        low_waters.push(seen);
+        held.insert(name, mark);
+    }
+    held
 }
 
 impl Ground<'_> {
@@ -105,11 +135,17 @@ impl Ground<'_> {
         into: &mut Forwarding,
     ) -> Result<(), String> {
         let counters = Arc::new(Counters::default());
+        start_again(table, &settings, self.reader)?;
         let pump = Pump::open(settings, self.reader.clone(), Arc::clone(&counters))
             .map_err(|error| error.to_string())?;
         let (unavailable, told) = mpsc::unbounded_channel();
-        let pump = pump.telling(unavailable);
-        into.tasks.push(tokio::spawn(pass_on(told, self.requests.clone())));
+        let (notices, noted) = mpsc::unbounded_channel();
+        let (command, commands) = mpsc::unbounded_channel();
+        let required = table.required == Required::Required;
+        let pump = pump.telling(unavailable).noting(notices).following(commands);
+        let pump = pump.agreed(table.order.into(), required);
+        into.commands.insert(table.name.clone(), command);
+        into.tasks.push(tokio::spawn(pass_on(told, noted, self.requests.clone())));
         let low_water = pump.low_water();
         let running = pump.run(binding, self.durable.clone(), self.stop.clone());
         into.tasks.push(tokio::spawn(running));
@@ -121,12 +157,40 @@ impl Ground<'_> {
     }
 }
 
+/// A destination that was retired begins again only where its table says so in words, and with what
+/// is kept from then on.
+fn start_again(
+    table: &DestinationTable,
+    settings: &Settings,
+    reader: &Reader,
+) -> Result<(), String> {
+    let path = cursor::path(&settings.cursors, &settings.name);
+    let found = cursor::peek(&path).map_err(|error| error.to_string())?;
+    if !matches!(found, Found::State(state) if state.retired) {
+        return Ok(());
+    }
+    if table.start.is_none() {
+        let what = "it was retired: give it another name, or say where it begins: start = \"now\"";
+        return Err(what.to_owned());
+    }
+    let durable = reader.durable().map_or(0, Sequence::number);
+    let now = State { low_water: durable, highest_sent: durable, ..State::start(reader.stream()) };
+    let (mut file, _) = CursorFile::open(&path).map_err(|error| error.to_string())?;
+    file.write(&now).map_err(|error| error.to_string())
+}
+
 async fn pass_on(
     mut told: mpsc::UnboundedReceiver<Unavailable>,
+    mut noted: mpsc::UnboundedReceiver<Notice>,
     committer: mpsc::UnboundedSender<Request>,
 ) {
-    while let Some(what) = told.recv().await {
+    loop {
+        let request = tokio::select! {
+            Some(what) = told.recv() => Request::Unavailable(what),
+            Some(what) = noted.recv() => Request::Noted(what),
+            else => return,
+        };
         // The committer is gone only when the house stops.
-        let _ = committer.send(Request::Unavailable(what));
+        let _ = committer.send(request);
     }
 }

@@ -64,6 +64,8 @@ pub(super) async fn take_nothing(mut requests: mpsc::UnboundedReceiver<Request>)
             | Request::GapEnded { .. }
             | Request::Identity { .. }
             | Request::Unavailable(_)
+            | Request::Noted(_)
+            | Request::Person { .. }
             | Request::Manifest { .. }
             | Request::Free { .. }
             | Request::Tick { .. } => {}

@@ -195,7 +195,7 @@ impl Memory {
                 self.configuration = digest.unwrap_or_default();
             }
             Kind::SetAside => self.ended.extend(Ended::from_bytes(&record.payload)),
-            Kind::ClockStep | Kind::Start | Kind::Stop | Kind::Other(_) => {}
+            Kind::ClockStep | Kind::Start | Kind::Stop | Kind::Destination | Kind::Other(_) => {}
         }
     }
 

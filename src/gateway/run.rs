@@ -7,14 +7,15 @@ mod signals;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 
 use self::signals::Signals;
+use super::asked::Desk;
 use super::committer::{Begin, Committer, DeviceIdentity, Request};
 use super::configuration::{Configuration, DeviceSetup};
 use super::destinations::{self, Ground};
@@ -143,7 +144,9 @@ impl Lasting {
         if self.status.is_none() {
             let socket = self.configuration.gateway.socket.clone();
             let snapshot = snapshot::of(&self.configuration, self.since, Arc::clone(&self.shown));
-            let status = status::serve(&socket, snapshot)
+            let shown = Arc::clone(&self.shown);
+            let desk = Arc::new(move || shown.desk());
+            let status = status::serve(&socket, snapshot, desk)
                 .map_err(|error| RunError::Socket { socket, error })?;
             self.status = Some(status);
         }
@@ -341,12 +344,21 @@ impl Lasting {
         let ground = Ground { configuration, reader, durable, requests, stop };
         let forwarding = destinations::start(&ground)
             .map_err(|(name, what)| RunError::Destination { name, what })?;
-        let destinations::Forwarding { tasks, counters, low_waters } = forwarding;
+        let destinations::Forwarding { tasks, counters, mut low_waters, commands } = forwarding;
+        let held = destinations::held(configuration, reader, &mut low_waters);
+        let desk = Arc::new(Desk {
+            requests: requests.clone(),
+            commands,
+            reader: reader.clone(),
+            cursors: configuration.gateway.data.join("cursors"),
+            held: Mutex::new(held),
+        });
         self.show(HouseShown {
             identities: self.identities.clone(),
             reader: reader.clone(),
             room: Arc::clone(room),
             counters,
+            desk,
             failure,
         })?;
         Ok((tasks, low_waters))

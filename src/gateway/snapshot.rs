@@ -4,10 +4,11 @@ use std::collections::BTreeMap;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use super::asked::Desk;
 use super::committer::DeviceIdentity;
 use super::configuration::Configuration;
 use super::room::Room;
-use super::status::{self, DestinationSnapshot, Fixed, JournalSnapshot, Snapshot};
+use super::status::{self, DestinationSnapshot, Fixed, HoldingSnapshot, JournalSnapshot, Snapshot};
 use crate::forward::Counters;
 use crate::journal::{self, Failure, Reader};
 use crate::vocabulary::moment::utc_text;
@@ -22,6 +23,12 @@ impl Shown {
     pub fn show(&self, house: HouseShown) {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(house);
     }
+
+    /// Where persons ask the house that is shown.
+    pub fn desk(&self) -> Option<Arc<Desk>> {
+        let house = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        house.as_ref().map(|house| Arc::clone(&house.desk))
+    }
 }
 
 /// What is shown of a house.
@@ -30,6 +37,8 @@ pub(super) struct HouseShown {
     pub reader: Reader,
     pub room: Arc<Room>,
     pub counters: Vec<(String, Arc<Counters>)>,
+    /// Where persons ask.
+    pub desk: Arc<Desk>,
     /// Why the journal could not be opened for writing.
     pub failure: Option<Failure>,
 }
@@ -73,6 +82,8 @@ pub(super) fn of(
         snapshot.journal = house.journal(segment_bytes);
         let counters = house.counters.iter();
         snapshot.destinations = counters.map(|(name, one)| destination(name, one)).collect();
+        let holding = |(name, low_water)| HoldingSnapshot { name, low_water };
+        snapshot.holding = house.desk.held().into_iter().map(holding).collect();
         snapshot
     })
 }
@@ -122,6 +133,8 @@ impl HouseShown {
 }
 
 fn destination(name: &str, counters: &Counters) -> DestinationSnapshot {
+    let oldest_us = counters.oldest_unacknowledged_us.load(Ordering::Relaxed);
+    let newest = counters.newest_aside.lock().unwrap_or_else(PoisonError::into_inner).clone();
     DestinationSnapshot {
         name: name.to_owned(),
         connected: counters.connected.load(Ordering::Relaxed),
@@ -129,7 +142,10 @@ fn destination(name: &str, counters: &Counters) -> DestinationSnapshot {
         resent: counters.resent.load(Ordering::Relaxed),
         acknowledged: counters.acknowledged.load(Ordering::Relaxed),
         backlog: counters.backlog.load(Ordering::Relaxed),
-        set_aside: counters.set_aside.load(Ordering::Relaxed),
+        set_aside: counters.aside.load(Ordering::Relaxed),
+        newest_set_aside: newest,
+        rejected: counters.rejected.load(Ordering::Relaxed),
+        oldest_unacknowledged: (oldest_us != 0).then(|| utc_text(oldest_us)),
         unavailable: counters.unreadable.load(Ordering::Relaxed)
             + counters.freed.load(Ordering::Relaxed),
         cursor_failures: counters.cursor_failures.load(Ordering::Relaxed),

@@ -3,15 +3,24 @@
 //! `wardgate status` asks for it. No patient data ever stands in it.
 
 use std::io;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
-use tokio::io::AsyncWriteExt;
-use tokio::net::UnixListener;
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
+use tokio::net::{UnixListener, UnixStream};
 
+use super::asked::{Answer, Ask, Desk};
 use crate::vocabulary::moment::utc_text;
+
+/// A request is a line; who sends none gets a snapshot.
+const ASKED_WITHIN: Duration = Duration::from_secs(1);
+const ASK_BYTES_MAX: u64 = 8 << 10;
+/// Longer than a destination may take to obey.
+const ANSWER_WITHIN: Duration = Duration::from_secs(60);
 
 /// The counters of one device.
 #[derive(Debug, Default)]
@@ -58,6 +67,17 @@ pub struct Snapshot {
     pub journal: JournalSnapshot,
     pub devices: Vec<DeviceSnapshot>,
     pub destinations: Vec<DestinationSnapshot>,
+    /// Destinations whose tables are gone and that still hold the journal.
+    #[serde(default)]
+    pub holding: Vec<HoldingSnapshot>,
+}
+
+/// A destination that is not configured and not retired.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct HoldingSnapshot {
+    pub name: String,
+    /// It has everything up to here.
+    pub low_water: u64,
 }
 
 /// The journal in a snapshot.
@@ -113,7 +133,17 @@ pub struct DestinationSnapshot {
     pub resent: u64,
     pub acknowledged: u64,
     pub backlog: u64,
+    /// Records that are set aside now; at most the newest of them are counted.
     pub set_aside: u64,
+    /// Sequence and code of the newest.
+    #[serde(default)]
+    pub newest_set_aside: Option<(u64, String)>,
+    /// Rejections, for good or not, since the start.
+    #[serde(default)]
+    pub rejected: u64,
+    /// The time of the oldest record on its way.
+    #[serde(default)]
+    pub oldest_unacknowledged: Option<String>,
     /// Records that were needed and cannot be had any more.
     pub unavailable: u64,
     /// Writes of the cursor that failed; nothing new is sent before one succeeds.
@@ -157,13 +187,15 @@ pub struct Fixed {
     pub link: String,
 }
 
-/// Answers each connection with one snapshot in JSON and closes it.
+/// Answers each connection with one object in JSON and closes it: a snapshot, or what became of a
+/// request. Only this user and its group may ask.
 ///
 /// # Errors
 /// The socket cannot be made.
 pub fn serve(
     socket: &Path,
     snapshot: Arc<dyn Fn() -> Snapshot + Send + Sync>,
+    desk: Arc<dyn Fn() -> Option<Arc<Desk>> + Send + Sync>,
 ) -> io::Result<tokio::task::JoinHandle<()>> {
     // The journal's lock has shown that no other daemon runs on these data: a socket that is left
     // is of a daemon that died.
@@ -173,14 +205,18 @@ pub fn serve(
         Err(error) => return Err(error),
     }
     let listener = UnixListener::bind(socket)?;
+    std::fs::set_permissions(socket, std::fs::Permissions::from_mode(0o660))?;
     Ok(tokio::spawn(async move {
         loop {
             match listener.accept().await {
-                Ok((mut stream, _)) => {
-                    let text = serde_json::to_vec(&snapshot()).unwrap_or_default();
-                    if let Err(error) = stream.write_all(&text).await {
-                        tracing::debug!(%error, "a status client went away");
-                    }
+                Ok((stream, _)) => {
+                    // One that is slow keeps nobody else waiting.
+                    let (snapshot, desk) = (Arc::clone(&snapshot), Arc::clone(&desk));
+                    tokio::spawn(async move {
+                        if let Err(error) = answer(stream, &*snapshot, desk()).await {
+                            tracing::debug!(%error, "a status client went away");
+                        }
+                    });
                 }
                 Err(error) => {
                     tracing::warn!(%error, "the status socket cannot accept");
@@ -191,14 +227,58 @@ pub fn serve(
     }))
 }
 
-/// Asks a running daemon.
+async fn answer(
+    mut stream: UnixStream,
+    snapshot: &(dyn Fn() -> Snapshot + Send + Sync),
+    desk: Option<Arc<Desk>>,
+) -> io::Result<()> {
+    let user = stream.peer_cred()?.uid();
+    let mut line = String::new();
+    let mut bounded = BufReader::new((&mut stream).take(ASK_BYTES_MAX));
+    let read = tokio::time::timeout(ASKED_WITHIN, bounded.read_line(&mut line)).await;
+    let asked = matches!(read, Ok(Ok(1..)));
+    let ask = if asked { serde_json::from_str(&line) } else { Ok(Ask::Status) };
+    let text = match ask {
+        Ok(Ask::Status) => serde_json::to_vec(&snapshot()),
+        Ok(ask @ (Ask::Resend { .. } | Ask::Retire { .. })) => {
+            let answer = match desk {
+                Some(desk) => desk.answer(ask, user).await,
+                None => Answer::no("the daemon is still starting"),
+            };
+            serde_json::to_vec(&answer)
+        }
+        Err(_) => serde_json::to_vec(&Answer::no("the request is not one that this release knows")),
+    };
+    stream.write_all(&text.unwrap_or_default()).await
+}
+
+/// Asks a running daemon for a snapshot.
 ///
 /// # Errors
 /// Nobody answers on the socket, or what answers is no daemon.
 pub fn ask(socket: &Path) -> io::Result<Snapshot> {
-    use std::io::Read;
+    exchange(socket, &Ask::Status, Duration::from_secs(5))
+}
+
+/// Asks a running daemon to do something.
+///
+/// # Errors
+/// Nobody answers on the socket, or what answers is no daemon.
+pub fn ask_for(socket: &Path, ask: &Ask) -> io::Result<Answer> {
+    exchange(socket, ask, ANSWER_WITHIN)
+}
+
+fn exchange<T: for<'a> Deserialize<'a>>(
+    socket: &Path,
+    ask: &Ask,
+    within: Duration,
+) -> io::Result<T> {
+    use std::io::{Read, Write};
     let mut stream = std::os::unix::net::UnixStream::connect(socket)?;
-    stream.set_read_timeout(Some(std::time::Duration::from_secs(5)))?;
+    stream.set_read_timeout(Some(within))?;
+    let mut line = serde_json::to_vec(ask)?;
+    line.push(b'\n');
+    stream.write_all(&line)?;
     let mut text = Vec::new();
     stream.read_to_end(&mut text)?;
     serde_json::from_slice(&text)

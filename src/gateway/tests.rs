@@ -96,6 +96,8 @@ async fn a_full_share_stops_reading_and_is_one_gap() {
             Request::LinkUp { .. }
             | Request::Identity { .. }
             | Request::Unavailable(_)
+            | Request::Noted(_)
+            | Request::Person { .. }
             | Request::Free { .. }
             | Request::Manifest { .. }
             | Request::Tick { .. }

@@ -22,6 +22,12 @@ impl Core {
         Self::with(store, port, &[])
     }
 
+    /// The same with more words on its command line.
+    pub fn start_with(store: &Path, port: u16, more: &[&str]) -> Self {
+        let arguments: Vec<String> = more.iter().map(|word| (*word).to_owned()).collect();
+        Self::with(store, port, &arguments)
+    }
+
     /// The same with more arguments.
     pub fn with(store: &Path, port: u16, arguments: &[String]) -> Self {
         let binary = Path::new(env!("CARGO_BIN_EXE_wardgate")).with_file_name("wardgate-hil");

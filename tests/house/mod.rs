@@ -18,6 +18,7 @@ pub mod monitor;
 pub mod oximeter;
 pub mod process;
 pub mod pty;
+pub mod receiver;
 pub mod region;
 
 use std::collections::BTreeSet;
@@ -69,6 +70,8 @@ pub struct Plan {
     /// Whether a write beyond the file size limit is an error, as on a full disk, and not the end
     /// of the process. See [`House::fill_disk`].
     pub survives_full_disk: bool,
+    /// More words on the stand-in core's command line.
+    pub core: &'static [&'static str],
 }
 
 impl Plan {
@@ -84,6 +87,7 @@ impl Plan {
             destinations: None,
             environment: Vec::new(),
             survives_full_disk: false,
+            core: &[],
         }
     }
 }
@@ -112,7 +116,9 @@ impl House {
     /// Folder, core and configuration; the gateway is not started.
     pub fn build(plan: Plan) -> Self {
         let folder = tempfile::tempdir().expect("a folder");
-        let core = plan.destinations.is_none().then(|| Core::start(&folder.path().join("core"), 0));
+        let store = folder.path().join("core");
+        let starts = plan.destinations.is_none();
+        let core = starts.then(|| Core::start_with(&store, 0, plan.core));
         let house = Self { folder, plan, core, gateway: None };
         let text = house.configuration_text();
         std::fs::write(house.configuration(), text).expect("the configuration is written");
@@ -366,6 +372,14 @@ impl House {
         self.core.as_ref().expect("a core").port
     }
 
+    /// Starts the gateway again with another configuration.
+    pub fn reconfigured(&mut self, change: impl FnOnce(String) -> String) {
+        self.stop();
+        let text = std::fs::read_to_string(self.configuration()).expect("a configuration");
+        std::fs::write(self.configuration(), change(text)).expect("it is written");
+        self.start();
+    }
+
     /// The core goes away, as in a power cut.
     pub fn kill_core(&mut self) {
         self.core.as_mut().expect("a core").kill();
@@ -374,7 +388,7 @@ impl House {
     /// The core comes back on the same port with the same store.
     pub fn start_core(&mut self) {
         let port = self.core.take().expect("a core").port;
-        self.core = Some(Core::start(&self.path("core"), port));
+        self.core = Some(Core::start_with(&self.path("core"), port, self.plan.core));
     }
 }
 

@@ -1,6 +1,6 @@
 //! What the running gateway says of itself on its status socket; only what the demo needs.
 
-use std::io::{self, Read};
+use std::io::{self, Read, Write};
 use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::time::Duration;
@@ -62,6 +62,7 @@ impl Snapshot {
 pub fn ask(socket: &Path) -> io::Result<Snapshot> {
     let mut stream = UnixStream::connect(socket)?;
     stream.set_read_timeout(Some(ANSWER_WITHIN))?;
+    stream.write_all(b"\"status\"\n")?;
     let mut text = Vec::new();
     stream.read_to_end(&mut text)?;
     Ok(serde_json::from_slice(&text)?)

@@ -164,13 +164,14 @@ impl Mqtt {
         None
     }
 
+    /// A topic of this destination alone: two on one broker do not speak for each other.
     fn topic_in(&self, what: &str) -> String {
         self.destination.address.topic(&format!("{what}/{}", self.destination.name))
     }
 
     /// The state is a courtesy: whoever watches it also has the will.
     fn publish_state(&self, session: &Session, state: &str) {
-        let topic = self.destination.address.topic("state");
+        let topic = self.topic_in("state");
         let text = state_text(state, &self.destination.name);
         let options = PublishOptions::at_least_once().retain(session.retains);
         if session.client.try_publish(topic, text.into_bytes(), options).is_err() {

@@ -23,10 +23,14 @@ impl<M: Send + Sync + 'static> Pump<M> {
         &mut self,
         binding: &mut B,
     ) -> Result<(), String> {
+        self.obey().await;
         let broken = self.broken_at.is_some_and(|at| at.elapsed() < SAVE_AGAIN_AFTER);
         let most = if broken { self.may_be_sent() } else { u64::MAX };
         self.take_from_journal(binding, most).map_err(|error| format!("journal: {error}"))?;
-        if self.window.highest_sent() > self.saved.highest_sent && !broken && !self.save().await {
+        self.window.release();
+        self.tell_asides();
+        let goes_beyond = self.window.goes_beyond(self.saved.highest_sent, &self.saved_unsent);
+        if goes_beyond && !broken && !self.save().await {
             self.window.take_back(self.may_be_sent());
         }
         self.promise().await;
@@ -68,7 +72,8 @@ impl<M: Send + Sync + 'static> Pump<M> {
     /// What the cursor file is to hold. It does not pass a range that cannot be had before the gap
     /// record of it is durable.
     pub(super) fn state(&mut self) -> State {
-        let mut state = self.window.state();
+        self.hear_answers();
+        let mut state = State { required: self.required, ..self.window.state() };
         state.promised = self.reader.durable().map_or(0, Sequence::number).max(state.highest_sent);
         self.unrecorded.retain(|(_, recorded)| !recorded.get());
         let mut open = Ranges::default();
@@ -89,6 +94,7 @@ impl<M: Send + Sync + 'static> Pump<M> {
         });
         let failure = match write.await {
             Ok(Ok(())) => {
+                self.saved_unsent = state.unsent.iter().copied().collect();
                 self.saved = state;
                 self.broken_at = None;
                 self.low_water.send_replace(self.saved.low_water);

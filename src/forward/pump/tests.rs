@@ -5,9 +5,10 @@ use std::sync::Arc;
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
 use super::*;
+use crate::forward::UnavailableWhy;
 use crate::forward::acknowledgement::{Have, Range};
 use crate::forward::stored::EventKind;
-use crate::journal::{Appender, Journal, NewRecord, Opened, Options, SEGMENT_BYTES_MIN};
+use crate::journal::{Appender, Journal, Kind, NewRecord, Opened, Options, SEGMENT_BYTES_MIN};
 
 fn observation(number: u64) -> NewRecord {
     let stored = Stored {
@@ -88,6 +89,7 @@ fn accept_everything(pump: &mut Pump<u64>) {
         if pump.window.in_flight() == 0 {
             return;
         }
+        pump.window.send_due(0, || 0, |_| true);
         let accepted = vec![1..=pump.window.highest_sent()];
         let answer = crate::forward::acknowledgement::Acknowledgement {
             stream,
@@ -106,6 +108,7 @@ fn have(pump: &mut Pump<u64>, ranges: &[Range], generation: u64) {
     let have = Have { stream, ranges: ranges.to_vec(), receiver_id, generation };
     pump.window.have(&have).unwrap();
     pump.take_from_journal(&mut Numbers, u64::MAX).unwrap();
+    pump.hear_answers();
 }
 
 #[test]
@@ -167,6 +170,49 @@ fn what_was_freed_before_an_optional_destination_had_it_is_told() {
     assert_eq!(all(&mut told), [(1, first - 1, UnavailableWhy::Freed)]);
 }
 
+/// Refused for good, the mark waits for the journal; a crash before it finds the record again.
+#[tokio::test]
+async fn a_record_is_set_aside_when_the_journal_says_so_and_sent_again_when_a_person_asks() {
+    let folder = tempfile::tempdir().unwrap();
+    let opened = journal(folder.path(), 3);
+    let (pump, _told) = pump_to(folder.path(), &opened);
+    let (notices, mut noted) = unbounded_channel();
+    let mut pump = pump.noting(notices);
+    pump.fill(&mut Numbers).await.unwrap();
+    assert_eq!(pump.take_due(9).iter().map(|one| one.0).collect::<Vec<_>>(), [1, 2, 3]);
+    pump.settle(1, Verdict::Accepted);
+    let code = "no-code".to_owned();
+    pump.settle(2, Verdict::Refused { code: code.clone(), permanent: true });
+    pump.settle(3, Verdict::Accepted);
+    assert!(pump.save().await);
+    assert_eq!(pump.saved.low_water, 1);
+
+    let (mut crashed, _told) = pump_to(folder.path(), &opened);
+    crashed.fill(&mut Numbers).await.unwrap();
+    assert_eq!(crashed.take_due(9).iter().map(|one| one.0).collect::<Vec<_>>(), [2]);
+    drop(crashed);
+
+    let notice = noted.try_recv().unwrap();
+    let sequence = Sequence::new(2).unwrap();
+    let (destination, stream) = ("core".to_owned(), opened.reader.stream());
+    assert_eq!(notice.what, Aside { destination, stream, sequence, code: code.clone() });
+    notice.is_durable(7);
+    assert!(pump.save().await);
+    assert_eq!(pump.saved.low_water, 3);
+    assert_eq!(pump.saved.set_aside, [cursor::SetAside { sequence: 2, code, time_us: 7 }]);
+
+    let (command, commands) = unbounded_channel();
+    let mut pump = pump.following(commands);
+    let (done, mut answer) = tokio::sync::oneshot::channel();
+    command.send(Command::Resend { ranges: vec![(2, 2)], done }).unwrap();
+    pump.fill(&mut Numbers).await.unwrap();
+    assert_eq!(answer.try_recv(), Ok(true));
+    assert_eq!(pump.take_due(9).iter().map(|one| one.0).collect::<Vec<_>>(), [2]);
+    assert!(pump.window.state().set_aside.is_empty());
+    pump.settle(2, Verdict::Accepted);
+    assert_eq!(pump.window.low_water(), 3);
+}
+
 #[test]
 fn damage_on_the_way_is_told_unless_it_was_accepted_before() {
     let folder = tempfile::tempdir().unwrap();
@@ -186,6 +232,7 @@ fn damage_on_the_way_is_told_unless_it_was_accepted_before() {
     let damaged = UnavailableWhy::Damaged;
     assert_eq!(all(&mut told), [(2, 2, damaged), (4, 4, damaged)]);
     assert_eq!(pump.window.in_flight(), 3);
+    pump.window.send_due(0, || 0, |_| true);
     have(&mut pump, &[1..=2], 1);
     assert_eq!(all(&mut told), []);
 }

@@ -13,6 +13,7 @@ use crate::forward::http::{HttpConfig, Plain};
 use crate::forward::https::HttpsConfig;
 use crate::forward::mqtt::{self, MqttConfig};
 use crate::forward::tls::TlsFiles;
+use crate::forward::window::Order;
 use crate::profile::position::Problem;
 use crate::profile::position::Step::Key;
 use crate::vocabulary::Vocabulary;
@@ -29,6 +30,15 @@ pub struct DestinationTable {
     pub take: Take,
     /// Whether the journal keeps a record until this destination has it.
     pub required: Required,
+    /// `lanes`: live data overtake a backlog; `strict`: everything in the journal's order.
+    #[serde(default)]
+    pub order: OrderKey,
+    /// What its acknowledgement proves.
+    #[serde(default)]
+    pub proves: Proves,
+    /// Where a destination begins that was never here: `now`. Without a cursor file only.
+    #[serde(default)]
+    pub start: Option<Start>,
     /// The MQTT 5 binding. Of the bindings exactly one is given.
     #[serde(default)]
     pub mqtt: Option<MqttConfig>,
@@ -103,6 +113,42 @@ fn interval_ms(number: &str, unit: &str) -> Option<u64> {
     (interval_ms > 0 && HOUR_MS.is_multiple_of(interval_ms)).then_some(interval_ms)
 }
 
+/// Whether live data may overtake a backlog.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum OrderKey {
+    #[default]
+    Lanes,
+    Strict,
+}
+
+impl From<OrderKey> for Order {
+    fn from(key: OrderKey) -> Self {
+        match key {
+            OrderKey::Lanes => Order::Lanes,
+            OrderKey::Strict => Order::Strict,
+        }
+    }
+}
+
+/// What an acknowledgement of a destination proves.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Proves {
+    #[default]
+    StoredByCore,
+    AcceptedByEngine,
+    WrittenToBroker,
+}
+
+/// Where a new destination begins.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Start {
+    /// With what is kept from its first start on.
+    Now,
+}
+
 /// What a destination does with the data.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -146,7 +192,13 @@ impl DestinationTable {
 
     /// Everything that is wrong with it and can be known without a connection.
     pub(super) fn problems(&self, mode: Mode) -> Vec<DestinationProblem> {
-        let mut problems = match self.transport() {
+        let mut problems = self.problems_of_transport(mode);
+        problems.extend(self.frees_too_early());
+        problems
+    }
+
+    fn problems_of_transport(&self, mode: Mode) -> Vec<DestinationProblem> {
+        match self.transport() {
             Some(Transport::Mqtt(mqtt)) => problems_of_mqtt(mqtt, mode),
             Some(Transport::Hl7v2(hl7v2)) => problems_of_hl7v2(hl7v2, mode),
             Some(Transport::Fhir(fhir)) => problems_of_fhir(fhir, mode),
@@ -155,9 +207,7 @@ impl DestinationTable {
                 let what = "expected exactly one binding: mqtt, hl7v2, fhir, https";
                 vec![(Vec::new(), what.to_owned())]
             }
-        };
-        problems.extend(self.frees_too_early());
-        problems
+        }
     }
 
     /// What an engine or a broker accepted may still be lost on its way to the core

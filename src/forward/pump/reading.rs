@@ -1,0 +1,112 @@
+//! From the journal into the window: which records are for this destination, and what becomes of
+//! those that cannot be read.
+
+use super::{Binding, Counters, Fate, Pump, Routed};
+use crate::forward::UnavailableWhy;
+use crate::forward::stored::Stored;
+use crate::journal::{self, Kind, Record};
+use crate::vocabulary::{RecordId, Sequence};
+
+impl<M: Send + Sync + 'static> Pump<M> {
+    pub(super) fn take_from_journal<B: Binding<Message = M>>(
+        &mut self,
+        binding: &mut B,
+        most: u64,
+    ) -> Result<(), journal::Error> {
+        let durable = self.reader.durable().map_or(0, Sequence::number).min(most);
+        while let Some(reading) = self.window.reading(durable) {
+            let from = Sequence::FIRST.plus(reading.from - 1);
+            let span = usize::try_from(reading.until - reading.from + 1).unwrap_or(usize::MAX);
+            let read = self.reader.read_from(from, reading.records.min(span), reading.bytes)?;
+            if read.next == from {
+                break;
+            }
+            // Before the window moves: it forgets what lies behind it.
+            let clip = |range: journal::Missing| *range.start()..=(*range.end()).min(reading.until);
+            read.freed.into_iter().for_each(|one| self.tell(clip(one), UnavailableWhy::Freed));
+            read.missing.into_iter().for_each(|one| self.tell(clip(one), UnavailableWhy::Damaged));
+            for record in read.records.into_iter().take_while(|one| {
+                // Damage may end above the hole that is being drained.
+                one.sequence.number() <= reading.until
+            }) {
+                self.take(binding, record);
+            }
+            self.window.pass((read.next.number() - 1).min(reading.until));
+        }
+        Ok(())
+    }
+
+    fn take<B: Binding<Message = M>>(&mut self, binding: &mut B, record: Record) {
+        let sequence = record.sequence.number();
+        let forwardable = forwardable(record.kind);
+        if forwardable == Forwardable::No || self.window.is_accepted(sequence) {
+            return self.window.pass(sequence);
+        }
+        let Some(stored) = Stored::from_bytes(&record.payload) else {
+            if forwardable == Forwardable::Yes {
+                self.tell(sequence..=sequence, UnavailableWhy::Damaged);
+            }
+            return self.window.pass(sequence);
+        };
+        if !stored.routes.contains_key(&self.settings.name) {
+            return self.window.pass(sequence);
+        }
+        let routed = Routed {
+            stored,
+            stream: self.reader.stream(),
+            sequence: record.sequence,
+            time_us: record.time_us,
+            destination: self.settings.name.clone(),
+            source: self.settings.source.clone(),
+        };
+        match binding.message(&routed) {
+            Fate::Send { message, bytes } => {
+                let names = names(&routed);
+                self.window.put_after(sequence, message, bytes, record.time_us, names);
+            }
+            Fate::SetAside(code) => {
+                Counters::add(&self.counters.set_aside, 1);
+                self.window.put_aside(sequence, code);
+            }
+            Fate::NotForHere => self.window.pass(sequence),
+            Fate::Damaged => {
+                self.tell(sequence..=sequence, UnavailableWhy::Damaged);
+                self.window.pass(sequence);
+            }
+        }
+    }
+}
+
+/// The record that this one states something about again.
+fn names(routed: &Routed) -> Option<u64> {
+    let key = |key| routed.stored.data.get(key).and_then(|one| one.as_str());
+    let named = RecordId::parse(key("corrects").or_else(|| key("names"))?).ok()?;
+    named.is_of(routed.stream).then(|| named.sequence().number())
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Forwardable {
+    Yes,
+    No,
+    /// Kinds of a later version: their payload says so.
+    Perhaps,
+}
+
+/// Raw bytes and the house's own book-keeping stay in the box.
+const fn forwardable(kind: Kind) -> Forwardable {
+    match kind {
+        Kind::Observation | Kind::Gap | Kind::DeviceState | Kind::Association | Kind::Manifest => {
+            Forwardable::Yes
+        }
+        Kind::Other(_) => Forwardable::Perhaps,
+        Kind::Wire
+        | Kind::Profile
+        | Kind::Configuration
+        | Kind::ClockStep
+        | Kind::SetAside
+        | Kind::Start
+        | Kind::Stop
+        | Kind::Carried
+        | Kind::Destination => Forwardable::No,
+    }
+}
