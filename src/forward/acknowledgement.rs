@@ -97,7 +97,7 @@ impl Acknowledgement {
             return Err(AnswerError::TooMany);
         }
         // A derived reader takes a list of the values for the object, too.
-        let rejected = object.rejected.into_iter().map(|fields| Rejection::deserialize(fields));
+        let rejected = object.rejected.into_iter().map(Rejection::deserialize);
         let rejected: Result<Vec<Rejection>, _> = rejected.collect();
         let rejected = rejected.map_err(|_| AnswerError::NotTheObject)?;
         for rejection in &rejected {

@@ -62,8 +62,10 @@ impl Ranges {
     /// Removes a range.
     pub fn remove(&mut self, range: Range) {
         let (first, last) = (*range.start(), *range.end());
-        while first <= last {
-            let Some((from, until)) = self.by_first.range(..=last).next_back() else { return };
+        if first > last {
+            return;
+        }
+        while let Some((from, until)) = self.by_first.range(..=last).next_back() {
             let (from, until) = (*from, *until);
             if until < first {
                 return;

@@ -365,5 +365,6 @@ fn kinds_have_fixed_numbers() {
     assert_eq!(Kind::Stop.code(), 11);
     assert_eq!(Kind::Carried.code(), 12);
     assert_eq!(Kind::Manifest.code(), 13);
-    assert_eq!(Kind::from_code(14), Kind::Other(14));
+    assert_eq!(Kind::Destination.code(), 14);
+    assert_eq!(Kind::from_code(15), Kind::Other(15));
 }

@@ -10,7 +10,7 @@ const STREAM: StreamId = StreamId::from_bytes([3; 16]);
 const PACE: Pace = Pace { resend_after_ms: 5_000 };
 /// Enough for two jumps and a long tail.
 const RECORDS: u64 = 2_500;
-const SEEDS: u64 = 60;
+const SEEDS: u64 = 24;
 /// Looking at every record is the most of the time.
 const CHECK_EVERY: usize = 3;
 
