@@ -1,5 +1,5 @@
 //! Fault 9 of the fault matrix: peers that are gone without a word, stop reading, or reset the
-//! connection in the middle of a frame. Each is noticed within 30 s and leaves no open file behind.
+//! connection in the middle of a frame. Each is noticed within 30 s and leaves no open socket behind.
 //!
 //! The network in between is a proxy of our own that stops forwarding: both ends stay connected and
 //! hear nothing any more. The kernel's own watching (a peer without power) cannot be tried without
@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 
 use house::lis01::{ACK, Analyser, ENQ, frame, ph_result};
 use house::mllp::{Mllp, Vital, framed, vital};
-use house::process::open_files;
+use house::process::open_sockets;
 use house::{House, Plan, TCP_SERVER, device, oximeter};
 
 /// Fault 9's target (facts/reliability.md 2.3).
@@ -59,7 +59,8 @@ fn f09_resets_in_the_middle_of_a_frame_leave_nothing_open() {
         ["monitor", "analyser"].iter().all(|name| house.device(name).connections == 0)
     };
     house.wait("nobody is connected", |house| none_open(house));
-    let before = open_files(house.gateway_id());
+    house.settle();
+    let before = open_sockets(house.gateway_id());
     let records = ph_result("P-1", "S-1", "7.41", "20261120101010");
     for cycle in 0..CYCLES {
         let mut half = Mllp::connect(monitor).unwrap();
@@ -73,14 +74,14 @@ fn f09_resets_in_the_middle_of_a_frame_leave_nothing_open() {
         reset_at_close(&torn.stream);
     }
     house.wait("all resets are noticed", |house| none_open(house));
-    house.wait("the files come back", |house| open_files(house.gateway_id()) <= before);
+    house.wait("the sockets come back", |house| open_sockets(house.gateway_id()) <= before);
     still_works(monitor, CYCLES + 1);
     assert_eq!(house.device("analyser").readings, 0, "half of a frame is no value");
     assert_eq!(house.stop().code(), Some(0));
 }
 
-/// A peer that sends and never reads its answers: when no more answers fit, its connection ends. Its
-/// messages are kept, and it may ask for them again.
+/// A peer that sends and never reads its answers: when no more answers fit, its connection ends.
+/// Its messages are kept, and it may ask for them again.
 #[test]
 fn f09_a_peer_that_stops_reading_is_noticed() {
     const MESSAGES_MAX: usize = 40_000;
@@ -89,7 +90,8 @@ fn f09_a_peer_that_stops_reading_is_noticed() {
     let monitor = house.listening("monitor");
     still_works(monitor, 0);
     house.wait("nobody is connected", |house| house.device("monitor").connections == 0);
-    let before = open_files(house.gateway_id());
+    house.settle();
+    let before = open_sockets(house.gateway_id());
     let mut deaf = TcpStream::connect(monitor).unwrap();
     rustix::net::sockopt::set_socket_recv_buffer_size(&deaf, 1024).unwrap();
     deaf.set_write_timeout(Some(NOTICED_WITHIN + SLACK)).unwrap();
@@ -105,7 +107,9 @@ fn f09_a_peer_that_stops_reading_is_noticed() {
                 assert!(matches!(error.kind(), BrokenPipe | ConnectionReset), "{error:?}");
                 println!("noticed {:?} after the last message that fitted", moved.elapsed());
                 assert!(moved.elapsed() <= NOTICED_WITHIN);
-                house.wait("the files come back", |house| open_files(house.gateway_id()) <= before);
+                house.wait("the sockets come back", |house| {
+                    open_sockets(house.gateway_id()) <= before
+                });
                 still_works(monitor, 1);
                 assert_eq!(house.stop().code(), Some(0));
                 return;
@@ -115,8 +119,8 @@ fn f09_a_peer_that_stops_reading_is_noticed() {
     panic!("{MESSAGES_MAX} messages whose answers nobody reads, and still open");
 }
 
-/// The kernel's watch over each accepted connection that is quiet: a timer of kind 2 (keep-alive) that
-/// is due soon (proc_pid_net(5): `tr tm->when`, in hundredths of a second).
+/// The kernel's watch over each accepted connection that is quiet: a timer of kind 2 (keep-alive)
+/// that is due soon (proc_pid_net(5): `tr tm->when`, in hundredths of a second).
 #[test]
 fn f09_quiet_connections_are_watched() {
     let mut house =
@@ -200,7 +204,7 @@ fn f09_a_broker_behind_a_dead_network_is_noticed_and_nothing_is_lost() {
     stream.write_all(&oximeter::line("97", "60", "2.5")).unwrap();
     house.observations("oximeter", 1);
     house.settle();
-    let before = open_files(house.gateway_id());
+    let before = open_sockets(house.gateway_id());
 
     proxy.freeze();
     let frozen = Instant::now();
@@ -219,6 +223,6 @@ fn f09_a_broker_behind_a_dead_network_is_noticed_and_nothing_is_lost() {
     println!("noticed, connected anew and delivered within {:?}", frozen.elapsed());
     assert!(frozen.elapsed() <= NOTICED_WITHIN);
     house.settle();
-    house.wait("the files come back", |house| open_files(house.gateway_id()) <= before);
+    house.wait("the sockets come back", |house| open_sockets(house.gateway_id()) <= before);
     assert_eq!(house.stop().code(), Some(0));
 }

@@ -1,6 +1,6 @@
-//! Fault 13 of the fault matrix: hostile HL7, ASTM, lines, frames and acknowledgements, over sockets
-//! into a running house. Nothing panics, memory stays bounded, every damaged message is refused or
-//! its connection closed, and the next good one on the same connection is taken.
+//! Fault 13 of the fault matrix: hostile HL7, ASTM, lines, frames and acknowledgements, over
+//! sockets into a running house. Nothing panics, memory stays bounded, every damaged message is
+//! refused or its connection closed, and the next good one on the same connection is taken.
 //!
 //! `WARDGATE_SEED` repeats a run.
 
@@ -20,8 +20,8 @@ use serde_json::json;
 /// How many damaged messages each peer sends.
 const ROUNDS: usize = 400;
 
-/// What memory may grow by: one frame cap for each of the five peers, twice (facts/reliability.md 2.3
-/// row 13), and what the house keeps of its first thousand messages.
+/// What memory may grow by: one frame cap for each of the five peers, twice (facts/reliability.md
+/// 2.3 row 13), and what the house keeps of its first thousand messages.
 const GROWTH_BYTES_MAX: u64 = 5 * 2 * (1 << 20) + (24 << 20);
 
 /// Damaged, or nothing but chance.
@@ -167,7 +167,8 @@ fn f13_nothing_that_peers_send_stops_the_house() {
             let stored = house.stored_of("observation", name);
             let pulses: Vec<String> =
                 stored.iter().map(|one| value(one, "pulse-rate-pleth")).collect();
-            // An analyser's parts of a unit come as sent: 60, or 60.0 where the device file says so.
+            // An analyser's parts of a unit come as sent: 60, or 60.0 where the device file says
+            // so.
             (0..ROUNDS).all(|round| {
                 let pulse = (30 + round).to_string();
                 pulses.iter().any(|sent| sent.split('.').next() == Some(pulse.as_str()))

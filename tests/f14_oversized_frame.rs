@@ -1,5 +1,5 @@
-//! Fault 14 of the fault matrix: a stream without an end byte. It is refused when it reaches the cap
-//! of 1 MiB, its connection is closed soon after, memory hardly rises, and nobody else notices.
+//! Fault 14 of the fault matrix: a stream without an end byte. It is refused when it reaches the
+//! cap of 1 MiB, its connection is closed soon after, memory hardly rises, and nobody else notices.
 
 mod house;
 
@@ -110,7 +110,8 @@ fn f14_a_stream_without_an_end_is_refused_and_closed() {
     }
 }
 
-/// A sender of one message that is too long hears so, and is not thrown out before it could read it.
+/// A sender of one message that is too long hears so, and is not thrown out before it could read
+/// it.
 #[test]
 fn f14_a_message_that_is_too_long_is_answered() {
     let mut house =

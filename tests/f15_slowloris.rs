@@ -1,7 +1,7 @@
-//! Fault 15 of the fault matrix: connections that say nothing. A thousand of them find the limits per
-//! address and device; who was there before goes on as fast, other addresses get in, and so does the
-//! same address once the first-byte deadline of 10 s has passed. Nobody is thrown out for being
-//! quiet while there is room. Half a frame is given up after 30 s: `tests/bad_input.rs`.
+//! Fault 15 of the fault matrix: connections that say nothing. A thousand of them find the limits
+//! per address and device; who was there before goes on as fast, other addresses get in, and so
+//! does the same address once the first-byte deadline of 10 s has passed. Nobody is thrown out for
+//! being quiet while there is room. Half a frame is given up after 30 s: `tests/bad_input.rs`.
 
 mod house;
 
@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use house::lis01::Analyser;
 use house::mllp::{Mllp, Vital, vital};
-use house::process::open_files;
+use house::process::open_sockets;
 use house::{House, PATIENCE, Plan, TCP_SERVER, device};
 use rustix::net::{AddressFamily, SocketType};
 use wardgate::gateway::guests::{DEVICE_MAX, FIRST_BYTE_WITHIN, PEER_MAX};
@@ -102,7 +102,7 @@ fn run(house: &mut House, monitor: SocketAddr, peer: &mut Peer, files: usize) ->
     let beside = peer.p99();
     assert!(house.device("monitor").connections <= DEVICE_MAX);
     drop(silent);
-    house.wait("the files come back", |house| open_files(house.gateway_id()) <= files);
+    house.wait("the sockets come back", |house| open_sockets(house.gateway_id()) <= files);
     Run { alone, beside }
 }
 
@@ -117,7 +117,8 @@ fn f15_a_thousand_silent_connections_slow_nobody() {
     let mut quiet = Analyser::connect(analyser).unwrap();
     let mut peer = Peer::connect(monitor, 0);
     peer.p99();
-    let before = open_files(house.gateway_id());
+    house.settle();
+    let before = open_sockets(house.gateway_id());
     let begun = Instant::now();
 
     // A machine that is busy with something else slows one run or another: a flood that slows
@@ -152,7 +153,8 @@ fn f15_limits_leave_room_for_other_addresses_and_for_those_who_speak() {
     let mut house =
         House::open(Plan::of(device("monitor", "generic/pcd-01", "PCD-01 2.6", TCP_SERVER)));
     let monitor = house.listening("monitor");
-    let before = open_files(house.gateway_id());
+    house.settle();
+    let before = open_sockets(house.gateway_id());
     let mut peer = Peer::connect(monitor, 0);
     peer.ask();
     let mut silent = flood(monitor);
@@ -163,7 +165,7 @@ fn f15_limits_leave_room_for_other_addresses_and_for_those_who_speak() {
     for mut stream in refused {
         assert!(is_closed(&mut stream, PATIENCE), "beyond the limit nothing stays open");
     }
-    assert!(open_files(house.gateway_id()) <= before + PEER_MAX + 8);
+    assert!(open_sockets(house.gateway_id()) <= before + PEER_MAX + 8);
 
     // Another address gets in at once; a newcomer of the flooding one after the deadline.
     let mut other = connect_from(Ipv4Addr::new(127, 0, 0, 2), monitor);
@@ -179,6 +181,6 @@ fn f15_limits_leave_room_for_other_addresses_and_for_those_who_speak() {
     assert!(!is_closed(&mut other, Duration::from_millis(50)), "its address is under no pressure");
     peer.ask();
     drop((silent, other, peer, late));
-    house.wait("the files come back", |house| open_files(house.gateway_id()) <= before);
+    house.wait("the sockets come back", |house| open_sockets(house.gateway_id()) <= before);
     assert_eq!(house.stop().code(), Some(0));
 }
