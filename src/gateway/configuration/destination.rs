@@ -51,9 +51,6 @@ pub struct DestinationTable {
     /// The HTTPS JSON binding.
     #[serde(default)]
     pub https: Option<HttpsConfig>,
-    /// What its acknowledgement proves.
-    #[serde(default)]
-    pub proves: Proves,
 }
 
 /// What a destination declares that its acknowledgement proves.
@@ -129,16 +126,6 @@ impl From<OrderKey> for Order {
             OrderKey::Strict => Order::Strict,
         }
     }
-}
-
-/// What an acknowledgement of a destination proves.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Proves {
-    #[default]
-    StoredByCore,
-    AcceptedByEngine,
-    WrittenToBroker,
 }
 
 /// Where a new destination begins.
