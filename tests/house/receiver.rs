@@ -87,15 +87,16 @@ async fn listen(
     let mut last = Instant::now();
     loop {
         tokio::select! {
-            event = events.poll() => match event.expect("a connection") {
-                Event::Incoming(Packet::SubAck(_)) => drop(ready.send(())),
-                Event::Incoming(Packet::Publish(publish)) => {
-                    if let Some(record) = record(publish) {
-                        heard.lock().expect("a list").push(record.clone());
-                        waiting.push_back((Instant::now(), record));
-                    }
+            event = events.poll() => {
+                let event = event.expect("a connection");
+                if let Event::Incoming(Packet::SubAck(_)) = event {
+                    let _ = ready.send(());
+                } else if let Event::Incoming(Packet::Publish(publish)) = event
+                    && let Some(record) = record(publish)
+                {
+                    heard.lock().expect("a list").push(record.clone());
+                    waiting.push_back((Instant::now(), record));
                 }
-                _ => {}
             },
             () = tokio::time::sleep(Duration::from_millis(5)) => {}
         }

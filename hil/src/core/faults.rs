@@ -144,9 +144,10 @@ impl Faults {
 
     /// One more; `none` takes all away.
     pub fn add(&mut self, fault: Fault) {
-        match fault {
-            Fault::None => *self = Self::default(),
-            fault => self.set.push(fault),
+        if fault == Fault::None {
+            *self = Self::default();
+        } else {
+            self.set.push(fault);
         }
     }
 
@@ -156,33 +157,27 @@ impl Faults {
 
     /// How late answers come.
     pub fn late(&self) -> Duration {
-        let late = |fault: &Fault| match fault {
-            Fault::Late(late) => Some(*late),
-            _ => None,
+        let late = |fault: &Fault| {
+            let Fault::Late(late) = fault else { return None };
+            Some(*late)
         };
         self.set.iter().find_map(late).unwrap_or_default()
     }
 
     /// The rejection of this sequence, if it is one of those.
     pub fn rejects(&self, sequence: u64) -> Option<(String, bool)> {
-        self.set.iter().find_map(|fault| match fault {
-            Fault::Reject { code, permanent, every } if sequence.is_multiple_of(*every) => {
-                Some((code.clone(), *permanent))
-            }
-            _ => None,
+        self.set.iter().find_map(|fault| {
+            let Fault::Reject { code, permanent, every } = fault else { return None };
+            sequence.is_multiple_of(*every).then(|| (code.clone(), *permanent))
         })
     }
 
     /// Counts a request; its status if it is refused as it is.
     pub fn refuses(&mut self) -> Option<(u16, Option<Duration>)> {
         self.requests += 1;
-        self.set.iter().find_map(|fault| match fault {
-            Fault::Status { status, retry_after, every }
-                if self.requests.is_multiple_of(*every) =>
-            {
-                Some((*status, *retry_after))
-            }
-            _ => None,
+        self.set.iter().find_map(|fault| {
+            let Fault::Status { status, retry_after, every } = fault else { return None };
+            self.requests.is_multiple_of(*every).then_some((*status, *retry_after))
         })
     }
 
@@ -193,10 +188,7 @@ impl Faults {
 
     /// Ends the process if this is the moment for it.
     pub fn die_at(&self, now: Moment) {
-        let due = |fault: &Fault| match fault {
-            Fault::Die { moment, group } => *moment == now && *group == self.groups,
-            _ => false,
-        };
+        let due = |fault: &Fault| matches!(fault, Fault::Die { moment, group } if *moment == now && *group == self.groups);
         if self.set.iter().any(due) {
             tracing::warn!(?now, "dies as told");
             std::process::exit(DIED);

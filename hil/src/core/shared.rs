@@ -60,13 +60,11 @@ impl Shared {
     }
 
     fn set(&self, fault: Fault) -> Result<(), Error> {
-        match fault {
-            Fault::Restore(lines) => self.store().restore(&self.path, lines),
-            fault => {
-                self.faults().add(fault);
-                Ok(())
-            }
+        if let Fault::Restore(lines) = fault {
+            return self.store().restore(&self.path, lines);
         }
+        self.faults().add(fault);
+        Ok(())
     }
 
     /// Stores a group durably and says what became of each, or dies if it was told to.
