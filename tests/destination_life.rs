@@ -57,7 +57,10 @@ fn what_is_refused_is_set_aside_seen_and_sent_again() {
     house.wait("it is still known", |house| house.status().destinations[0].set_aside == 1);
     let status = said(&house, &["status"]);
     assert!(status.contains("no-such-code"), "{status}");
-    let list = said(&house, &["destination", "set-aside", "core"]);
+    // The verb reads the cursor file, which follows within a fraction of a second.
+    let listed = |house: &mut House| said(house, &["destination", "set-aside", "core"]);
+    house.wait("it stands in the file", |house| listed(house).contains(record));
+    let list = listed(&mut house);
     assert!(list.contains(record) && list.contains("no-such-code"), "{list}");
     for secret in ["P-1", "monitor"] {
         assert!(!list.contains(secret), "{list}");

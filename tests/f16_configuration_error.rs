@@ -29,6 +29,10 @@ uncertainty_ms_max = 2000
 manifest_every_s = 86400
 segment_bytes = 67108864
 
+[gateway.retention]
+hours = 24
+bytes = 2147483648
+
 [[device]]
 name = "monitor"
 profile = "generic/pcd-01"
@@ -45,6 +49,9 @@ name = "core"
 files = "trial"
 take = "all"
 required = "required"
+order = "lanes"
+proves = "stored-by-core"
+start = "now"
 
 [destination.mqtt]
 host = "127.0.0.1"
@@ -54,7 +61,13 @@ resend_after_s = 5
 "#;
 
 /// Keys that exclude those of [`FULL`], or need files.
-const ELSEWHERE: [&str; 11] = [
+const ELSEWHERE: [&str; 17] = [
+    "journal_key",
+    "journal_key_previous",
+    "retention",
+    "hl7v2",
+    "fhir",
+    "https",
     "serial",
     "serial_server",
     "tcp_client",
@@ -69,7 +82,12 @@ const ELSEWHERE: [&str; 11] = [
 ];
 
 /// Keys that may be left out: what then holds is written in the manual. None is a unit or a code.
-const OPTIONAL: [&str; 8] = [
+const OPTIONAL: [&str; 13] = [
+    "hours",
+    "bytes",
+    "order",
+    "proves",
+    "start",
     "time_zone",
     "uncertainty_ms_max",
     "manifest_every_s",
@@ -242,15 +260,15 @@ fn f16_answers_read_like_this() {
              time_zone = \"Helsinki\"\n                ^",
         ),
         (
-            22,
+            26,
             "charset = \"FIN\"",
-            "22:11: expected a name of HL7 table 0211, such as \"8859/1\"\n    \
+            "26:11: expected a name of HL7 table 0211, such as \"8859/1\"\n    \
              charset = \"FIN\"\n              ^",
         ),
         (
-            30,
+            34,
             "take = \"every 7 s\"",
-            "30:8: expected every 1 s to 1 h, a whole part of an hour\n    \
+            "34:8: expected every 1 s to 1 h, a whole part of an hour\n    \
              take = \"every 7 s\"\n           ^",
         ),
     ];

@@ -147,6 +147,10 @@ impl Faults {
         if fault == Fault::None {
             *self = Self::default();
         } else {
+            if matches!(fault, Fault::Die { .. }) {
+                // The groups are counted from here.
+                self.groups = 0;
+            }
             self.set.push(fault);
         }
     }

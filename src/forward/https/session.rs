@@ -11,6 +11,9 @@ use crate::forward::acknowledgement::{ANSWER_BYTES_MAX, Have};
 use crate::forward::http::{Answer, Http, Request};
 use crate::forward::window::Verdict;
 
+/// How often the receiver is asked what it has: one that was restored between two batches ends no
+/// connection that we would notice.
+const ASK_EVERY: Duration = Duration::from_secs(10);
 /// The cursor lags behind acknowledgements at most so long.
 const SAVE_AFTER: Duration = Duration::from_millis(200);
 /// The longest sleep between two looks at what is due.
@@ -65,8 +68,12 @@ impl Https {
             .map_err(|error| error.to_string())?;
         ask_have(&http, pump).await?;
         pump.connected();
-        let mut saved_at = Instant::now();
+        let (mut saved_at, mut asked_at) = (Instant::now(), Instant::now());
         loop {
+            if asked_at.elapsed() >= ASK_EVERY {
+                ask_have(&http, pump).await?;
+                asked_at = Instant::now();
+            }
             let now_durable = *durable.borrow_and_update();
             pump.fill(self).await?;
             pump.count(now_durable);
