@@ -12,7 +12,7 @@
 //!
 //! | part | does |
 //! |---|---|
-//! | [`render`] | a record as resources. Pure |
+//! | [`mod@render`] | a record as resources. Pure |
 //! | `observation`, `gap`, `statement`, [`terms`], [`node`] | its parts. Pure |
 //! | [`later`] | what a later statement does to what the server holds. Pure |
 //! | [`bundle`] | a transaction, and what its answer says. Pure |

@@ -1,7 +1,7 @@
 //! Which records of a stream are in flight to one destination, and what an answer retires.
 //!
 //! Pure: it is told the time in milliseconds and holds whatever the binding needs to send a record
-//! again. It reads in one lane, or in two when the destination is far behind ([`lanes`]).
+//! again. It reads in one lane, or in two when the destination is far behind (`lanes`).
 //!
 //! | sequence | is |
 //! |---|---|

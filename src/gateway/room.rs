@@ -6,7 +6,7 @@
 //! | less than an eighth | trend repeats are refused |
 //! | none | no message is taken |
 //!
-//! A trend repeat is a message of live periodic values only, within [`TREND_EVERY_MS`] of the last
+//! A trend repeat is a message of live periodic values only, within `TREND_EVERY_MS` of the last
 //! one that was kept of its device.
 //! What is refused is not acknowledged, and the device has an open gap `room-short`. Gaps,
 //! associations and checkpoints go on into [`RESERVE_SEGMENTS`]; cursors have their room already.

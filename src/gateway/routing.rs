@@ -4,7 +4,7 @@
 //! | `take` of a destination | what goes there |
 //! |---|---|
 //! | `all` | every observation, alarm and pump event |
-//! | `every 1 min` | of what is always there one value per interval ([`super::sampling`]), the rest whole |
+//! | `every 1 min` | of what is always there one value per interval (`sampling`), the rest whole |
 //! | `confirmed` | what a person has confirmed or entered |
 //!
 //! Gaps, associations and states of devices go to all of them. Held records go nowhere, and a
