@@ -38,7 +38,7 @@ use std::sync::Arc;
 use tokio::sync::watch;
 
 use super::http::Plain;
-use super::pump::{Binding, Ended, Fate, Pump, Routed, Settings};
+use super::pump::{Binding, Ended, Fate, Outbound, Pump, Settings};
 use super::window::Pace;
 use render::{Outgoing, Rendering, Rules, render};
 
@@ -97,8 +97,9 @@ impl Fhir {
 impl Binding for Fhir {
     type Message = Arc<Outgoing>;
 
-    fn message(&mut self, routed: &Routed) -> Fate<Arc<Outgoing>> {
-        match render(routed, &self.rules) {
+    fn message(&mut self, outbound: &Outbound<'_>) -> Fate<Arc<Outgoing>> {
+        let Some(routed) = outbound.routed() else { return Fate::Damaged };
+        match render(&routed, &self.rules) {
             Rendering::Resources(outgoing) => {
                 let about = outgoing.about.iter().map(|one| one.body.len());
                 let support = outgoing.support.iter().map(|one| one.body.len());

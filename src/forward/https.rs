@@ -30,7 +30,7 @@ use std::sync::Arc;
 use tokio::sync::watch;
 
 use super::http::Plain;
-use super::pump::{Binding, Ended, Fate, Pump, Routed, Settings};
+use super::pump::{Binding, Ended, Fate, Outbound, Pump, Settings};
 use super::window::Pace;
 
 /// One destination as the gateway sets it up.
@@ -81,8 +81,8 @@ impl Https {
 impl Binding for Https {
     type Message = Outgoing;
 
-    fn message(&mut self, routed: &Routed) -> Fate<Outgoing> {
-        let Some(rendered) = routed.event() else { return Fate::NotForHere };
+    fn message(&mut self, outbound: &Outbound<'_>) -> Fate<Outgoing> {
+        let Some(rendered) = outbound.event() else { return Fate::NotForHere };
         let bytes = rendered.payload.len();
         Fate::Send { message: Outgoing(Arc::new(rendered.payload)), bytes }
     }

@@ -25,7 +25,7 @@ use ring::signature::{Ed25519KeyPair, KeyPair as _};
 use serde_json::{Map, Value as Json, json};
 use sha2::{Digest as _, Sha256};
 
-use super::stored::{EventKind, Stored, render};
+use super::stored::{EventKind, Written};
 use crate::journal::{Kind, Missing, Record};
 use crate::vocabulary::{Sequence, StreamId};
 
@@ -66,9 +66,9 @@ impl Tally {
     pub fn take(&mut self, record: &Record) {
         let sequence = record.sequence.number();
         if is_forwarded(record.kind) {
-            match Stored::from_bytes(&record.payload) {
-                Some(stored) if stored.kind == EventKind::Manifest => {}
-                Some(stored) => self.count(&stored, record.sequence),
+            match Written::from_bytes(&record.payload) {
+                Some(written) if written.kind == EventKind::Manifest => {}
+                Some(written) => self.count(&written, record.sequence),
                 None => self.missing(sequence..=sequence),
             }
         }
@@ -120,16 +120,16 @@ impl Tally {
         (data, Self::new(self.whose, self.next))
     }
 
-    fn count(&mut self, stored: &Stored, sequence: Sequence) {
+    fn count(&mut self, written: &Written<'_>, sequence: Sequence) {
         let Whose { source, destination, stream } = &self.whose;
-        if let Some(rendered) = render(stored, *stream, sequence, source, destination) {
+        if let Some(rendered) = written.render(*stream, sequence, source, destination) {
             self.count += 1;
             self.hash.update(Sha256::digest(&rendered.payload));
         }
     }
 }
 
-/// Kinds whose payload is a [`Stored`].
+/// Kinds whose payload is a [`super::stored::Stored`].
 const fn is_forwarded(kind: Kind) -> bool {
     matches!(
         kind,
@@ -144,6 +144,7 @@ mod tests {
     use ring::signature::{ED25519, UnparsedPublicKey};
 
     use super::*;
+    use crate::forward::stored::{Stored, render};
 
     const STREAM: StreamId = StreamId::from_bytes([0x1f; 16]);
 

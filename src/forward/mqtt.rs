@@ -27,7 +27,7 @@ use rumqttc::{LastWill, MqttOptions, QoS, TlsConfiguration, Transport};
 use tokio::sync::watch;
 
 use super::acknowledgement::RECEIVER_CHARACTERS_MAX;
-use super::pump::{Binding, Ended, Fate, Pump, Routed, Settings};
+use super::pump::{Binding, Ended, Fate, Outbound, Pump, Settings};
 use super::stored::Rendered;
 use super::tls::TlsError;
 use super::window::Pace;
@@ -167,9 +167,9 @@ impl Mqtt {
 impl Binding for Mqtt {
     type Message = Outgoing;
 
-    fn message(&mut self, routed: &Routed) -> Fate<Outgoing> {
-        let Some(rendered) = routed.event() else { return Fate::NotForHere };
-        if DeviceName::parse(&routed.stored.subject).is_err() {
+    fn message(&mut self, outbound: &Outbound<'_>) -> Fate<Outgoing> {
+        let Some(rendered) = outbound.event() else { return Fate::NotForHere };
+        if DeviceName::parse(&outbound.written.subject).is_err() {
             // It would change the topic.
             return Fate::Damaged;
         }
@@ -177,7 +177,7 @@ impl Binding for Mqtt {
         if bytes > self.packet_bytes_max {
             return Fate::SetAside("larger-than-the-broker-takes");
         }
-        let rest = format!("{}/{}", routed.stored.kind.name(), routed.stored.subject);
+        let rest = format!("{}/{}", outbound.written.kind.name(), outbound.written.subject);
         let topic = self.destination.address.topic(&rest);
         Fate::Send { message: Outgoing { topic, rendered }, bytes }
     }

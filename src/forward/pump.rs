@@ -17,7 +17,7 @@ use tokio::sync::{mpsc, watch};
 use super::acknowledgement::{Acknowledgement, Have};
 use super::cursor::{self, CursorError, CursorFile, Found, State};
 use super::ranges::Ranges;
-use super::stored::{Rendered, Stored, render};
+use super::stored::{Rendered, Stored, Written};
 use super::window::{Effect, Order, Pace, Verdict, Window};
 use super::{Aside, Command, Counters, Notice, Recorded, Unavailable};
 use crate::journal::{Missing, Reader};
@@ -48,7 +48,7 @@ pub trait Binding: Send + 'static {
     type Message: Send + Sync + 'static;
 
     /// What the receiver gets of a record.
-    fn message(&mut self, routed: &Routed) -> Fate<Self::Message>;
+    fn message(&mut self, outbound: &Outbound<'_>) -> Fate<Self::Message>;
 
     /// One connection, from its beginning to its end. It asks the pump for what is due and tells
     /// it what was answered.
@@ -60,7 +60,47 @@ pub trait Binding: Send + 'static {
     ) -> impl Future<Output = Ended> + Send;
 }
 
-/// A record that the committer routed to this destination.
+/// A record that the committer routed to this destination, as the journal holds it.
+#[derive(Clone, Debug)]
+pub struct Outbound<'a> {
+    pub written: Written<'a>,
+    pub stream: StreamId,
+    pub sequence: Sequence,
+    /// When it was kept, microseconds since 1970 UTC.
+    pub time_us: i64,
+    /// The name of the destination.
+    pub destination: &'a str,
+    /// The gateway's `urn:uuid:` or `urn:oid:`.
+    pub source: &'a str,
+}
+
+impl Outbound<'_> {
+    /// The record as a CloudEvent.
+    pub fn event(&self) -> Option<Rendered> {
+        self.written.render(self.stream, self.sequence, self.source, self.destination)
+    }
+
+    /// The same, read whole, for a binding that looks into it; `None` for what is damaged.
+    pub fn routed(&self) -> Option<Routed> {
+        Some(Routed {
+            stored: self.written.stored()?,
+            stream: self.stream,
+            sequence: self.sequence,
+            time_us: self.time_us,
+            destination: self.destination.to_owned(),
+            source: self.source.to_owned(),
+        })
+    }
+
+    /// The record that this one states something about again.
+    fn names(&self) -> Option<u64> {
+        let named = self.written.text("corrects").or_else(|| self.written.text("names"))?;
+        let named = RecordId::parse(&named).ok()?;
+        named.is_of(self.stream).then(|| named.sequence().number())
+    }
+}
+
+/// A record that the committer routed to this destination, read whole.
 #[derive(Clone, Debug)]
 pub struct Routed {
     pub stored: Stored,
@@ -78,11 +118,6 @@ impl Routed {
     /// The record's id.
     pub fn id(&self) -> RecordId {
         RecordId::of(self.stream, self.sequence)
-    }
-
-    /// The record as a CloudEvent.
-    pub fn event(&self) -> Option<Rendered> {
-        render(&self.stored, self.stream, self.sequence, &self.source, &self.destination)
     }
 }
 

@@ -3,9 +3,11 @@
 //! The committer decides routes and sequences once and stores them; rendering adds nothing that
 //! could differ from one time to the next, so a record sent again is byte-identical.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 
 use crate::vocabulary::{RecordId, Sequence, StreamId};
@@ -99,6 +101,120 @@ impl Stored {
     }
 }
 
+/// A [`Stored`] as it is written in the journal: its data is told apart by key and not further, so
+/// that a record goes out without being read whole.
+///
+/// ```
+/// use wardgate::forward::stored::Written;
+/// use wardgate::vocabulary::{Sequence, StreamId};
+///
+/// let payload = br#"{"kind":"gap","time":"2026-11-23T08:00:00Z","subject":"bed-3",
+///     "routes":{"core":7},"data":{"cause":"link-down"}}"#;
+/// let written = Written::from_bytes(payload).unwrap();
+/// assert_eq!(written.text("cause").as_deref(), Some("link-down"));
+/// let stream = StreamId::from_bytes([0x1f; 16]);
+/// let event = written.render(stream, Sequence::FIRST, "urn:uuid:1", "core").unwrap();
+/// assert!(String::from_utf8(event.payload).unwrap().contains(r#""previous":7"#));
+/// ```
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Written<'a> {
+    pub kind: EventKind,
+    /// When it happened, RFC 3339.
+    #[serde(borrow)]
+    pub time: Cow<'a, str>,
+    /// The name of the device.
+    #[serde(borrow)]
+    pub subject: Cow<'a, str>,
+    /// As in [`Stored::routes`].
+    pub routes: BTreeMap<String, u64>,
+    #[serde(borrow)]
+    data: BTreeMap<String, &'a RawValue>,
+}
+
+/// The keys of the data that only a destination's rendering knows.
+const STREAM: &str = "stream";
+const SEQUENCE: &str = "sequence";
+const PREVIOUS: &str = "previous";
+
+impl<'a> Written<'a> {
+    /// From the journal; `None` if these are not the bytes of a [`Stored`].
+    pub fn from_bytes(bytes: &'a [u8]) -> Option<Self> {
+        serde_json::from_slice(bytes).ok()
+    }
+
+    /// The text under this key of the data.
+    pub fn text(&self, key: &str) -> Option<String> {
+        serde_json::from_str(self.data.get(key)?.get()).ok()
+    }
+
+    /// The same, read whole.
+    pub fn stored(&self) -> Option<Stored> {
+        let value = |(key, text): (&String, &&RawValue)| {
+            Some((key.clone(), serde_json::from_str(text.get()).ok()?))
+        };
+        Some(Stored {
+            kind: self.kind,
+            time: self.time.clone().into_owned(),
+            subject: self.subject.clone().into_owned(),
+            routes: self.routes.clone(),
+            data: self.data.iter().map(value).collect::<Option<_>>()?,
+        })
+    }
+
+    /// What `destination` gets of this record; `None` if it is not routed there.
+    ///
+    /// `source` is the gateway's `urn:uuid:` or `urn:oid:`. The data gets the record's stream, its
+    /// sequence and the `previous` one on this destination.
+    pub fn render(
+        &self,
+        stream: StreamId,
+        sequence: Sequence,
+        source: &str,
+        destination: &str,
+    ) -> Option<Rendered> {
+        let previous = *self.routes.get(destination)?;
+        let record = RecordId::of(stream, sequence);
+        let kind = self.kind.name();
+        let stated = |text: String| {
+            RawValue::from_string(text).expect("a number or a quoted text without escapes is JSON")
+        };
+        let own = [
+            (PREVIOUS, stated(previous.to_string())),
+            (SEQUENCE, stated(sequence.number().to_string())),
+            (STREAM, stated(format!("\"{stream}\""))),
+        ];
+        let parts = self.data.iter().map(|(key, text)| (key.as_str(), *text));
+        let mut data: BTreeMap<&str, &RawValue> = parts.collect();
+        data.extend(own.iter().map(|(key, text)| (*key, &**text)));
+        let envelope = Envelope {
+            specversion: "1.0",
+            id: record.as_str(),
+            source,
+            r#type: format!("fi.wardgate.{kind}.v1"),
+            time: &self.time,
+            subject: &self.subject,
+            datacontenttype: "application/json",
+            dataschema: format!("urn:wardgate:schema:{kind}:v1"),
+            data,
+        };
+        let mut payload = Vec::with_capacity(RECORD_BYTES_USUAL);
+        serde_json::to_writer(&mut payload, &envelope)
+            .expect("a structure with text keys has a JSON form");
+        payload.shrink_to_fit();
+        let attributes = vec![
+            ("specversion", envelope.specversion.to_owned()),
+            ("id", record.as_str().to_owned()),
+            ("source", source.to_owned()),
+            ("type", envelope.r#type),
+            ("time", self.time.clone().into_owned()),
+            ("subject", self.subject.clone().into_owned()),
+            ("dataschema", envelope.dataschema),
+        ];
+        Some(Rendered { record, attributes, payload })
+    }
+}
+
 /// The attributes and the data of a record as CloudEvents 1.0 in JSON, in this order of keys.
 #[derive(Serialize)]
 struct Envelope<'a> {
@@ -110,16 +226,7 @@ struct Envelope<'a> {
     subject: &'a str,
     datacontenttype: &'static str,
     dataschema: String,
-    data: BTreeMap<&'a str, Part<'a>>,
-}
-
-/// One entry of the data. `serde_json` keeps the keys of its objects in order, as long as nobody
-/// switches its feature `preserve_order` on; a test below would see it.
-#[derive(Serialize)]
-#[serde(untagged)]
-enum Part<'a> {
-    Stored(&'a Value),
-    Own(Value),
+    data: BTreeMap<&'a str, &'a RawValue>,
 }
 
 /// A record as a destination gets it.
@@ -132,10 +239,7 @@ pub struct Rendered {
     pub payload: Vec<u8>,
 }
 
-/// What `destination` gets of this record; `None` if it is not routed there.
-///
-/// `source` is the gateway's `urn:uuid:` or `urn:oid:`. The data gets the record's stream, its
-/// sequence and the `previous` one on this destination.
+/// What `destination` gets of a record that was read whole; see [`Written::render`].
 pub fn render(
     stored: &Stored,
     stream: StreamId,
@@ -143,39 +247,7 @@ pub fn render(
     source: &str,
     destination: &str,
 ) -> Option<Rendered> {
-    let previous = *stored.routes.get(destination)?;
-    let record = RecordId::of(stream, sequence);
-    let kind = stored.kind.name();
-    let parts = stored.data.iter().map(|(key, value)| (key.as_str(), Part::Stored(value)));
-    let mut data: BTreeMap<&str, Part<'_>> = parts.collect();
-    data.insert("stream", Part::Own(stream.to_string().into()));
-    data.insert("sequence", Part::Own(sequence.number().into()));
-    data.insert("previous", Part::Own(previous.into()));
-    let envelope = Envelope {
-        specversion: "1.0",
-        id: record.as_str(),
-        source,
-        r#type: format!("fi.wardgate.{kind}.v1"),
-        time: &stored.time,
-        subject: &stored.subject,
-        datacontenttype: "application/json",
-        dataschema: format!("urn:wardgate:schema:{kind}:v1"),
-        data,
-    };
-    let mut payload = Vec::with_capacity(RECORD_BYTES_USUAL);
-    serde_json::to_writer(&mut payload, &envelope)
-        .expect("a structure with text keys has a JSON form");
-    payload.shrink_to_fit();
-    let attributes = vec![
-        ("specversion", envelope.specversion.to_owned()),
-        ("id", record.as_str().to_owned()),
-        ("source", source.to_owned()),
-        ("type", envelope.r#type),
-        ("time", stored.time.clone()),
-        ("subject", stored.subject.clone()),
-        ("dataschema", envelope.dataschema),
-    ];
-    Some(Rendered { record, attributes, payload })
+    Written::from_bytes(&stored.to_bytes())?.render(stream, sequence, source, destination)
 }
 
 #[cfg(test)]
@@ -215,5 +287,22 @@ mod tests {
     fn stored_bytes_come_back() {
         assert_eq!(Stored::from_bytes(&stored().to_bytes()), Some(stored()));
         assert_eq!(Stored::from_bytes(b"MSH|^~\\&"), None);
+        let bytes = stored().to_bytes();
+        assert_eq!(Written::from_bytes(&bytes).and_then(|one| one.stored()), Some(stored()));
+        assert!(Written::from_bytes(b"MSH|^~\\&").is_none());
+    }
+
+    #[test]
+    fn a_key_of_the_data_never_speaks_for_the_rendering() {
+        let text = r#"{"kind":"gap","time":"t","subject":"s","routes":{"core":7},
+            "data":{"previous":1,"sequence":"x","stream":null}}"#;
+        let stream = StreamId::from_bytes([0x1f; 16]);
+        let written = Written::from_bytes(text.as_bytes()).unwrap();
+        let event = written.render(stream, Sequence::FIRST, "urn:uuid:1", "core").unwrap();
+        let event: Value = serde_json::from_slice(&event.payload).unwrap();
+        let expected = serde_json::json!({
+            "previous": 7, "sequence": 1, "stream": "1f1f1f1f1f1f1f1f1f1f1f1f1f1f1f1f"
+        });
+        assert_eq!(event["data"], expected);
     }
 }

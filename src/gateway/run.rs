@@ -11,6 +11,7 @@ use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use tokio::runtime::Handle;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 
@@ -68,15 +69,15 @@ pub enum RunError {
     Committer,
 }
 
-/// Runs until SIGTERM or SIGINT. When the journal has shut its door and the disk takes writes
+/// Runs until SIGTERM or SIGINT; `delivery` is where the destinations' tasks run. When the journal has shut its door and the disk takes writes
 /// again, the house is opened anew; a disk that takes none at the start gives a house that delivers
 /// and acknowledges nothing.
 ///
 /// # Errors
 /// What keeps the house from starting, or why it ended without being asked.
-pub async fn run(configuration: Configuration) -> Result<(), RunError> {
+pub async fn run(configuration: Configuration, delivery: Handle) -> Result<(), RunError> {
     let mut signals = Signals::take()?;
-    let mut lasting = Lasting::of(configuration);
+    let mut lasting = Lasting::of(configuration, delivery);
     let mut before = GapCause::BoxRestarted;
     loop {
         let mut house = House::start(&mut lasting, before).await?;
@@ -124,6 +125,8 @@ enum Ended {
 /// What outlives a house that is opened anew.
 struct Lasting {
     configuration: Configuration,
+    /// Where the destinations' tasks run.
+    delivery: Handle,
     identities: Vec<Arc<DeviceIdentity>>,
     since: Moment,
     shown: Arc<Shown>,
@@ -131,10 +134,10 @@ struct Lasting {
 }
 
 impl Lasting {
-    fn of(configuration: Configuration) -> Self {
+    fn of(configuration: Configuration, delivery: Handle) -> Self {
         let identities = identities(&configuration);
         let (since, shown) = (clock::now(), Arc::default());
-        Self { configuration, identities, since, shown, status: None }
+        Self { configuration, delivery, identities, since, shown, status: None }
     }
 
     /// Shows another house on the status socket, which is made by the first one: by then the
@@ -219,8 +222,10 @@ impl House {
             lasting.deliver(ground, &durable, &requests, &stopping, None)?;
         let configuration = &lasting.configuration;
         let reader = &opened.reader;
-        let counting =
-            manifests::start(configuration, &memory.manifests, reader, &requests, &stopping);
+        let counting = {
+            let _on_delivery = lasting.delivery.enter();
+            manifests::start(configuration, &memory.manifests, reader, &requests, &stopping)
+        };
         let folder = &gateway.data;
         destinations
             .extend(counting.map_err(|error| RunError::Data { folder: folder.clone(), error })?);
@@ -342,8 +347,11 @@ impl Lasting {
     ) -> Result<Delivering, RunError> {
         let configuration = &self.configuration;
         let ground = Ground { configuration, reader, durable, requests, stop };
-        let forwarding = destinations::start(&ground)
-            .map_err(|(name, what)| RunError::Destination { name, what })?;
+        let forwarding = {
+            let _on_delivery = self.delivery.enter();
+            destinations::start(&ground)
+                .map_err(|(name, what)| RunError::Destination { name, what })?
+        };
         let destinations::Forwarding { tasks, counters, mut low_waters, commands } = forwarding;
         let held = destinations::held(configuration, reader, &mut low_waters);
         let desk = Arc::new(Desk {

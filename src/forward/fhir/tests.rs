@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde_json::{Value as Json, json};
 
 use super::*;
+use crate::forward::pump::Routed;
 use crate::forward::stored::{EventKind, Stored};
 use crate::vocabulary::{Sequence, StreamId};
 

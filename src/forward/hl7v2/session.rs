@@ -22,7 +22,7 @@ use super::answer::{Answer, Code};
 use super::configuration::Hl7v2Config;
 use super::map::{Map, When};
 use super::render::{Outcome, render};
-use crate::forward::pump::{Binding, Ended, Fate, Pump, Routed, Settings};
+use crate::forward::pump::{Binding, Ended, Fate, Outbound, Pump, Settings};
 use crate::forward::window::{Pace, Verdict};
 use crate::protocol::hl7v2::mllp::{Framing, Piece, PieceKind};
 use crate::vocabulary::{Certainty, Moment, RecordId};
@@ -312,12 +312,13 @@ fn moment(now_ms: u64) -> Moment {
 impl Binding for Hl7v2 {
     type Message = Arc<Outgoing>;
 
-    fn message(&mut self, routed: &Routed) -> Fate<Arc<Outgoing>> {
-        match render(&self.map, routed) {
+    fn message(&mut self, outbound: &Outbound<'_>) -> Fate<Arc<Outgoing>> {
+        let Some(routed) = outbound.routed() else { return Fate::Damaged };
+        match render(&self.map, &routed) {
             Outcome::Message(message) => {
                 let block = [b"\x0B", message.as_slice(), b"\x1C\x0D"].concat();
                 let bytes = block.len();
-                let subject = routed.stored.subject.clone();
+                let subject = routed.stored.subject;
                 Fate::Send { message: Arc::new(Outgoing { subject, block }), bytes }
             }
             Outcome::SetAside(why) => Fate::SetAside(why),

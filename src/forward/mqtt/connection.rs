@@ -1,7 +1,7 @@
 //! The side of the MQTT client: polls it, names what comes, and publishes records.
 
 use rumqttc::{
-    AsyncClient, ClientError, ConnectionError, Event, EventLoop, Packet, PublishNotice,
+    AsyncClient, ClientError, ConnectionError, Event, EventLoop, Packet, PubAckReason,
     PublishOptions, PublishProperties, StateError, SubscribeReasonCode,
 };
 use tokio::sync::mpsc;
@@ -10,9 +10,19 @@ use super::Outgoing;
 
 /// What the connection tells us.
 pub(super) enum News {
-    Connected { packet_bytes_max: Option<u32>, retains: bool },
-    Arrived { topic: String, payload: Vec<u8> },
-    Subscribed { all: bool },
+    Connected {
+        packet_bytes_max: Option<u32>,
+        retains: bool,
+    },
+    Arrived {
+        topic: String,
+        payload: Vec<u8>,
+    },
+    Subscribed {
+        all: bool,
+    },
+    /// A PUBACK that is a refusal: the record is sent again when its silence is over.
+    Refused(PubAckReason),
     Ended(String),
 }
 
@@ -21,7 +31,7 @@ pub(super) fn publish(
     client: &AsyncClient,
     outgoing: &Outgoing,
     response: &str,
-) -> Result<PublishNotice, ClientError> {
+) -> Result<(), ClientError> {
     let rendered = &outgoing.rendered;
     let user = |(key, value): &(&str, String)| ((*key).to_owned(), value.clone());
     let properties = PublishProperties {
@@ -32,7 +42,7 @@ pub(super) fn publish(
         ..PublishProperties::default()
     };
     let options = PublishOptions::at_least_once().properties(properties);
-    client.try_publish_tracked(outgoing.topic.as_str(), rendered.payload.clone(), options)
+    client.try_publish(outgoing.topic.as_str(), rendered.payload.as_slice(), options)
 }
 
 /// Polls the connection to its end. Ends when nobody listens.
@@ -62,6 +72,10 @@ fn news_of(packet: Packet) -> Option<News> {
     if let Packet::SubAck(answer) = packet {
         let good = |code: &SubscribeReasonCode| matches!(code, SubscribeReasonCode::Success(_));
         return Some(News::Subscribed { all: answer.return_codes.iter().all(good) });
+    }
+    if let Packet::PubAck(answer) = packet {
+        let taken = [PubAckReason::Success, PubAckReason::NoMatchingSubscribers];
+        return (!taken.contains(&answer.reason)).then_some(News::Refused(answer.reason));
     }
     if let Packet::Publish(publish) = packet {
         let topic = String::from_utf8(publish.topic.to_vec()).ok()?;

@@ -2,9 +2,8 @@
 
 use std::time::Duration;
 
-use rumqttc::{AsyncClient, PublishNoticeError, PublishOptions, QoS, SubscribeFilter};
+use rumqttc::{AsyncClient, PublishOptions, QoS, SubscribeFilter};
 use tokio::sync::{mpsc, watch};
-use tokio::task::JoinSet;
 
 use super::connection::{News, poll, publish};
 use super::{Ended, Mqtt, Outgoing, Pump, state_text};
@@ -16,6 +15,10 @@ const REQUESTS_MAX: usize = IN_FLIGHT_RECORDS_MAX + 16;
 const EVENTS_MAX: usize = 64;
 /// A poll reads many packets; at most this many events are handled before records are sent.
 const EVENTS_AT_ONCE: usize = 64;
+/// Records that become durable in quick succession go out together: what is sent has to stand in the
+/// cursor file first, and a sync of that for each of them would hold up the journal's own. A record
+/// that comes alone goes at once.
+const FILL_EVERY: Duration = Duration::from_millis(20);
 /// How long the cursor may lag behind acknowledgements when nothing else wants it saved.
 const SAVE_AFTER: Duration = Duration::from_millis(200);
 /// The last state and the DISCONNECT must be out by then.
@@ -29,7 +32,6 @@ pub(super) const PACKET_BYTES_MAX: usize = 8 << 20;
 
 struct Session {
     client: AsyncClient,
-    notices: JoinSet<Result<(), PublishNoticeError>>,
     /// The broker keeps retained messages; one that does not ends the connection over them.
     retains: bool,
     connected: bool,
@@ -50,8 +52,7 @@ impl Mqtt {
         let (client, event_loop) = AsyncClient::builder(options).capacity(REQUESTS_MAX).build();
         let (tell, mut news) = mpsc::channel(EVENTS_MAX);
         let poller = tokio::spawn(poll(event_loop, tell));
-        let mut session =
-            Session { client, notices: JoinSet::new(), retains: true, connected: false };
+        let mut session = Session { client, retains: true, connected: false };
         self.packet_bytes_max = PACKET_BYTES_MAX;
         let ended = self.converse(pump, &mut session, &mut news, durable, stop).await;
         // Answers that came meanwhile are not waited for: what they name is sent again.
@@ -81,8 +82,11 @@ impl Mqtt {
     ) -> Ended {
         let deadline = tokio::time::Instant::now() + CONNECT_WITHIN;
         let mut save_at: Option<tokio::time::Instant> = None;
+        // While there is one, what becomes durable waits for it.
+        let mut fill_at: Option<tokio::time::Instant> = None;
         loop {
-            let wake = wake_at(pump, session, save_at, deadline);
+            let wake = wake_at(pump, session, [save_at, fill_at], deadline);
+            let fills = fill_at.is_none();
             let mut came = Vec::new();
             tokio::select! {
                 biased;
@@ -90,8 +94,7 @@ impl Mqtt {
                 count = news.recv_many(&mut came, EVENTS_AT_ONCE) => if count == 0 {
                     return Ended::Lost("the connection's task ended".to_owned());
                 },
-                Some(notice) = session.notices.join_next() => self.notice(notice),
-                changed = durable.changed() => if changed.is_err() {
+                changed = durable.changed(), if fills => if changed.is_err() {
                     return Ended::Stopped;
                 },
                 () = tokio::time::sleep_until(wake) => {}
@@ -105,11 +108,13 @@ impl Mqtt {
             if !session.connected && now >= deadline {
                 return Ended::Lost("no answer to CONNECT".to_owned());
             }
-            if session.connected {
+            if session.connected && fill_at.is_none_or(|fill| fill <= now) {
+                let position = pump.window.next();
                 if let Err(why) = pump.fill(self).await {
                     return Ended::Lost(why);
                 }
                 self.send(pump, session);
+                fill_at = (pump.window.next() != position).then_some(now + FILL_EVERY);
             }
             pump.count(*durable.borrow());
             if !pump.is_behind() {
@@ -139,6 +144,11 @@ impl Mqtt {
             News::Subscribed { all: true } => None,
             News::Subscribed { all: false } => {
                 Some(Ended::Lost("the broker refuses our subscriptions".to_owned()))
+            }
+            News::Refused(reason) => {
+                let destination = self.destination.name.as_str();
+                tracing::warn!(destination, ?reason, "the broker refuses a record");
+                None
             }
             News::Ended(why) => Some(Ended::Lost(why)),
         }
@@ -187,28 +197,16 @@ impl Mqtt {
         }
     }
 
-    /// A refused PUBACK: the record is sent again when its silence is over.
-    fn notice(&self, notice: Result<Result<(), PublishNoticeError>, tokio::task::JoinError>) {
-        if let Ok(Err(PublishNoticeError::V5PubAck(reason))) = notice {
-            tracing::warn!(destination = self.destination.name, ?reason, "broker refuses a record");
-        }
-    }
-
-    fn send(&self, pump: &mut Pump<Outgoing>, session: &mut Session) {
+    fn send(&self, pump: &mut Pump<Outgoing>, session: &Session) {
         let response = self.topic_in("acknowledgement");
-        pump.send_due(|outgoing| {
-            let notice = publish(&session.client, outgoing, &response);
-            let Ok(notice) = notice else { return false };
-            session.notices.spawn(async move { notice.wait_async().await.map(drop) });
-            true
-        });
+        pump.send_due(|outgoing| publish(&session.client, outgoing, &response).is_ok());
     }
 }
 
 fn wake_at(
     pump: &Pump<Outgoing>,
     session: &Session,
-    save_at: Option<tokio::time::Instant>,
+    wanted: [Option<tokio::time::Instant>; 2],
     deadline: tokio::time::Instant,
 ) -> tokio::time::Instant {
     let now = tokio::time::Instant::now();
@@ -217,7 +215,7 @@ fn wake_at(
     }
     let due = pump.window.next_due_ms().map(|due| due.saturating_sub(pump.now_ms()).max(1));
     let due = due.map_or(LOOK_AFTER, Duration::from_millis).min(LOOK_AFTER);
-    save_at.map_or(now + due, |save| save.min(now + due))
+    wanted.into_iter().flatten().fold(now + due, tokio::time::Instant::min)
 }
 
 #[cfg(test)]

@@ -1,11 +1,11 @@
 //! From the journal into the window: which records are for this destination, and what becomes of
 //! those that cannot be read.
 
-use super::{Binding, Counters, Fate, Pump, Routed};
+use super::{Binding, Counters, Fate, Outbound, Pump};
 use crate::forward::UnavailableWhy;
-use crate::forward::stored::Stored;
+use crate::forward::stored::Written;
 use crate::journal::{self, Kind, Record};
-use crate::vocabulary::{RecordId, Sequence};
+use crate::vocabulary::Sequence;
 
 impl<M: Send + Sync + 'static> Pump<M> {
     pub(super) fn take_from_journal<B: Binding<Message = M>>(
@@ -42,26 +42,26 @@ impl<M: Send + Sync + 'static> Pump<M> {
         if forwardable == Forwardable::No || self.window.is_accepted(sequence) {
             return self.window.pass(sequence);
         }
-        let Some(stored) = Stored::from_bytes(&record.payload) else {
+        let Some(written) = Written::from_bytes(&record.payload) else {
             if forwardable == Forwardable::Yes {
                 self.tell(sequence..=sequence, UnavailableWhy::Damaged);
             }
             return self.window.pass(sequence);
         };
-        if !stored.routes.contains_key(&self.settings.name) {
+        if !written.routes.contains_key(&self.settings.name) {
             return self.window.pass(sequence);
         }
-        let routed = Routed {
-            stored,
+        let outbound = Outbound {
+            written,
             stream: self.reader.stream(),
             sequence: record.sequence,
             time_us: record.time_us,
-            destination: self.settings.name.clone(),
-            source: self.settings.source.clone(),
+            destination: &self.settings.name,
+            source: &self.settings.source,
         };
-        match binding.message(&routed) {
+        match binding.message(&outbound) {
             Fate::Send { message, bytes } => {
-                let names = names(&routed);
+                let names = outbound.names();
                 self.window.put_after(sequence, message, bytes, record.time_us, names);
             }
             Fate::SetAside(code) => {
@@ -75,13 +75,6 @@ impl<M: Send + Sync + 'static> Pump<M> {
             }
         }
     }
-}
-
-/// The record that this one states something about again.
-fn names(routed: &Routed) -> Option<u64> {
-    let key = |key| routed.stored.data.get(key).and_then(|one| one.as_str());
-    let named = RecordId::parse(key("corrects").or_else(|| key("names"))?).ok()?;
-    named.is_of(routed.stream).then(|| named.sequence().number())
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]

@@ -44,8 +44,8 @@ struct Numbers;
 impl Binding for Numbers {
     type Message = u64;
 
-    fn message(&mut self, routed: &Routed) -> Fate<u64> {
-        Fate::Send { message: routed.sequence.number(), bytes: 100 }
+    fn message(&mut self, outbound: &Outbound<'_>) -> Fate<u64> {
+        Fate::Send { message: outbound.sequence.number(), bytes: 100 }
     }
 
     async fn session(
