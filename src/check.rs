@@ -31,7 +31,9 @@ const UNITS_KEPT_MAX: usize = 1024;
 /// The checks of one device; it remembers the last unit of each parameter.
 #[derive(Debug, Default)]
 pub struct Checker {
-    last_unit: BTreeMap<(String, String), String>,
+    /// By parameter and channel.
+    last_unit: BTreeMap<String, BTreeMap<String, String>>,
+    units_kept: usize,
 }
 
 impl Checker {
@@ -62,15 +64,23 @@ impl Checker {
     }
 
     fn unit_changed(&mut self, metric: &Metric) -> Option<Doubt> {
-        let parameter = metric.parameter.clone()?;
-        let unit =
-            metric.unit_mdc.clone().or_else(|| Some(metric.unit_as_sent.first()?.code.clone()))?;
-        let key = (parameter, metric.sub_id.clone());
-        if self.last_unit.len() >= UNITS_KEPT_MAX && !self.last_unit.contains_key(&key) {
-            return None;
+        let parameter = metric.parameter.as_deref()?;
+        let of_device = || Some(metric.unit_as_sent.first()?.code.as_str());
+        let unit = metric.unit_mdc.as_deref().or_else(of_device)?;
+        let channels = self.last_unit.get_mut(parameter);
+        if let Some(before) = channels.and_then(|channels| channels.get_mut(&metric.sub_id)) {
+            let changed = before != unit;
+            if changed {
+                unit.clone_into(before);
+            }
+            return changed.then_some(Doubt::UnitChanged);
         }
-        let before = self.last_unit.insert(key, unit.clone())?;
-        (before != unit).then_some(Doubt::UnitChanged)
+        if self.units_kept < UNITS_KEPT_MAX {
+            self.units_kept += 1;
+            let channels = self.last_unit.entry(parameter.to_owned()).or_default();
+            channels.insert(metric.sub_id.clone(), unit.to_owned());
+        }
+        None
     }
 }
 

@@ -80,18 +80,25 @@ impl Mapper {
     pub fn map_owned(&self, groups: Vec<Group>) -> Mapped {
         let mut mapped = Mapped::default();
         for group in groups {
+            // `None`: the group's own time, whatever that is.
             let mut by_time: Vec<(Option<DeviceTime>, Vec<Metric>)> = Vec::new();
+            let readings = group.readings.len();
             for mut reading in group.readings {
-                let time = reading.time.take().or_else(|| group.time.clone());
+                let time = reading.time.take().filter(|time| group.time.as_ref() != Some(time));
                 match self.metric(reading) {
                     Ok(metric) => match by_time.iter_mut().find(|(known, _)| *known == time) {
                         Some((_, metrics)) => metrics.push(metric),
-                        None => by_time.push((time, vec![metric])),
+                        None => {
+                            let mut metrics = Vec::with_capacity(readings);
+                            metrics.push(metric);
+                            by_time.push((time, metrics));
+                        }
                     },
                     Err(refused) => mapped.refusals.push(refused),
                 }
             }
-            mapped.observations.extend(by_time.into_iter().map(|(device_time, metrics)| {
+            mapped.observations.extend(by_time.into_iter().map(|(own, metrics)| {
+                let device_time = own.or_else(|| group.time.clone());
                 Observation {
                     subject: group.subject.clone(),
                     mode: group.mode,

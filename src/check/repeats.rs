@@ -13,7 +13,8 @@
 
 mod packed;
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{HashMap, VecDeque};
+use std::fmt::Write as _;
 
 use crate::vocabulary::{Digest, Observation, Sequence};
 
@@ -28,9 +29,9 @@ const KEYS_MAX: usize = 3;
 /// What one device has said lately.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Window {
-    messages: BTreeMap<Basis, Sequence>,
+    messages: HashMap<Basis, Sequence>,
     message_order: VecDeque<Basis>,
-    statements: BTreeMap<Key, Stated>,
+    statements: HashMap<Key, Stated>,
     statement_order: VecDeque<Key>,
 }
 
@@ -133,38 +134,26 @@ impl StatementKeys {
     /// `None` where the device gives no time of its own, or nothing else to know it by.
     pub fn of(observation: &Observation) -> Option<Self> {
         let time = observation.device_time.as_ref()?;
-        let mut what = time.as_written.clone();
-        let (mut values, mut statuses, mut equipment) =
-            (String::new(), String::new(), String::new());
-        for metric in &observation.metrics {
-            let code =
-                metric.codings.first().map(|coding| coding.code.as_str()).unwrap_or_default();
-            let parameter = metric.parameter.as_deref().unwrap_or_default();
-            what.push_str(&format!("\u{1}{code}\u{2}{parameter}\u{2}{}", metric.sub_id));
-            values.push_str(&format!("\u{1}{}", metric.value.as_sent()));
-            statuses.push_str(&format!("\u{1}{:?}", metric.status));
-            equipment.push_str(&format!("\u{1}{}", metric.equipment.join("\u{2}")));
-        }
+        let Parts { what, values, statuses, equipment } = Parts::of(&time.as_written, observation);
+        let (what, values) = (what.as_str(), values.as_str());
         let subject = &observation.subject;
-        let specimen = &subject.specimen;
+        let (specimen, place) = (subject.specimen.as_str(), subject.place.as_str());
         let patient: String =
-            subject.patient_ids.iter().map(|one| format!("\u{1}{}", one.id)).collect();
-        let key =
-            |name: &str, id: &str| Digest::of(format!("{name}\u{3}{what}\u{3}{id}").as_bytes());
+            subject.patient_ids.iter().flat_map(|one| ["\u{1}", one.id.as_str()]).collect();
         let mut keys = Vec::with_capacity(KEYS_MAX);
         if !specimen.is_empty() {
-            keys.push(key("specimen", specimen));
+            keys.push(Digest::of_parts(&["specimen", THIRD, what, THIRD, specimen]));
         }
         if time.has_seconds() {
             if !patient.is_empty() {
-                keys.push(key("patient", &patient));
+                keys.push(Digest::of_parts(&["patient", THIRD, what, THIRD, &patient]));
             }
-            let place = &subject.place;
-            let measured = [&values, specimen, place, &equipment].map(String::as_str);
-            keys.push(key("measured", &measured.join("\u{3}")));
+            let measured = ["measured", THIRD, what, THIRD, values, THIRD, specimen, THIRD, place];
+            let measured = [&measured[..], &[THIRD, &equipment]].concat();
+            keys.push(Digest::of_parts(&measured));
         }
-        let content = format!("{values}\u{3}{statuses}\u{3}{specimen}\u{3}{patient}");
-        (!keys.is_empty()).then(|| Self { keys, content: Digest::of(content.as_bytes()) })
+        let content = [values, THIRD, &statuses, THIRD, specimen, THIRD, &patient];
+        (!keys.is_empty()).then(|| Self { keys, content: Digest::of_parts(&content) })
     }
 
     /// The keys and the content as texts, for the journal.
@@ -176,6 +165,44 @@ impl StatementKeys {
     pub fn from_texts(keys: &[String], content: &str) -> Option<Self> {
         let keys: Option<Vec<Digest>> = keys.iter().map(|text| Digest::parse(text)).collect();
         Some(Self { keys: keys?, content: Digest::parse(content)? })
+    }
+}
+
+/// What stands between the parts of a key.
+const THIRD: &str = "\u{3}";
+
+/// The texts of all metrics of an observation, one behind the other.
+struct Parts {
+    what: String,
+    values: String,
+    statuses: String,
+    equipment: String,
+}
+
+impl Parts {
+    fn of(time: &str, observation: &Observation) -> Self {
+        let mut parts = Self {
+            what: time.to_owned(),
+            values: String::new(),
+            statuses: String::new(),
+            equipment: String::new(),
+        };
+        // Room for codes and names of usual length: nothing grows on the way.
+        parts.what.reserve(64 * observation.metrics.len());
+        for metric in &observation.metrics {
+            let code =
+                metric.codings.first().map(|coding| coding.code.as_str()).unwrap_or_default();
+            let parameter = metric.parameter.as_deref().unwrap_or_default();
+            parts.what.extend(["\u{1}", code, "\u{2}", parameter, "\u{2}", &metric.sub_id]);
+            parts.values.extend(["\u{1}", metric.value.as_sent()]);
+            // Writing to a text cannot fail.
+            let _ = write!(parts.statuses, "\u{1}{:?}", metric.status);
+            parts.equipment.push('\u{1}');
+            for (index, one) in metric.equipment.iter().enumerate() {
+                parts.equipment.extend([if index > 0 { "\u{2}" } else { "" }, one]);
+            }
+        }
+        parts
     }
 }
 

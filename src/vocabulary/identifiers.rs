@@ -178,6 +178,9 @@ impl<'de> Deserialize<'de> for StreamId {
     }
 }
 
+/// Eight digits, a dash, and 11 digits: 2^53 - 1 in base 36.
+const RECORD_ID_BYTES_MAX: usize = 20;
+
 /// Which record of which stream: at most 20 characters, because it becomes MSH-10.
 ///
 /// ```
@@ -194,8 +197,13 @@ pub struct RecordId(String);
 impl RecordId {
     /// Eight hex digits of the stream, `-`, and the sequence in base 36: 2^53 - 1 takes 11 digits.
     pub fn of(stream: StreamId, sequence: Sequence) -> Self {
-        let head: String = stream.to_string().chars().take(8).collect();
-        Self(format!("{head}-{}", base36(sequence.number())))
+        let mut text = String::with_capacity(RECORD_ID_BYTES_MAX);
+        for byte in stream.0.iter().take(4) {
+            text.extend([byte >> 4, byte & 0x0f].map(|four| char::from(figure(four))));
+        }
+        text.push('-');
+        push_base36(&mut text, sequence.number());
+        Self(text)
     }
 
     /// Checks the form only; whether the stream is ours is for the journal to say.
@@ -206,7 +214,7 @@ impl RecordId {
         let sequence = u64::from_str_radix(tail, 36).ok().and_then(Sequence::new);
         match sequence {
             Some(found)
-                if head.len() == 8 && head.chars().all(hex) && base36(found.number()) == tail =>
+                if head.len() == 8 && head.chars().all(hex) && is_base36(tail, found.number()) =>
             {
                 Ok(Self(text.to_owned()))
             }
@@ -266,6 +274,13 @@ impl Digest {
         Self(Sha256::digest(bytes).into())
     }
 
+    /// The digest of these texts as if they were one.
+    pub fn of_parts(parts: &[&str]) -> Self {
+        let mut hash = Sha256::new();
+        parts.iter().for_each(|part| hash.update(part));
+        Self(hash.finalize().into())
+    }
+
     /// From 64 hexadecimal digits; `None` for anything else.
     pub fn parse(text: &str) -> Option<Self> {
         if text.len() != 64 || !text.bytes().all(|byte| byte.is_ascii_hexdigit()) {
@@ -305,7 +320,6 @@ impl Serialize for Digest {
 /// Writes the bytes as `DIGITS` small hexadecimal digits, two for each, in one go: several stand in
 /// every record.
 fn hex<const DIGITS: usize>(bytes: &[u8], f: &mut fmt::Formatter<'_>) -> fmt::Result {
-    let figure = |four: u8| if four < 10 { b'0' + four } else { b'a' + four - 10 };
     let mut text = [b'0'; DIGITS];
     for (pair, byte) in text.chunks_exact_mut(2).zip(bytes) {
         pair.copy_from_slice(&[figure(byte >> 4), figure(byte & 0x0f)]);
@@ -313,13 +327,24 @@ fn hex<const DIGITS: usize>(bytes: &[u8], f: &mut fmt::Formatter<'_>) -> fmt::Re
     f.write_str(std::str::from_utf8(&text).expect("figures are ASCII"))
 }
 
-fn base36(mut number: u64) -> String {
-    let mut digits = Vec::new();
-    while number > 0 {
-        digits.push(char::from_digit((number % 36) as u32, 36).expect("a remainder of 36"));
-        number /= 36;
+/// A figure of base 16 or 36, in small letters.
+const fn figure(value: u8) -> u8 {
+    if value < 10 { b'0' + value } else { b'a' + value - 10 }
+}
+
+fn push_base36(text: &mut String, number: u64) {
+    if number >= 36 {
+        push_base36(text, number / 36);
     }
-    digits.iter().rev().collect()
+    // A remainder of 36 fits in a byte.
+    text.push(char::from(figure((number % 36) as u8)));
+}
+
+/// Whether these are the figures of the number, as [`RecordId::of`] writes them.
+fn is_base36(text: &str, number: u64) -> bool {
+    let mut written = String::with_capacity(RECORD_ID_BYTES_MAX);
+    push_base36(&mut written, number);
+    written == text
 }
 
 #[cfg(test)]

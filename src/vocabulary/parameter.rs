@@ -3,7 +3,7 @@
 //! Two files, `parameters.toml` and `units.toml`, read once at start. Profiles name parameters by
 //! their key (`spo2`); devices that name themselves in MDC are looked up by code or reference id.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -92,16 +92,17 @@ pub enum VocabularyError {
     BadPossible { parameter: String, bounds: [String; 2] },
 }
 
-/// All parameters and units, with the look-ups that mapping needs.
+/// All parameters and units, with the look-ups that mapping needs: several for each value, so they
+/// are hashed. Whoever walks over them does it in the order of their names.
 #[derive(Clone, Debug)]
 pub struct Vocabulary {
-    parameters: BTreeMap<String, Parameter>,
-    units: BTreeMap<String, Unit>,
-    parameter_by_code: BTreeMap<u32, String>,
-    parameter_by_mdc: BTreeMap<String, String>,
-    unit_by_code: BTreeMap<u32, String>,
+    parameters: HashMap<String, Parameter>,
+    units: HashMap<String, Unit>,
+    parameter_by_code: HashMap<u32, String>,
+    parameter_by_mdc: HashMap<String, String>,
+    unit_by_code: HashMap<u32, String>,
     /// All units that a text may mean.
-    units_by_text: BTreeMap<String, Vec<String>>,
+    units_by_text: HashMap<String, Vec<String>>,
 }
 
 impl Vocabulary {
@@ -112,43 +113,26 @@ impl Vocabulary {
         let parameters: ParametersFile =
             toml::from_str(parameters).map_err(toml_error("parameters.toml"))?;
         let mut vocabulary = Self {
-            parameters: parameters.parameter,
-            units: units.unit,
-            parameter_by_code: BTreeMap::new(),
-            parameter_by_mdc: BTreeMap::new(),
-            unit_by_code: BTreeMap::new(),
-            units_by_text: BTreeMap::new(),
+            parameters: HashMap::new(),
+            units: HashMap::new(),
+            parameter_by_code: HashMap::new(),
+            parameter_by_mdc: HashMap::new(),
+            unit_by_code: HashMap::new(),
+            units_by_text: HashMap::new(),
         };
-        vocabulary.check()?;
-        vocabulary.index()?;
+        check(&parameters.parameter, &units.unit)?;
+        vocabulary.index(&parameters.parameter, &units.unit)?;
+        vocabulary.parameters = parameters.parameter.into_iter().collect();
+        vocabulary.units = units.unit.into_iter().collect();
         Ok(vocabulary)
     }
 
-    fn check(&self) -> Result<(), VocabularyError> {
-        for (name, parameter) in &self.parameters {
-            if let Some(unit) = parameter.units.iter().find(|unit| !self.units.contains_key(*unit))
-            {
-                return Err(VocabularyError::UnknownUnit {
-                    parameter: name.clone(),
-                    unit: unit.clone(),
-                });
-            }
-            if let Some(bounds) = &parameter.possible {
-                let ordered = matches!(
-                    (value::decimal(&bounds[0]), value::decimal(&bounds[1])),
-                    (Some(low), Some(high)) if low < high
-                );
-                if !ordered {
-                    let bounds = bounds.clone();
-                    return Err(VocabularyError::BadPossible { parameter: name.clone(), bounds });
-                }
-            }
-        }
-        Ok(())
-    }
-
-    fn index(&mut self) -> Result<(), VocabularyError> {
-        for (name, parameter) in &self.parameters {
+    fn index(
+        &mut self,
+        parameters: &BTreeMap<String, Parameter>,
+        units: &BTreeMap<String, Unit>,
+    ) -> Result<(), VocabularyError> {
+        for (name, parameter) in parameters {
             if let Some(code) = parameter.mdc_code
                 && let Some(first) = self.parameter_by_code.insert(code, name.clone())
             {
@@ -161,7 +145,7 @@ impl Vocabulary {
                 self.parameter_by_mdc.insert(mdc.clone(), name.clone());
             }
         }
-        for (mdc, unit) in &self.units {
+        for (mdc, unit) in units {
             if let Some(first) = self.unit_by_code.insert(unit.mdc_code, mdc.clone()) {
                 let (file, code, second) = ("units.toml", unit.mdc_code, mdc.clone());
                 return Err(VocabularyError::CodeTwice { file, code, first, second });
@@ -183,7 +167,8 @@ impl Vocabulary {
 
     /// All parameters in the order of their names.
     pub fn parameters(&self) -> impl Iterator<Item = (&str, &Parameter)> {
-        self.parameters.iter().map(|(name, parameter)| (name.as_str(), parameter))
+        let named = self.parameters.iter().map(|(name, parameter)| (name.as_str(), parameter));
+        named.collect::<BTreeMap<_, _>>().into_iter()
     }
 
     /// A parameter by its MDC code (context-free).
@@ -261,6 +246,31 @@ impl Vocabulary {
         };
         first == second || ucum(first).zip(ucum(second)).is_some_and(share)
     }
+}
+
+fn check(
+    parameters: &BTreeMap<String, Parameter>,
+    units: &BTreeMap<String, Unit>,
+) -> Result<(), VocabularyError> {
+    for (name, parameter) in parameters {
+        if let Some(unit) = parameter.units.iter().find(|unit| !units.contains_key(*unit)) {
+            return Err(VocabularyError::UnknownUnit {
+                parameter: name.clone(),
+                unit: unit.clone(),
+            });
+        }
+        if let Some(bounds) = &parameter.possible {
+            let ordered = matches!(
+                (value::decimal(&bounds[0]), value::decimal(&bounds[1])),
+                (Some(low), Some(high)) if low < high
+            );
+            if !ordered {
+                let bounds = bounds.clone();
+                return Err(VocabularyError::BadPossible { parameter: name.clone(), bounds });
+            }
+        }
+    }
+    Ok(())
 }
 
 /// A coding whose number is one unit's and whose name is another's.

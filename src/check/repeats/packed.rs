@@ -9,7 +9,7 @@
 //!
 //! Little-endian.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{HashMap, VecDeque};
 
 use super::{Basis, Key, Stated, WINDOW_MESSAGES, Window};
 use crate::vocabulary::Sequence;
@@ -43,6 +43,7 @@ impl Window {
     /// Appends the window to `out`.
     pub fn pack(&self, out: &mut Vec<u8>) {
         let count = |count: usize| u32::try_from(count).unwrap_or(u32::MAX).to_le_bytes();
+        out.reserve(self.bytes());
         out.extend(count(self.message_order.len()));
         for basis in &self.message_order {
             out.extend(basis);
@@ -63,7 +64,7 @@ impl Window {
 
     /// Takes a window off the front of `from`; `None` if these are not the bytes of one.
     pub fn unpack(from: &mut &[u8]) -> Option<Self> {
-        let (mut messages, mut message_order) = (BTreeMap::new(), VecDeque::new());
+        let (mut messages, mut message_order) = (HashMap::new(), VecDeque::new());
         let count = u32::from_le_bytes(take(from)?) as usize;
         if count > WINDOW_MESSAGES {
             return None;
@@ -73,7 +74,7 @@ impl Window {
             messages.insert(basis, Sequence::new(u64::from_le_bytes(take(from)?))?);
             message_order.push_back(basis);
         }
-        let (mut statements, mut statement_order) = (BTreeMap::new(), VecDeque::new());
+        let (mut statements, mut statement_order) = (HashMap::new(), VecDeque::new());
         for _ in 0..u32::from_le_bytes(take(from)?) {
             let (key, content): (Key, Key) = (take(from)?, take(from)?);
             let wire = Sequence::new(u64::from_le_bytes(take(from)?))?;

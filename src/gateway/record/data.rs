@@ -4,7 +4,8 @@
 //! whatever keeps its keys sorted, is the same bytes. Nothing here may look at a clock or a
 //! counter: what is written depends on what is handed in, and on nothing else.
 
-use serde::ser::{Serialize, SerializeMap, Serializer};
+use serde::Serialize;
+use serde::ser::{SerializeMap, Serializer};
 use serde_json::{Value as Json, json};
 
 use super::{Held, Parts, ProfileStamp};
@@ -12,7 +13,7 @@ use crate::check::clock::Times;
 use crate::vocabulary::moment::utc_text;
 use crate::vocabulary::reading::Coding;
 use crate::vocabulary::{
-    Association, Comparator, DeviceTime, Meaning, Metric, ObservationId, RecordId,
+    Association, Certainty, Comparator, DeviceTime, DeviceTimeEvidence, Meaning, Metric, RecordId,
 };
 
 /// The data of a record; see [`super::observation`].
@@ -134,22 +135,18 @@ struct TimesLine<'a>(&'a Times, Option<&'a DeviceTime>);
 impl Serialize for TimesLine<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let Self(times, device) = self;
-        let corrected = times.corrected.map(|corrected| {
-            json!({
-                "utc": utc_text(corrected.utc_us),
-                "offset_ms": corrected.offset_ms,
-                "uncertainty_ms": corrected.uncertainty_ms,
-            })
+        let corrected = times.corrected.map(|corrected| CorrectedLine {
+            offset_ms: corrected.offset_ms,
+            uncertainty_ms: corrected.uncertainty_ms,
+            utc: utc_text(corrected.utc_us),
         });
-        let chart = json!({ "utc": utc_text(times.chart_utc_us), "rule": times.rule.as_str() });
+        let chart = ChartLine { rule: times.rule.as_str(), utc: utc_text(times.chart_utc_us) };
         let received =
-            json!({ "utc": times.received.utc_text(), "clock": times.received.certainty() });
-        let device = device.map(|time| {
-            json!({
-                "as_written": time.as_written,
-                "utc": time.utc_us.map(utc_text),
-                "evidence": time.evidence,
-            })
+            ReceivedLine { clock: times.received.certainty(), utc: times.received.utc_text() };
+        let device = device.map(|time| DeviceLine {
+            as_written: &time.as_written,
+            evidence: time.evidence,
+            utc: time.utc_us.map(utc_text),
         });
         let mut out = Object(serializer.serialize_map(None)?);
         out.put("chart", &chart)?;
@@ -158,6 +155,32 @@ impl Serialize for TimesLine<'_> {
         out.put("received", &received)?;
         out.end()
     }
+}
+
+#[derive(Serialize)]
+struct ChartLine {
+    rule: &'static str,
+    utc: String,
+}
+
+#[derive(Serialize)]
+struct CorrectedLine {
+    offset_ms: i64,
+    uncertainty_ms: u64,
+    utc: String,
+}
+
+#[derive(Serialize)]
+struct DeviceLine<'a> {
+    as_written: &'a str,
+    evidence: DeviceTimeEvidence,
+    utc: Option<String>,
+}
+
+#[derive(Serialize)]
+struct ReceivedLine {
+    clock: Certainty,
+    utc: String,
 }
 
 struct Metrics<'a>(&'a RecordId, &'a [Metric]);
@@ -202,7 +225,8 @@ impl Serialize for MetricLine<'_> {
         out.put_if(!metric.method.is_empty(), "method", &Codings(&metric.method))?;
         out.put("nature", &metric.nature)?;
         if let Some((record, index)) = place {
-            out.put("observation_id", &ObservationId::of(record, *index))?;
+            // As `ObservationId::of` writes it, without making one.
+            out.put("observation_id", &format_args!("{record}.{index}"))?;
         }
         out.put("parameter", &metric.parameter)?;
         out.put("status", &metric.status)?;
@@ -279,8 +303,8 @@ mod tests {
     use crate::vocabulary::observation::Doubt;
     use crate::vocabulary::reading::{Flag, Nature, ResultStatus, StatedPatientId, Subject};
     use crate::vocabulary::{
-        AbsentReason, Certainty, DeviceName, Digest, Mode, Moment, Observation, ParameterKind,
-        Place, Sequence, StreamId, Value,
+        AbsentReason, DeviceName, Digest, Mode, Moment, Observation, ParameterKind, Place,
+        Sequence, StreamId, Value,
     };
 
     fn full(value: Value) -> Metric {

@@ -192,15 +192,14 @@ fn refused(header: Header, why: Why, at: Range<usize>, detail: &str) -> Content 
 /// messages may be two measurements: SpO2 97 and again 97, two cuff pressures in one minute, two
 /// equal values an hour apart in the night in which the clock is set back.
 fn has_own_times(groups: &[Group]) -> bool {
-    let mut values = groups
-        .iter()
-        .flat_map(|group| group.readings.iter().map(move |reading| (group, reading)))
-        .filter(|(_, reading)| reading.nature != Nature::DeviceFact)
-        .peekable();
-    values.peek().is_some()
-        && values.all(|(group, reading)| {
-            reading.time.as_ref().or(group.time.as_ref()).is_some_and(DeviceTime::is_one_second)
-        })
+    let is_value = |reading: &&Reading| reading.nature != Nature::DeviceFact;
+    let stands = |group: &Group| {
+        let of_group = group.time.as_ref().is_some_and(DeviceTime::is_one_second);
+        let own = |reading: &Reading| reading.time.as_ref().map(DeviceTime::is_one_second);
+        group.readings.iter().filter(is_value).all(|reading| own(reading).unwrap_or(of_group))
+    };
+    let some = groups.iter().flat_map(|group| &group.readings).any(|one| is_value(&one));
+    some && groups.iter().all(stands)
 }
 
 /// The message without MSH-7 and MSH-10, which differ when the same message is sent again.

@@ -110,7 +110,7 @@ pub fn read(
 fn refuse_unread_text(wire: &Wire, lines: &[Line], refusals: &mut Vec<Refused>) {
     for line in lines {
         let Line::Segment(segment) = line else { continue };
-        let Err(refused) = wire.as_sent(&segment.at) else { continue };
+        let Err(refused) = wire.legible(&segment.at) else { continue };
         let known = refusals.iter().any(|of| {
             of.why == Why::Charset && segment.at.start <= of.at.start && of.at.end <= segment.at.end
         });
@@ -160,7 +160,7 @@ impl<'a> Walk<'a> {
     /// In a character set whose second bytes may look like delimiters, a segment that is not plain
     /// ASCII cannot even be taken apart.
     fn is_legible(&self, segment: &Segment) -> bool {
-        self.wire.charset != Charset::AsciiPartOnly || self.wire.as_sent(&segment.at).is_ok()
+        self.wire.charset != Charset::AsciiPartOnly || self.wire.legible(&segment.at).is_ok()
     }
 
     fn illegible(&mut self, segment: &Segment) {

@@ -16,6 +16,7 @@
 //! An NM that is no number, no listed sentinel and no number with a comparator is a refusal.
 //! A byte that does not fit the character set refuses the whole OBX: no value without its name.
 
+use std::borrow::Cow;
 use std::ops::Range;
 
 use jiff::tz::TimeZone;
@@ -41,8 +42,9 @@ pub struct Manner<'a> {
 /// Reads one OBX; `None` for a row that only tells the device's structure.
 pub fn read(wire: &Wire, obx: &Segment, manner: &Manner) -> Result<Option<Reading>, Refused> {
     let at = obx.field(5).unwrap_or_else(|| obx.at.clone());
-    let written = obx.field(5).map_or(Ok(String::new()), |at| wire.as_sent(&at))?;
-    let value_type = wire.field_text(obx, 2)?.trim().to_owned();
+    let written = obx.field(5).map_or(Ok(Cow::Borrowed("")), |at| wire.legible(&at))?;
+    let value_type = wire.read_field(obx, 2)?;
+    let value_type = value_type.trim();
     let flags = flags(wire, obx)?;
     let unit = unit(wire, obx)?;
     let no_value = written.trim().is_empty();
@@ -56,22 +58,23 @@ pub fn read(wire: &Wire, obx: &Segment, manner: &Manner) -> Result<Option<Readin
     if codings.is_empty() {
         return Err(Refused::new(Why::Unreadable, at, "expected a code or a name in OBX-3"));
     }
-    let letter = wire.field_text(obx, 11)?.trim().to_owned();
+    let letter = wire.read_field(obx, 11)?;
+    let letter = letter.trim();
     let value = if no_value {
-        Value::absent(&written, empty_because(&flags, &letter, manner))
-    } else if let Some(reason) = void_because(&flags, &letter, &value_type, manner) {
+        Value::absent(&written, empty_because(&flags, letter, manner))
+    } else if let Some(reason) = void_because(&flags, letter, value_type, manner) {
         Value::absent(&wire.text(&at)?, reason)
     } else {
-        value(wire, &value_type, &at, manner)?
+        value(wire, value_type, &at, manner)?
     };
     let mut reading = Reading::new(DeviceCode::Codings(codings), value, at);
     reading.sub_id = wire.field_text(obx, 4)?;
     reading.unit = unit;
     reading.time = time(wire, obx, manner)?;
-    reading.status = status(&letter);
+    reading.status = status(letter);
     reading.flags = flags;
     if reading.status == ResultStatus::Other {
-        reading.flags.push(Flag(letter));
+        reading.flags.push(Flag(letter.to_owned()));
     } else if reading.status == ResultStatus::NoResult
         && reading.value.absent_reason().is_none()
         && manner.profile.valid_with_status_x == StatusX::NumberDoubted
@@ -86,7 +89,7 @@ pub fn read(wire: &Wire, obx: &Segment, manner: &Manner) -> Result<Option<Readin
     if let Some(repetition) = wire.repetitions(obx, 20).first() {
         reading.body_site = wire.codings(repetition)?.into_iter().next();
     }
-    reading.nature = nature(&reading, wire.field_text(obx, 13)?.trim(), manner);
+    reading.nature = nature(&reading, wire.read_field(obx, 13)?.trim(), manner);
     Ok(Some(reading))
 }
 
@@ -185,7 +188,7 @@ fn value(
     at: &Range<usize>,
     manner: &Manner,
 ) -> Result<Value, Refused> {
-    let text = wire.text(at)?;
+    let text = wire.read(at)?;
     if let Some(reason) = manner.profile.sentinels.get(text.trim()) {
         return Ok(Value::absent(&text, *reason));
     }
@@ -260,7 +263,7 @@ fn status(letter: &str) -> ResultStatus {
 fn time(wire: &Wire, obx: &Segment, manner: &Manner) -> Result<Option<DeviceTime>, Refused> {
     let fields: &[usize] = if manner.laboratory { &[14, 19] } else { &[14] };
     for field in fields {
-        let text = wire.field_text(obx, *field)?;
+        let text = wire.read_field(obx, *field)?;
         if !text.trim().is_empty() && text != "\"\"" {
             return Ok(Some(DeviceTime::read(&text, manner.zone)));
         }

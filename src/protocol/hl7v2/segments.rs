@@ -130,8 +130,8 @@ pub fn slice<'a>(bytes: &'a [u8], at: &Range<usize>) -> &'a [u8] {
 
 /// Splits a range at every `delimiter`; at least one part comes out.
 pub fn parts(bytes: &[u8], at: Range<usize>, delimiter: Option<u8>) -> Vec<Range<usize>> {
-    let count = slice(bytes, &at).iter().filter(|byte| Some(**byte) == delimiter).count();
-    let mut found = Vec::with_capacity(count + 1);
+    // Room for what an OBX or a coded field has.
+    let mut found = Vec::with_capacity(8);
     let mut start = at.start;
     for (offset, byte) in slice(bytes, &at).iter().enumerate() {
         if Some(*byte) == delimiter {

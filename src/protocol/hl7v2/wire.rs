@@ -3,6 +3,7 @@
 //! Two forms, never mixed up: the *text* (decoded, escapes resolved) of something that holds no
 //! delimiters, and the *wire* form (decoded, delimiters and escapes as sent) of something that may.
 
+use std::borrow::Cow;
 use std::cell::Cell;
 use std::ops::Range;
 
@@ -51,12 +52,17 @@ impl<'a> Wire<'a> {
 
     /// The wire form.
     pub fn as_sent(&self, at: &Range<usize>) -> Result<String, Refused> {
+        self.legible(at).map(Cow::into_owned)
+    }
+
+    /// The same, for who may not want to keep it.
+    pub fn legible(&self, at: &Range<usize>) -> Result<Cow<'a, str>, Refused> {
         let bytes = self.bytes(at);
         match self.charset.decode(bytes) {
             Some(text) => {
                 let doubted = self.charset.takes_any_byte() && holds_utf8(bytes);
                 self.guessed.set(self.guessed.get() || doubted);
-                Ok(text.into_owned())
+                Ok(text)
             }
             None => {
                 let detail = format!("expected text in {}", self.charset.name());
@@ -67,17 +73,28 @@ impl<'a> Wire<'a> {
 
     /// The text.
     pub fn text(&self, at: &Range<usize>) -> Result<String, Refused> {
+        self.read(at).map(Cow::into_owned)
+    }
+
+    /// The same, for who may not want to keep it.
+    pub fn read(&self, at: &Range<usize>) -> Result<Cow<'a, str>, Refused> {
+        let sent = self.legible(at)?;
         if !self.bytes(at).contains(&self.delimiters.escape) {
-            return self.as_sent(at);
+            return Ok(sent);
         }
-        let read = unescape(&self.as_sent(at)?, self.delimiters, self.charset, self.local_escape);
+        let read = unescape(&sent, self.delimiters, self.charset, self.local_escape);
         self.guessed.set(self.guessed.get() || read.guessed);
-        Ok(read.text)
+        Ok(Cow::Owned(read.text))
     }
 
     /// The text of a whole field; empty if the segment ends before it.
     pub fn field_text(&self, segment: &Segment, field: usize) -> Result<String, Refused> {
-        segment.field(field).map_or(Ok(String::new()), |at| self.text(&at))
+        self.read_field(segment, field).map(Cow::into_owned)
+    }
+
+    /// The same, for who may not want to keep it.
+    pub fn read_field(&self, segment: &Segment, field: usize) -> Result<Cow<'a, str>, Refused> {
+        segment.field(field).map_or(Ok(Cow::Borrowed("")), |at| self.read(&at))
     }
 
     /// The wire form of a whole field; empty where it holds nothing but delimiters or the null.
@@ -134,7 +151,7 @@ impl<'a> Wire<'a> {
     pub fn codings(&self, repetition: &Range<usize>) -> Result<Vec<Coding>, Refused> {
         let components = self.components(repetition);
         let mut codings = Vec::new();
-        for first in [1_usize, 4, 10] {
+        for first in [1_usize, 4, 10].into_iter().filter(|first| *first <= components.len()) {
             let part = |offset: usize| self.component(&components, first + offset);
             let coding = Coding { code: part(0)?, words: part(1)?, system: part(2)? };
             if !coding.code.is_empty() || !coding.words.is_empty() {
