@@ -55,6 +55,7 @@ impl Drop for Hl7Core {
 fn destination(name: &str, port: u16, map: &Path) -> String {
     format!(
         "[[destination]]\nname = \"{name}\"\nfiles = \"trial\"\nrequired = \"required\"\n\
+         proves = \"stored-by-core\"\n\
          hl7v2 = {{ host = \"127.0.0.1\", port = {port}, map = \"{}\", answer_within_s = 1 }}\n\n",
         map.display()
     )

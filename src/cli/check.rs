@@ -6,7 +6,7 @@ use std::path::Path;
 use super::{Failed, say};
 use crate::forward::hl7v2::map::Map;
 use crate::forward::hl7v2::map::coverage::coverage;
-use crate::gateway::configuration::{self, Configuration};
+use crate::gateway::configuration::{self, Configuration, DestinationTable};
 use crate::profile::Protocol;
 
 pub(super) fn run(config: &Path) -> Result<(), Failed> {
@@ -27,12 +27,13 @@ pub(super) fn run(config: &Path) -> Result<(), Failed> {
     }
     for destination in &configuration.destinations {
         let (files, required) = (destination.files, destination.required);
-        let (order, proves) = (destination.order, destination.proves);
+        let (order, proves) = (destination.order, destination.proves());
         say(&format!(
             "destination  {:<24} {files:?}, {required:?}, {order:?}, proves {proves:?}; \
              begins with what is kept from its first start on",
             destination.name
         ));
+        say(&format!("  backup     {}", backup(destination, gateway.retention.hours)));
         if let Some(map) = configuration.maps.get(&destination.name) {
             say_coverage(map, &configuration);
         }
@@ -45,6 +46,19 @@ pub(super) fn run(config: &Path) -> Result<(), Failed> {
         ));
     }
     Ok(())
+}
+
+/// Whether what the journal keeps reaches back behind the core's last backup.
+fn backup(destination: &DestinationTable, hours: u32) -> String {
+    match destination.backup_every_h {
+        Some(every) => format!(
+            "of the core every {every} h; what it has stored is kept {hours} h while there is room"
+        ),
+        None => format!(
+            "of the core: not stated. It must come more often than every {hours} h \
+             (`backup_every_h` says how often, and is then checked)"
+        ),
+    }
 }
 
 /// Which parameters of the configured device files have a place in a destination's map.

@@ -33,9 +33,14 @@ pub struct DestinationTable {
     /// `lanes`: live data overtake a backlog; `strict`: everything in the journal's order.
     #[serde(default)]
     pub order: OrderKey,
-    /// What its acknowledgement proves.
+    /// What its acknowledgement proves. An HL7 v2 destination has to say it: its AA often comes
+    /// from an engine; elsewhere `stored-by-core` unless said.
     #[serde(default)]
-    pub proves: Proves,
+    pub proves: Option<Proves>,
+    /// How many hours lie between two backups of the core, from which it may come back: what it
+    /// stored since then is sent again if the journal still has it.
+    #[serde(default)]
+    pub backup_every_h: Option<u32>,
     /// Where a destination begins that was never here: `now`. Without a cursor file only.
     #[serde(default)]
     pub start: Option<Start>,
@@ -177,11 +182,44 @@ impl DestinationTable {
         given.next().filter(|_| given.next().is_none())
     }
 
-    /// Everything that is wrong with it and can be known without a connection.
-    pub(super) fn problems(&self, mode: Mode) -> Vec<DestinationProblem> {
+    /// What its acknowledgement proves.
+    pub fn proves(&self) -> Proves {
+        self.proves.unwrap_or_default()
+    }
+
+    /// Everything that is wrong with it and can be known without a connection. The journal keeps
+    /// `retention_hours` of what is delivered.
+    pub(super) fn problems(&self, mode: Mode, retention_hours: u32) -> Vec<DestinationProblem> {
         let mut problems = self.problems_of_transport(mode);
+        problems.extend(self.does_not_say_what_it_proves());
         problems.extend(self.frees_too_early());
+        problems.extend(self.outlives_the_retention(retention_hours));
         problems
+    }
+
+    /// An AA of HL7 v2 is the same whether the core wrote it or an engine on the way.
+    fn does_not_say_what_it_proves(&self) -> Option<DestinationProblem> {
+        let what = "expected `proves`: over HL7 v2 an AA may come from an interface engine, so \
+                    somebody has to say whether it means \"stored-by-core\", \
+                    \"accepted-by-engine\" or \"written-to-broker\"";
+        let silent = self.hl7v2.is_some() && self.proves.is_none();
+        silent.then(|| (Vec::new(), what.to_owned()))
+    }
+
+    /// A core that comes back from a backup needs what it stored since (`INGESTION.md`,
+    /// "Acknowledgement").
+    fn outlives_the_retention(&self, retention_hours: u32) -> Option<DestinationProblem> {
+        let hours = self.backup_every_h?;
+        let what = if hours == 0 {
+            "expected hours, 24 for a backup a day".to_owned()
+        } else {
+            format!(
+                "expected less than the {retention_hours} hours of [gateway.retention]: a core \
+                 that comes back from a backup needs again what it stored since"
+            )
+        };
+        let wrong = hours == 0 || hours >= retention_hours;
+        wrong.then(|| (vec!["backup_every_h"], what))
     }
 
     fn problems_of_transport(&self, mode: Mode) -> Vec<DestinationProblem> {
@@ -200,7 +238,7 @@ impl DestinationTable {
     /// What an engine or a broker accepted may still be lost on its way to the core
     /// (`INGESTION.md`, "Acknowledgement"), so it must not free what a required destination needs.
     fn frees_too_early(&self) -> Option<DestinationProblem> {
-        let early = match self.proves {
+        let early = match self.proves() {
             Proves::StoredByCore => false,
             Proves::AcceptedByEngine | Proves::WrittenToBroker => true,
         };
@@ -332,7 +370,7 @@ mod tests {
     }
 
     fn keys(table: &DestinationTable, mode: Mode) -> Vec<Vec<&'static str>> {
-        table.problems(mode).into_iter().map(|(keys, _)| keys).collect()
+        table.problems(mode, 24).into_iter().map(|(keys, _)| keys).collect()
     }
 
     #[test]
@@ -360,5 +398,30 @@ mod tests {
         }
         let stored = table(&format!("proves = \"stored-by-core\"\n{mqtt}"));
         assert!(keys(&stored, Mode::Bench).is_empty());
+    }
+
+    #[test]
+    fn an_hl7_v2_destination_says_what_its_answer_proves() {
+        let hl7v2 = "hl7v2 = { host = \"127.0.0.1\", port = 2575, map = \"pcd-01.toml\" }";
+        let nowhere = Vec::<&str>::new();
+        for required in [Required::Required, Required::BestEffort] {
+            let silent = table(hl7v2);
+            let silent = DestinationTable { required, ..silent };
+            assert_eq!(keys(&silent, Mode::Bench), [nowhere.clone()], "{required:?}");
+        }
+        let stored = table(&format!("proves = \"stored-by-core\"\n{hl7v2}"));
+        assert!(keys(&stored, Mode::Bench).is_empty());
+        let engine = table(&format!("proves = \"accepted-by-engine\"\n{hl7v2}"));
+        assert_eq!(keys(&engine, Mode::Bench), [vec!["proves"]]);
+    }
+
+    #[test]
+    fn what_is_kept_reaches_back_behind_the_cores_last_backup() {
+        for (hours, good) in [(0, false), (1, true), (23, true), (24, false), (168, false)] {
+            let mqtt = "mqtt = { host = \"core\", receivers = [\"a\"] }";
+            let table = table(&format!("backup_every_h = {hours}\n{mqtt}"));
+            let wrong: &[Vec<&str>] = if good { &[] } else { &[vec!["backup_every_h"]] };
+            assert_eq!(keys(&table, Mode::Bench), wrong, "{hours}");
+        }
     }
 }
