@@ -14,7 +14,8 @@
 //! | [`cursor`] | how far a destination is, on disk |
 //! | [`manifest`] | what a destination must have, signed. Pure |
 //! | [`pump`] | what every binding does alike: journal, window, cursor, connections |
-//! | [`tls`] | the files of a TLS client |
+//! | [`tls`] | the files of a TLS client, and what is seen of the receiver's certificate |
+//! | `renewal` | a connection is made anew when its files are replaced |
 //! | [`http`] | the HTTP client of the bindings that speak HTTP |
 //! | [`https`] | the HTTPS JSON binding |
 //! | [`mqtt`] | the MQTT 5 binding |
@@ -31,6 +32,7 @@ pub mod manifest;
 pub mod mqtt;
 pub mod pump;
 pub mod ranges;
+mod renewal;
 pub mod stored;
 pub mod tls;
 pub mod window;
@@ -71,6 +73,12 @@ pub struct Counters {
     pub refused: OnceLock<&'static str>,
     /// Whether there is a connection.
     pub connected: AtomicBool,
+    /// Why there is none, in words without data; empty while there is one.
+    pub trouble: Mutex<String>,
+    /// The TLS files that connections are made with.
+    pub files: OnceLock<tls::TlsFiles>,
+    /// What is seen of the receiver's certificate.
+    pub peer: Arc<tls::Peer>,
     /// Sequences between the cursor and the journal's end.
     pub backlog: AtomicU64,
     /// The time of the oldest record in flight, microseconds since 1970 UTC; 0 for none.

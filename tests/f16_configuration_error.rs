@@ -62,7 +62,7 @@ resend_after_s = 5
 "#;
 
 /// Keys that exclude those of [`FULL`], or need files.
-const ELSEWHERE: [&str; 17] = [
+const ELSEWHERE: [&str; 18] = [
     "journal_key",
     "journal_key_previous",
     "retention",
@@ -75,6 +75,7 @@ const ELSEWHERE: [&str; 17] = [
     "udp",
     "replay",
     "ca",
+    "crl",
     "certificate",
     "key",
     "mqtt",

@@ -5,52 +5,14 @@
 mod house;
 
 use std::collections::BTreeMap;
-use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
-use std::process::{Child, ChildStdin, Command, Stdio};
+use std::process::Command;
 
+use house::hl7_core::{Hl7Core, observations, ready_made};
 use house::lis01::{Analyser, ph_result};
 use house::mllp::Mllp;
 use house::{House, Plan, TCP_SERVER, device, judges, repository};
 use serde_json::Value as Json;
-
-/// The stand-in HL7 core's process. It ends with its standard input.
-struct Hl7Core {
-    process: Child,
-    port: u16,
-    _input: ChildStdin,
-}
-
-fn hil() -> PathBuf {
-    Path::new(env!("CARGO_BIN_EXE_wardgate")).with_file_name("wardgate-hil")
-}
-
-impl Hl7Core {
-    fn start(store: &Path, port: u16, more: &[&str]) -> Self {
-        assert!(hil().exists(), "wardgate-hil is built beside wardgate (cargo build --workspace)");
-        let mut process = Command::new(hil())
-            .args(["hl7-core", "--listen", &format!("127.0.0.1:{port}"), "--store"])
-            .arg(store)
-            .args(more)
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .spawn()
-            .expect("the stand-in starts");
-        let input = process.stdin.take().unwrap();
-        let mut line = String::new();
-        BufReader::new(process.stdout.take().unwrap()).read_line(&mut line).unwrap();
-        let ready: Json = serde_json::from_str(&line).expect("a JSON line");
-        let port = u16::try_from(ready["port"].as_u64().unwrap()).unwrap();
-        Self { process, port, _input: input }
-    }
-}
-
-impl Drop for Hl7Core {
-    fn drop(&mut self) {
-        let _ = self.process.kill();
-        let _ = self.process.wait();
-    }
-}
 
 fn destination(name: &str, port: u16, map: &Path) -> String {
     format!(
@@ -59,10 +21,6 @@ fn destination(name: &str, port: u16, map: &Path) -> String {
          hl7v2 = {{ host = \"127.0.0.1\", port = {port}, map = \"{}\", answer_within_s = 1 }}\n\n",
         map.display()
     )
-}
-
-fn ready_made(name: &str) -> PathBuf {
-    repository().join("destination-maps").join(name)
 }
 
 /// The messages of a store in their blocks, each once more than it was sent again.
@@ -76,13 +34,6 @@ fn sent(store: &Path) -> Vec<u8> {
         blocks.extend([b"\x0B", bytes.as_slice(), b"\x1C\x0D"].concat());
     }
     blocks
-}
-
-/// What the stand-in says that it holds.
-fn observations(store: &Path) -> Vec<Json> {
-    let shown = Command::new(hil()).args(["hl7-core", "--show", "--store"]).arg(store).output();
-    let text = String::from_utf8(shown.unwrap().stdout).unwrap();
-    text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
 }
 
 fn passes(mut judge: Command, file: &Path, count: usize) {

@@ -6,7 +6,9 @@ use std::path::Path;
 use super::{Failed, say};
 use crate::forward::hl7v2::map::Map;
 use crate::forward::hl7v2::map::coverage::coverage;
+use crate::gateway::certificates;
 use crate::gateway::configuration::{self, Configuration, DestinationTable};
+use crate::link::clock;
 use crate::profile::Protocol;
 
 pub(super) fn run(config: &Path) -> Result<(), Failed> {
@@ -34,6 +36,10 @@ pub(super) fn run(config: &Path) -> Result<(), Failed> {
             destination.name
         ));
         say(&format!("  backup     {}", backup(destination, gateway.retention.hours)));
+        let now_s = clock::now().utc_us().div_euclid(1_000_000);
+        for one in certificates::of_files(&destination.tls(), now_s) {
+            say(&format!("  {}", super::status::certificate(&one)));
+        }
         if let Some(map) = configuration.maps.get(&destination.name) {
             say_coverage(map, &configuration);
         }

@@ -31,6 +31,7 @@ use tokio::sync::watch;
 
 use super::http::Plain;
 use super::pump::{Binding, Ended, Fate, Pump, Routed, Settings};
+use super::tls::TlsFiles;
 use super::window::Pace;
 
 /// One destination as the gateway sets it up.
@@ -80,6 +81,10 @@ impl Https {
 
 impl Binding for Https {
     type Message = Outgoing;
+
+    fn files(&self) -> TlsFiles {
+        self.destination.https.http().tls()
+    }
 
     fn message(&mut self, routed: &Routed) -> Fate<Outgoing> {
         let Some(rendered) = routed.event() else { return Fate::NotForHere };

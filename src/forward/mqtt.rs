@@ -22,6 +22,7 @@ pub use configuration::{MqttConfig, check};
 pub use socket::without_waits;
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use rumqttc::{LastWill, MqttOptions, QoS, TlsConfiguration, Transport};
 use tokio::sync::watch;
@@ -29,7 +30,7 @@ use tokio::sync::watch;
 use super::acknowledgement::RECEIVER_CHARACTERS_MAX;
 use super::pump::{Binding, Ended, Fate, Pump, Routed, Settings};
 use super::stored::Rendered;
-use super::tls::TlsError;
+use super::tls::{Peer, TlsError, TlsFiles};
 use super::window::Pace;
 use crate::vocabulary::DeviceName;
 use session::PACKET_BYTES_MAX;
@@ -136,9 +137,9 @@ impl Mqtt {
         }
     }
 
-    fn options(&self) -> Result<MqttOptions, Error> {
+    fn options(&self, peer: &Arc<Peer>) -> Result<MqttOptions, Error> {
         let Destination { name, address, mqtt, .. } = &self.destination;
-        let tls = mqtt.tls().client()?;
+        let tls = mqtt.tls().client(peer)?;
         let port = mqtt.port.unwrap_or(if tls.is_some() { 8883 } else { 1883 });
         let id = format!("wardgate-{}-{name}", address.gateway);
         let mut options = MqttOptions::new(id, (mqtt.host.clone(), port));
@@ -166,6 +167,10 @@ impl Mqtt {
 
 impl Binding for Mqtt {
     type Message = Outgoing;
+
+    fn files(&self) -> TlsFiles {
+        self.destination.mqtt.tls()
+    }
 
     fn message(&mut self, routed: &Routed) -> Fate<Outgoing> {
         let Some(rendered) = routed.event() else { return Fate::NotForHere };

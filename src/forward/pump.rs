@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use std::future::Future;
 use std::path::PathBuf;
 use std::sync::atomic::Ordering;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use tokio::sync::{mpsc, watch};
@@ -17,7 +17,9 @@ use tokio::sync::{mpsc, watch};
 use super::acknowledgement::{Acknowledgement, Have};
 use super::cursor::{self, CursorError, CursorFile, Found, State};
 use super::ranges::Ranges;
+use super::renewal::Renewal;
 use super::stored::{Rendered, Stored, render};
+use super::tls::TlsFiles;
 use super::window::{Effect, Order, Pace, Verdict, Window};
 use super::{Aside, Command, Counters, Notice, Recorded, Unavailable};
 use crate::journal::{Missing, Reader};
@@ -49,6 +51,11 @@ pub trait Binding: Send + 'static {
 
     /// What the receiver gets of a record.
     fn message(&mut self, routed: &Routed) -> Fate<Self::Message>;
+
+    /// The TLS files that connections are made with; one is made anew when they are replaced.
+    fn files(&self) -> TlsFiles {
+        TlsFiles::default()
+    }
 
     /// One connection, from its beginning to its end. It asks the pump for what is due and tells
     /// it what was answered.
@@ -237,19 +244,25 @@ impl<M: Send + Sync + 'static> Pump<M> {
         mut stop: watch::Receiver<bool>,
     ) {
         let mut wait = RECONNECT_AFTER;
+        let _ = self.counters.files.set(binding.files());
         // What the configuration says of holding is on disk before anything else happens.
         self.save().await;
         loop {
             let connected_at = Instant::now();
-            let ended = binding.session(&mut self, &mut durable, &mut stop).await;
+            let (renewal, mut until) = Renewal::watch(binding.files(), &stop);
+            let ended = binding.session(&mut self, &mut durable, &mut until).await;
+            let renewed = renewal.came();
             self.counters.connected.store(false, Ordering::Relaxed);
             match ended {
-                Ended::Stopped => break,
-                Ended::Lost(why) => {
-                    Counters::add(&self.counters.losses, 1);
-                    tracing::warn!(destination = self.settings.name, why, "connection lost");
+                Ended::Stopped if renewed => {
+                    tracing::info!(destination = self.settings.name, "TLS files were replaced");
+                    continue;
                 }
+                Ended::Stopped => break,
+                Ended::Lost(why) => self.lost(why),
             }
+            // What waits grows, whether or not there was ever a connection.
+            self.count(*durable.borrow());
             if connected_at.elapsed() > CONNECTION_PROVEN {
                 wait = RECONNECT_AFTER;
             }
@@ -268,8 +281,15 @@ impl<M: Send + Sync + 'static> Pump<M> {
         }
     }
 
+    fn lost(&self, why: String) {
+        Counters::add(&self.counters.losses, 1);
+        tracing::warn!(destination = self.settings.name, why, "connection lost");
+        *self.counters.trouble.lock().unwrap_or_else(PoisonError::into_inner) = why;
+    }
+
     /// There is a connection: whatever is in flight is due again at once.
     pub(super) fn connected(&mut self) {
+        self.counters.trouble.lock().unwrap_or_else(PoisonError::into_inner).clear();
         Counters::add(&self.counters.connections, 1);
         self.counters.connected.store(true, Ordering::Relaxed);
         tracing::info!(destination = self.settings.name, "connected");

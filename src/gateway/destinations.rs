@@ -7,6 +7,7 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 
 use super::asked;
+use super::certificates;
 use super::committer::Request;
 use super::configuration::{Configuration, DestinationTable, Files, Required, Transport};
 use crate::forward::cursor::{self, CursorFile, Found, State};
@@ -145,6 +146,9 @@ impl Ground<'_> {
         let pump = pump.telling(unavailable).noting(notices).following(commands);
         let pump = pump.agreed(table.order.into(), required);
         into.commands.insert(table.name.clone(), command);
+        let warning =
+            certificates::warn(table.name.clone(), Arc::clone(&counters), self.stop.clone());
+        into.tasks.push(tokio::spawn(warning));
         into.tasks.push(tokio::spawn(pass_on(told, noted, self.requests.clone())));
         let low_water = pump.low_water();
         let running = pump.run(binding, self.durable.clone(), self.stop.clone());

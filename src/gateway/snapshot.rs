@@ -5,12 +5,14 @@ use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::asked::Desk;
+use super::certificates;
 use super::committer::DeviceIdentity;
 use super::configuration::Configuration;
 use super::room::Room;
 use super::status::{self, DestinationSnapshot, Fixed, HoldingSnapshot, JournalSnapshot, Snapshot};
 use crate::forward::Counters;
 use crate::journal::{self, Failure, Reader};
+use crate::link::clock;
 use crate::vocabulary::moment::utc_text;
 use crate::vocabulary::{Moment, Sequence};
 
@@ -150,6 +152,8 @@ fn destination(name: &str, counters: &Counters) -> DestinationSnapshot {
             + counters.freed.load(Ordering::Relaxed),
         cursor_failures: counters.cursor_failures.load(Ordering::Relaxed),
         refused: counters.refused.get().map(|why| (*why).to_owned()),
+        trouble: counters.trouble.lock().unwrap_or_else(PoisonError::into_inner).clone(),
+        certificates: certificates::of(counters, clock::now().utc_us().div_euclid(1_000_000)),
         refused_acknowledgements: counters.refused_acknowledgements.load(Ordering::Relaxed),
     }
 }

@@ -14,6 +14,7 @@ use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::{UnixListener, UnixStream};
 
 use super::asked::{Answer, Ask, Desk};
+use super::certificates::CertificateSnapshot;
 use crate::vocabulary::moment::utc_text;
 
 /// A request is a line; who sends none gets a snapshot.
@@ -151,6 +152,12 @@ pub struct DestinationSnapshot {
     /// Why nothing is sent at all until somebody has looked and started again.
     #[serde(default)]
     pub refused: Option<String>,
+    /// Why there is no connection; empty while there is one.
+    #[serde(default)]
+    pub trouble: String,
+    /// What of its TLS ends one day.
+    #[serde(default)]
+    pub certificates: Vec<CertificateSnapshot>,
     pub refused_acknowledgements: u64,
 }
 

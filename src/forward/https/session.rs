@@ -64,8 +64,12 @@ impl Https {
         durable: &mut watch::Receiver<u64>,
     ) -> Result<std::convert::Infallible, String> {
         // Files are replaced while we run: each connection reads them anew.
-        let http = Http::new(&self.destination.https.http(), self.destination.plain)
-            .map_err(|error| error.to_string())?;
+        let http = Http::noting(
+            &self.destination.https.http(),
+            self.destination.plain,
+            &pump.counters.peer,
+        )
+        .map_err(|error| error.to_string())?;
         ask_have(&http, pump).await?;
         pump.connected();
         let (mut saved_at, mut asked_at) = (Instant::now(), Instant::now());

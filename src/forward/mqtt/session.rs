@@ -42,7 +42,7 @@ impl Mqtt {
         durable: &mut watch::Receiver<u64>,
         stop: &mut watch::Receiver<bool>,
     ) -> Ended {
-        let options = match self.options() {
+        let options = match self.options(&pump.counters.peer) {
             Ok(options) => options,
             // Files are replaced while we run: the next attempt may find them whole.
             Err(error) => return Ended::Lost(error.to_string()),

@@ -182,6 +182,17 @@ impl DestinationTable {
         given.next().filter(|_| given.next().is_none())
     }
 
+    /// The TLS files of its binding.
+    pub fn tls(&self) -> TlsFiles {
+        match self.transport() {
+            Some(Transport::Mqtt(mqtt)) => mqtt.tls(),
+            Some(Transport::Hl7v2(hl7v2)) => hl7v2.tls(),
+            Some(Transport::Fhir(fhir)) => fhir.http().tls(),
+            Some(Transport::Https(https)) => https.http().tls(),
+            None => TlsFiles::default(),
+        }
+    }
+
     /// What its acknowledgement proves.
     pub fn proves(&self) -> Proves {
         self.proves.unwrap_or_default()
@@ -334,7 +345,7 @@ pub(super) fn load_map(
 fn lacks_mutual_tls(
     key: &'static str,
     host: &str,
-    tls: &TlsFiles<'_>,
+    tls: &TlsFiles,
     mode: Mode,
 ) -> Option<DestinationProblem> {
     let address: Option<IpAddr> = host.parse().ok();
