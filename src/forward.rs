@@ -12,6 +12,7 @@
 //! | [`window`] | which records are in flight, and what an acknowledgement retires. Pure |
 //! | [`ranges`] | a set of sequences. Pure |
 //! | [`cursor`] | how far a destination is, on disk |
+//! | [`earlier`] | what was kept before a destination came, and goes there all the same |
 //! | [`manifest`] | what a destination must have, signed. Pure |
 //! | [`pump`] | what every binding does alike: journal, window, cursor, connections |
 //! | [`tls`] | the files of a TLS client, and what is seen of the receiver's certificate |
@@ -24,6 +25,7 @@
 
 pub mod acknowledgement;
 pub mod cursor;
+pub mod earlier;
 pub mod fhir;
 pub mod hl7v2;
 pub mod http;

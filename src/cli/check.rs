@@ -7,9 +7,10 @@ use super::{Failed, say};
 use crate::forward::hl7v2::map::Map;
 use crate::forward::hl7v2::map::coverage::coverage;
 use crate::gateway::certificates;
-use crate::gateway::configuration::{self, Configuration, DestinationTable};
+use crate::gateway::configuration::{self, Configuration, DestinationTable, Start};
 use crate::link::clock;
 use crate::profile::Protocol;
+use crate::vocabulary::moment::utc_text;
 
 pub(super) fn run(config: &Path) -> Result<(), Failed> {
     let configuration = configuration::load(config).map_err(Failed)?;
@@ -30,9 +31,10 @@ pub(super) fn run(config: &Path) -> Result<(), Failed> {
     for destination in &configuration.destinations {
         let (files, required) = (destination.files, destination.required);
         let (order, proves) = (destination.order, destination.proves());
+        let begins = begins(destination.start);
         say(&format!(
             "destination  {:<24} {files:?}, {required:?}, {order:?}, proves {proves:?}; \
-             begins with what is kept from its first start on",
+             begins with {begins}",
             destination.name
         ));
         say(&format!("  backup     {}", backup(destination, gateway.retention.hours)));
@@ -52,6 +54,17 @@ pub(super) fn run(config: &Path) -> Result<(), Failed> {
         ));
     }
     Ok(())
+}
+
+/// Where a destination begins that was never here.
+fn begins(start: Option<Start>) -> String {
+    match start {
+        None | Some(Start::Now) => "what is kept from its first start on".to_owned(),
+        Some(Start::Oldest) => "the oldest record that is still there, if it is new".to_owned(),
+        Some(Start::At { time_us }) => {
+            format!("what was kept since {}, if it is new", utc_text(time_us))
+        }
+    }
 }
 
 /// Whether what the journal keeps reaches back behind the core's last backup.

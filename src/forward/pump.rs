@@ -16,6 +16,7 @@ use tokio::sync::{mpsc, watch};
 
 use super::acknowledgement::{Acknowledgement, Have};
 use super::cursor::{self, CursorError, CursorFile, Found, State};
+use super::earlier::Chain;
 use super::ranges::Ranges;
 use super::renewal::Renewal;
 use super::stored::{Rendered, Stored, render};
@@ -35,6 +36,9 @@ const RECONNECT_AFTER: Duration = Duration::from_millis(500);
 const RECONNECT_AFTER_MAX: Duration = Duration::from_secs(30);
 /// A connection that stood so long starts the waits anew.
 const CONNECTION_PROVEN: Duration = Duration::from_secs(30);
+
+/// How often what waits is counted while there is no connection.
+const COUNT_EVERY: Duration = Duration::from_secs(1);
 
 /// How a session ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -138,6 +142,8 @@ pub struct Pump<M> {
     answer: mpsc::UnboundedSender<(Aside, i64)>,
     answers: mpsc::UnboundedReceiver<(Aside, i64)>,
     commands: Option<mpsc::UnboundedReceiver<Command>>,
+    /// What goes there of the time before it came.
+    earlier: Option<Chain>,
     /// What was told as unavailable.
     told: Ranges,
     /// The ranges of it whose gap records are not durable yet.
@@ -165,6 +171,7 @@ impl<M: Send + Sync + 'static> Pump<M> {
         let state = starting_state(found, &reader);
         let window = Window::new(state.clone(), settings.receivers.clone(), settings.pace);
         let (low_water, _) = watch::channel(state.low_water);
+        let earlier = state.earlier.map(|saved| Chain::new(settings.name.clone(), saved));
         let (answer, answers) = mpsc::unbounded_channel();
         tracing::info!(
             destination = settings.name,
@@ -188,6 +195,7 @@ impl<M: Send + Sync + 'static> Pump<M> {
             answer,
             answers,
             commands: None,
+            earlier,
             told: Ranges::default(),
             unrecorded: Vec::new(),
             broken_at: None,
@@ -247,6 +255,7 @@ impl<M: Send + Sync + 'static> Pump<M> {
         let _ = self.counters.files.set(binding.files());
         // What the configuration says of holding is on disk before anything else happens.
         self.save().await;
+        self.count(self.reader.durable().map_or(0, Sequence::number));
         loop {
             let connected_at = Instant::now();
             let (renewal, mut until) = Renewal::watch(binding.files(), &stop);
@@ -261,15 +270,13 @@ impl<M: Send + Sync + 'static> Pump<M> {
                 Ended::Stopped => break,
                 Ended::Lost(why) => self.lost(why),
             }
-            // What waits grows, whether or not there was ever a connection.
-            self.count(*durable.borrow());
             if connected_at.elapsed() > CONNECTION_PROVEN {
                 wait = RECONNECT_AFTER;
             }
             let jitter = wait.mul_f64(0.25 * (chance() % 1000) as f64 / 1000.0);
             self.promise().await;
             self.obey().await;
-            if stopped_within(&mut stop, wait + jitter).await {
+            if self.rest(&durable, &mut stop, wait + jitter).await {
                 break;
             }
             wait = (wait * 2).min(RECONNECT_AFTER_MAX);
@@ -278,6 +285,27 @@ impl<M: Send + Sync + 'static> Pump<M> {
         let state = self.state();
         if state != self.saved {
             self.write(state).await;
+        }
+    }
+
+    /// Waits before the next connection; whether it is told to stop. What waits grows meanwhile, and
+    /// `status` says so, whether or not there was ever a connection.
+    async fn rest(
+        &self,
+        durable: &watch::Receiver<u64>,
+        stop: &mut watch::Receiver<bool>,
+        time: Duration,
+    ) -> bool {
+        let until = Instant::now() + time;
+        loop {
+            self.count(*durable.borrow());
+            let left = until.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return false;
+            }
+            if stopped_within(stop, left.min(COUNT_EVERY)).await {
+                return true;
+            }
         }
     }
 

@@ -115,6 +115,13 @@ impl Memory {
         }
     }
 
+    /// A destination gets what was kept up to `through` without a route, of which `last` is the
+    /// last. What is routed there from now on comes behind that; its manifests begin there, too.
+    pub fn begins_behind(&mut self, (destination, through, last): (String, u64, u64)) {
+        self.manifests.entry(destination.clone()).or_insert(through);
+        self.last_routed.entry(destination).or_insert(last);
+    }
+
     /// Notes a message that is on its way into the journal. What all windows together take stays
     /// within its bound: the largest one forgets its oldest.
     pub fn note_message(&mut self, device: &str, basis: Option<Digest>, wire: Sequence) {

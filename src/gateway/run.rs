@@ -207,7 +207,7 @@ impl House {
         let gateway = lasting.configuration.gateway.clone();
         let now = clock::now();
         let read = read_back(&lasting.configuration, opened.reader.clone(), now);
-        let (memory, samplers) = read
+        let (mut memory, samplers) = read
             .map_err(|error| RunError::Journal { folder: gateway.data.join("journal"), error })?;
         report(&opened.recovery, &memory);
 
@@ -219,6 +219,9 @@ impl House {
             lasting.deliver(ground, &durable, &requests, &stopping, None)?;
         let configuration = &lasting.configuration;
         let reader = &opened.reader;
+        let from_before = destinations::from_before_on(configuration, reader)
+            .map_err(|(name, what)| RunError::Destination { name, what })?;
+        from_before.into_iter().for_each(|one| memory.begins_behind(one));
         let counting =
             manifests::start(configuration, &memory.manifests, reader, &requests, &stopping);
         let folder = &gateway.data;

@@ -29,28 +29,47 @@ impl<M: Send + Sync + 'static> Pump<M> {
                 // Damage may end above the hole that is being drained.
                 one.sequence.number() <= reading.until
             }) {
-                self.take(binding, record);
+                self.take(binding, record)?;
             }
             self.window.pass((read.next.number() - 1).min(reading.until));
         }
         Ok(())
     }
 
-    fn take<B: Binding<Message = M>>(&mut self, binding: &mut B, record: Record) {
+    fn take<B: Binding<Message = M>>(
+        &mut self,
+        binding: &mut B,
+        record: Record,
+    ) -> Result<(), journal::Error> {
         let sequence = record.sequence.number();
         let forwardable = forwardable(record.kind);
-        if forwardable == Forwardable::No || self.window.is_accepted(sequence) {
-            return self.window.pass(sequence);
+        let chain = self.earlier.as_mut().filter(|chain| chain.covers(sequence));
+        let accepted = self.window.is_accepted(sequence);
+        if forwardable == Forwardable::No || (accepted && chain.is_none()) {
+            self.window.pass(sequence);
+            return chain.map_or(Ok(()), |chain| chain.route(&mut self.reader, &record, None));
         }
-        let Some(stored) = Stored::from_bytes(&record.payload) else {
-            if forwardable == Forwardable::Yes {
-                self.tell(sequence..=sequence, UnavailableWhy::Damaged);
+        let mut stored = Stored::from_bytes(&record.payload);
+        if let Some(chain) = chain {
+            chain.route(&mut self.reader, &record, stored.as_mut())?;
+        }
+        match stored {
+            Some(stored) if !accepted && stored.routes.contains_key(&self.settings.name) => {
+                self.put(binding, &record, stored);
             }
-            return self.window.pass(sequence);
-        };
-        if !stored.routes.contains_key(&self.settings.name) {
-            return self.window.pass(sequence);
+            Some(_) => self.window.pass(sequence),
+            None => {
+                if forwardable == Forwardable::Yes {
+                    self.tell(sequence..=sequence, UnavailableWhy::Damaged);
+                }
+                self.window.pass(sequence);
+            }
         }
+        Ok(())
+    }
+
+    fn put<B: Binding<Message = M>>(&mut self, binding: &mut B, record: &Record, stored: Stored) {
+        let sequence = record.sequence.number();
         let routed = Routed {
             stored,
             stream: self.reader.stream(),

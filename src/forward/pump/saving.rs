@@ -69,9 +69,16 @@ impl<M: Send + Sync + 'static> Pump<M> {
         self.write(state).await
     }
 
-    /// What the cursor file is to hold. It does not pass a range that cannot be had before the gap
-    /// record of it is durable.
+    /// What the cursor file is to hold.
     pub(super) fn state(&mut self) -> State {
+        let mut state = self.done();
+        state.earlier = self.earlier.as_mut().map(|chain| chain.save(state.low_water));
+        state
+    }
+
+    /// What is done here. It does not pass a range that cannot be had before the gap record of it
+    /// is durable.
+    fn done(&mut self) -> State {
         self.hear_answers();
         let mut state = State { required: self.required, ..self.window.state() };
         state.promised = self.reader.durable().map_or(0, Sequence::number).max(state.highest_sent);

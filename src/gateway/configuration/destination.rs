@@ -41,7 +41,8 @@ pub struct DestinationTable {
     /// stored since then is sent again if the journal still has it.
     #[serde(default)]
     pub backup_every_h: Option<u32>,
-    /// Where a destination begins that was never here: `now`. Without a cursor file only.
+    /// Where a destination begins that was never here: `now` unless said, `oldest`, or a time such
+    /// as `2026-11-20T08:00:00Z`. It counts once; then its cursor says how far it is.
     #[serde(default)]
     pub start: Option<Start>,
     /// The MQTT 5 binding. Of the bindings exactly one is given.
@@ -135,10 +136,29 @@ impl From<OrderKey> for Order {
 
 /// Where a new destination begins.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "kebab-case")]
+#[serde(try_from = "String")]
 pub enum Start {
     /// With what is kept from its first start on.
     Now,
+    /// With the oldest record that is still there.
+    Oldest,
+    /// With what was kept at this time or later, microseconds since 1970 UTC.
+    At { time_us: i64 },
+}
+
+impl TryFrom<String> for Start {
+    type Error = &'static str;
+
+    fn try_from(text: String) -> Result<Self, &'static str> {
+        match text.as_str() {
+            "now" => Ok(Start::Now),
+            "oldest" => Ok(Start::Oldest),
+            time => time
+                .parse()
+                .map(|time: jiff::Timestamp| Start::At { time_us: time.as_microsecond() })
+                .map_err(|_| "expected \"now\", \"oldest\" or a time: \"2026-11-20T08:00:00Z\""),
+        }
+    }
 }
 
 /// What a destination does with the data.
@@ -204,6 +224,7 @@ impl DestinationTable {
         let mut problems = self.problems_of_transport(mode);
         problems.extend(self.does_not_say_what_it_proves());
         problems.extend(self.frees_too_early());
+        problems.extend(self.starts_too_early());
         problems.extend(self.outlives_the_retention(retention_hours));
         problems
     }
@@ -215,6 +236,18 @@ impl DestinationTable {
                     \"accepted-by-engine\" or \"written-to-broker\"";
         let silent = self.hl7v2.is_some() && self.proves.is_none();
         silent.then(|| (Vec::new(), what.to_owned()))
+    }
+
+    /// What was kept before it came is whole records that no manifest covers.
+    fn starts_too_early(&self) -> Option<DestinationProblem> {
+        let early = match self.start {
+            None | Some(Start::Now) => false,
+            Some(Start::Oldest | Start::At { .. }) => true,
+        };
+        let whole = self.take == Take::All && self.proves() == Proves::StoredByCore;
+        let what = "expected \"now\": only a destination with take = \"all\" and proves = \
+                    \"stored-by-core\" may begin with what was kept before it came";
+        (early && !whole).then(|| (vec!["start"], what.to_owned()))
     }
 
     /// A core that comes back from a backup needs what it stored since (`INGESTION.md`,
@@ -409,6 +442,26 @@ mod tests {
         }
         let stored = table(&format!("proves = \"stored-by-core\"\n{mqtt}"));
         assert!(keys(&stored, Mode::Bench).is_empty());
+    }
+
+    #[test]
+    fn a_destination_begins_now_at_the_oldest_or_at_a_time() {
+        let start = |text: &str| Start::try_from(text.to_owned());
+        assert_eq!(start("now"), Ok(Start::Now));
+        assert_eq!(start("oldest"), Ok(Start::Oldest));
+        // `date -u -d 2026-11-20T08:00:00Z +%s`
+        let time_us = 1_795_161_600_000_000;
+        assert_eq!(start("2026-11-20T08:00:00Z"), Ok(Start::At { time_us }));
+        assert_eq!(start("2026-11-20T10:00:00+02:00"), Ok(Start::At { time_us }));
+        for bad in ["", "Now", "first", "2026-11-20", "2026-11-20T08:00:00", "8:00"] {
+            assert!(start(bad).is_err(), "{bad}");
+        }
+        let mqtt = "mqtt = { host = \"core\", receivers = [\"a\"] }";
+        for (take, good) in [("all", true), ("every 1 min", false), ("confirmed", false)] {
+            let table = table(&format!("start = \"oldest\"\ntake = \"{take}\"\n{mqtt}"));
+            let wrong: &[Vec<&str>] = if good { &[] } else { &[vec!["start"]] };
+            assert_eq!(keys(&table, Mode::Bench), wrong, "{take}");
+        }
     }
 
     #[test]
