@@ -288,8 +288,8 @@ impl<M: Send + Sync + 'static> Pump<M> {
         }
     }
 
-    /// Waits before the next connection; whether it is told to stop. What waits grows meanwhile, and
-    /// `status` says so, whether or not there was ever a connection.
+    /// Waits before the next connection; whether it is told to stop. What is to be sent grows
+    /// meanwhile, and `status` says so, whether or not there was ever a connection.
     async fn rest(
         &self,
         durable: &watch::Receiver<u64>,

@@ -8,7 +8,7 @@ use std::task::{Context, Poll};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use rcgen::{
-    BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair, SerialNumber,
+    BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair, SerialNumber,
     date_time_ymd,
 };
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
@@ -43,6 +43,8 @@ fn dated(mut params: CertificateParams, days: Days) -> CertificateParams {
 pub fn authority(days: Days) -> Authority {
     let mut params = dated(CertificateParams::new(Vec::new()).expect("a name"), days);
     params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    // Another name than the certificates that it signs, or OpenSSL takes those for self-signed.
+    params.distinguished_name.push(DnType::CommonName, "an authority");
     CertifiedIssuer::self_signed(params, KeyPair::generate().expect("a key")).expect("signed")
 }
 
