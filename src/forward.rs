@@ -14,6 +14,7 @@
 //! | [`cursor`] | how far a destination is, on disk |
 //! | [`earlier`] | what was kept before a destination came, and goes there all the same |
 //! | [`manifest`] | what a destination must have, signed. Pure |
+//! | [`proof`] | what an answered manifest proves where an acknowledgement proves too little. Pure |
 //! | [`pump`] | what every binding does alike: journal, window, cursor, connections |
 //! | [`tls`] | the files of a TLS client, and what is seen of the receiver's certificate |
 //! | `renewal` | a connection is made anew when its files are replaced |
@@ -32,6 +33,7 @@ pub mod http;
 pub mod https;
 pub mod manifest;
 pub mod mqtt;
+pub mod proof;
 pub mod pump;
 pub mod ranges;
 mod renewal;
@@ -75,6 +77,8 @@ pub struct Counters {
     pub refused: OnceLock<&'static str>,
     /// Whether there is a connection.
     pub connected: AtomicBool,
+    /// How far answered manifests prove it, where only they do.
+    pub proof: Mutex<Option<ProofShown>>,
     /// Why there is none, in words without data; empty while there is one.
     pub trouble: Mutex<String>,
     /// The TLS files that connections are made with.
@@ -89,6 +93,19 @@ pub struct Counters {
     pub aside: AtomicU64,
     /// Sequence and code of the newest record set aside.
     pub newest_aside: Mutex<Option<(u64, String)>>,
+}
+
+/// How far a destination is proven by answered manifests.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ProofShown {
+    /// Everything up to here is proven.
+    pub through: u64,
+    /// Manifests that have no answer that counts.
+    pub waiting: usize,
+    /// When the oldest of them was made, microseconds since 1970 UTC.
+    pub since_us: Option<i64>,
+    /// Answers since the start of the daemon that named something the core lacks.
+    pub lacked: u64,
 }
 
 impl Counters {

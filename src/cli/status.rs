@@ -3,7 +3,7 @@
 use super::{ConfigurationPath, Failed, say};
 use crate::gateway::certificates::CertificateSnapshot;
 use crate::gateway::configuration::ConfigurationFile;
-use crate::gateway::status::{JournalSnapshot, Snapshot, ask};
+use crate::gateway::status::{JournalSnapshot, ProofSnapshot, Snapshot, ask};
 
 #[derive(clap::Args)]
 pub(super) struct StatusArguments {
@@ -90,6 +90,16 @@ fn destinations(snapshot: &Snapshot) {
         ));
         if !destination.connected && !destination.trouble.is_empty() {
             say(&format!("    {}", destination.trouble));
+        }
+        if let Some(proof) = &destination.proof {
+            let ProofSnapshot { through, waiting, since, lacked } = proof;
+            say(&format!("    proven by manifests up to {through}; nothing behind that is freed"));
+            if let Some(since) = since {
+                say(&format!("    {waiting} manifests have no answer that counts, since {since}"));
+            }
+            if *lacked > 0 {
+                say(&format!("    ATTENTION {lacked} answers named records that the core lacks"));
+            }
         }
         for one in &destination.certificates {
             say(&format!("    {}", certificate(one)));

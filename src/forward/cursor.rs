@@ -17,8 +17,8 @@
 //!
 //! Version 1 has no `unsent` (one lane: everything up to `highest_sent` may have been sent), no
 //! `required` and `retired` (in doubt it holds its records), and no time of a record set aside.
-//! Version 2 has no `earlier`: nothing goes there that was kept before the destination came. A file
-//! of a later version is refused and left alone.
+//! Version 2 has no `earlier` (nothing goes there that was kept before the destination came) and no
+//! `proven` (an acknowledgement is enough). A file of a later version is refused and left alone.
 
 use std::fs::{File, OpenOptions};
 use std::io;
@@ -38,7 +38,7 @@ const VERSION: u32 = 3;
 const VERSION_MIN: u32 = 1;
 
 /// More accepted ranges than this are not remembered across a restart; they are sent again.
-pub const ACCEPTED_RANGES_MAX: usize = 1024;
+pub const ACCEPTED_RANGES_MAX: usize = 512;
 /// The newest records set aside that are named here; all are counted.
 pub const SET_ASIDE_MAX: usize = 256;
 /// Ranges that were surely not sent. They must all fit: one that was forgotten would be believed.
@@ -77,6 +77,22 @@ pub struct State {
     /// What goes there although it was kept before the destination came.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub earlier: Option<Earlier>,
+    /// How far answered manifests prove what it has, where an acknowledgement does not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub proven: Option<Proven>,
+}
+
+/// What answered manifests prove (see [`super::proof`]).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Proven {
+    /// The core holds every record up to this sequence.
+    pub through: u64,
+    /// And these above it, first and last, ascending; at most
+    /// [`super::proof::PROVEN_RANGES_MAX`].
+    pub ranges: Vec<(u64, u64)>,
+    /// The manifests that have no answer that counts, and when they were made, microseconds since
+    /// 1970 UTC; at most [`super::proof::UNANSWERED_MAX`].
+    pub unanswered: Vec<(u64, i64)>,
 }
 
 /// Records without a route that go to a destination all the same (see [`super::earlier`]).
@@ -125,7 +141,15 @@ impl State {
             required: true,
             retired: false,
             earlier: None,
+            proven: None,
         }
+    }
+
+    /// Up to here the destination holds nothing in the journal any more: everything is done here,
+    /// and proven where that needs a proof.
+    pub fn let_go_through(&self) -> u64 {
+        let proven = self.proven.as_ref().map_or(u64::MAX, |proven| proven.through);
+        self.low_water.min(proven)
     }
 }
 
@@ -327,6 +351,7 @@ fn body_of(slot: &[u8]) -> Option<(u32, u64, &[u8])> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::forward::proof::{PROVEN_RANGES_MAX, UNANSWERED_MAX};
 
     fn state(low_water: u64) -> State {
         let stream = StreamId::from_bytes([1; 16]);
@@ -403,6 +428,18 @@ mod tests {
             accepted: vec![(large, large); 5000],
             set_aside: vec![SetAside { sequence: large, code, time_us: i64::MAX }; 5000],
             unsent: vec![(large, large); UNSENT_RANGES_MAX],
+            earlier: Some(Earlier {
+                from: large,
+                through: large,
+                released_only: false,
+                settled: large,
+                last: large,
+            }),
+            proven: Some(Proven {
+                through: large,
+                ranges: vec![(large, large); PROVEN_RANGES_MAX],
+                unanswered: vec![(large, i64::MIN); UNANSWERED_MAX],
+            }),
             ..state(large - 5)
         };
         assert_eq!(cursor.write(&state), Ok(()));
@@ -440,7 +477,8 @@ mod tests {
         r#""highest_sent":90,"unsent":[[10,80]],"have_generation":2,"#,
         r#""set_aside":[{"sequence":3,"code":"no-code","time_us":6}],"set_aside_total":4,"#,
         r#""promised":95,"required":false,"retired":true,"earlier":{"from":1,"through":70,"#,
-        r#""released_only":true,"settled":5,"last":4}}"#
+        r#""released_only":true,"settled":5,"last":4},"proven":{"through":4,"ranges":[[8,9]],"#,
+        r#""unanswered":[[6,7]]}}"#
     );
 
     /// Row 21: this version and the ones before it are read; a later one is refused and left alone.
@@ -471,7 +509,9 @@ mod tests {
         std::fs::write(&path, slot(2, TWO)).unwrap();
         assert_eq!(peek(&path), Ok(Found::State(two.clone())));
         let earlier = Earlier { from: 1, through: 70, released_only: true, settled: 5, last: 4 };
-        let three = State { earlier: Some(earlier), ..two.clone() };
+        let proven = Proven { through: 4, ranges: vec![(8, 9)], unanswered: vec![(6, 7)] };
+        let three = State { earlier: Some(earlier), proven: Some(proven), ..two.clone() };
+        assert_eq!((two.let_go_through(), three.let_go_through()), (5, 4));
         std::fs::write(&path, slot(3, THREE)).unwrap();
         assert_eq!(peek(&path), Ok(Found::State(three.clone())));
         // What is written is this, byte for byte.

@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `POST /ingest/v1/records` | a JSON array of events; the answer is the acknowledgement |
 //! | `GET /ingest/v1/streams/{stream}` | at each connection and every ten seconds: `have`; 404: it knows nothing of it |
+//! | `GET /ingest/v1/streams/{stream}/manifests/{sequence}` | where only an answered manifest proves: the answer; 404: not yet |
 //!
 //! One batch is on its way at a time. A status alone retires nothing: only the object of a 2xx
 //! does.

@@ -12,6 +12,7 @@
 //! | `/state/{destination}` | out, retained | `online`, `stopped`; by will `lost` |
 //! | `/acknowledgement/{destination}` | in | answers: the response topic of every record |
 //! | `/have/{destination}` | in | what a restored receiver has |
+//! | `/manifest-answer/{destination}` | in | whether the receiver holds what a manifest covers |
 
 mod configuration;
 mod connection;

@@ -17,6 +17,7 @@ use tokio::sync::{mpsc, watch};
 use super::acknowledgement::{Acknowledgement, Have};
 use super::cursor::{self, CursorError, CursorFile, Found, State};
 use super::earlier::Chain;
+use super::proof::Proof;
 use super::ranges::Ranges;
 use super::renewal::Renewal;
 use super::stored::{Rendered, Stored, render};
@@ -27,6 +28,7 @@ use crate::journal::{Missing, Reader};
 use crate::vocabulary::{RecordId, Sequence, StreamId};
 
 mod noted;
+mod proving;
 mod reading;
 mod saving;
 
@@ -144,6 +146,8 @@ pub struct Pump<M> {
     commands: Option<mpsc::UnboundedReceiver<Command>>,
     /// What goes there of the time before it came.
     earlier: Option<Chain>,
+    /// What answered manifests prove, where only they do.
+    proof: Option<Proof>,
     /// What was told as unavailable.
     told: Ranges,
     /// The ranges of it whose gap records are not durable yet.
@@ -170,7 +174,7 @@ impl<M: Send + Sync + 'static> Pump<M> {
         let (cursor, found) = CursorFile::open(&path)?;
         let state = starting_state(found, &reader);
         let window = Window::new(state.clone(), settings.receivers.clone(), settings.pace);
-        let (low_water, _) = watch::channel(state.low_water);
+        let (low_water, _) = watch::channel(state.let_go_through());
         let earlier = state.earlier.map(|saved| Chain::new(settings.name.clone(), saved));
         let (answer, answers) = mpsc::unbounded_channel();
         tracing::info!(
@@ -196,6 +200,7 @@ impl<M: Send + Sync + 'static> Pump<M> {
             answers,
             commands: None,
             earlier,
+            proof: None,
             told: Ranges::default(),
             unrecorded: Vec::new(),
             broken_at: None,
@@ -231,7 +236,8 @@ impl<M: Send + Sync + 'static> Pump<M> {
         self
     }
 
-    /// Every record up to this sequence is done here, and the cursor that says so is durable.
+    /// Every record up to this sequence is done here, proven where that needs a proof, and the
+    /// cursor that says so is durable.
     pub fn low_water(&self) -> watch::Receiver<u64> {
         self.low_water.subscribe()
     }
@@ -322,6 +328,7 @@ impl<M: Send + Sync + 'static> Pump<M> {
         self.counters.connected.store(true, Ordering::Relaxed);
         tracing::info!(destination = self.settings.name, "connected");
         self.window.reconnected();
+        self.ask_again();
     }
 
     /// Milliseconds since this destination was opened: the window's time.
@@ -421,6 +428,7 @@ impl<M: Send + Sync + 'static> Pump<M> {
         let oldest = self.window.oldest_time_us().unwrap_or(0);
         self.counters.oldest_unacknowledged_us.store(oldest, Ordering::Relaxed);
         self.count_aside();
+        self.count_proof();
     }
 }
 

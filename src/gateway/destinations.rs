@@ -9,7 +9,9 @@ use tokio::task::JoinHandle;
 use super::asked;
 use super::certificates;
 use super::committer::Request;
-use super::configuration::{Configuration, DestinationTable, Files, Required, Start, Transport};
+use super::configuration::{
+    Configuration, DestinationTable, Files, Proves, Required, Start, Transport,
+};
 use crate::forward::cursor::{self, CursorFile, Earlier, Found, State};
 use crate::forward::earlier;
 use crate::forward::fhir::{self, Fhir};
@@ -145,7 +147,7 @@ impl Ground<'_> {
         let (command, commands) = mpsc::unbounded_channel();
         let required = table.required == Required::Required;
         let pump = pump.telling(unavailable).noting(notices).following(commands);
-        let pump = pump.agreed(table.order.into(), required);
+        let pump = pump.agreed(table.order.into(), required).proving(by_manifest(table));
         into.commands.insert(table.name.clone(), command);
         let warning =
             certificates::warn(table.name.clone(), Arc::clone(&counters), self.stop.clone());
@@ -159,6 +161,15 @@ impl Ground<'_> {
             into.low_waters.push(low_water);
         }
         Ok(())
+    }
+}
+
+/// Whether only an answered manifest proves that the core has what was acknowledged.
+fn by_manifest(table: &DestinationTable) -> bool {
+    match table.proves() {
+        Proves::StoredByCore => false,
+        // A best-effort destination holds nothing that would have to be proven.
+        Proves::AcceptedByEngine | Proves::WrittenToBroker => table.required == Required::Required,
     }
 }
 

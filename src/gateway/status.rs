@@ -155,10 +155,26 @@ pub struct DestinationSnapshot {
     /// Why there is no connection; empty while there is one.
     #[serde(default)]
     pub trouble: String,
+    /// How far answered manifests prove it, where only they do.
+    #[serde(default)]
+    pub proof: Option<ProofSnapshot>,
     /// What of its TLS ends one day.
     #[serde(default)]
     pub certificates: Vec<CertificateSnapshot>,
     pub refused_acknowledgements: u64,
+}
+
+/// How far a destination is proven by answered manifests. Nothing behind that is freed.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct ProofSnapshot {
+    /// The core holds everything up to here.
+    pub through: u64,
+    /// Manifests that have no answer that counts.
+    pub waiting: usize,
+    /// Since when: the time of the oldest of them.
+    pub since: Option<String>,
+    /// Answers since the start that named something the core lacks.
+    pub lacked: u64,
 }
 
 /// A device's part of a snapshot.

@@ -80,6 +80,7 @@ impl<M: Send + Sync + 'static> Pump<M> {
         };
         match binding.message(&routed) {
             Fate::Send { message, bytes } => {
+                self.note_manifest(&routed);
                 let names = names(&routed);
                 self.window.put_after(sequence, message, bytes, record.time_us, names);
             }

@@ -280,15 +280,18 @@ impl DestinationTable {
     }
 
     /// What an engine or a broker accepted may still be lost on its way to the core
-    /// (`INGESTION.md`, "Acknowledgement"), so it must not free what a required destination needs.
+    /// (`INGESTION.md`, "Acknowledgement"), so it must not free what a required destination needs:
+    /// an answered manifest does, which HL7 v2 and FHIR have no word for.
     fn frees_too_early(&self) -> Option<DestinationProblem> {
         let early = match self.proves() {
             Proves::StoredByCore => false,
             Proves::AcceptedByEngine | Proves::WrittenToBroker => true,
         };
         let what = "expected \"stored-by-core\", or required = \"best-effort\": nothing may be \
-                    freed on the word of an engine or a broker";
-        let wrong = early && self.required == Required::Required;
+                    freed on the word of an engine or a broker, and only mqtt and https carry \
+                    manifests and their answers, which prove more";
+        let speechless = self.hl7v2.is_some() || self.fhir.is_some();
+        let wrong = early && speechless && self.required == Required::Required;
         wrong.then(|| (vec!["proves"], what.to_owned()))
     }
 }
@@ -435,7 +438,10 @@ mod tests {
     fn nothing_is_freed_on_the_word_of_an_engine() {
         let mqtt = "mqtt = { host = \"core\", receivers = [\"a\"] }";
         for word in ["accepted-by-engine", "written-to-broker"] {
-            let required = table(&format!("proves = \"{word}\"\n{mqtt}"));
+            let by_manifest = table(&format!("proves = \"{word}\"\n{mqtt}"));
+            assert!(keys(&by_manifest, Mode::Bench).is_empty());
+            let fhir = "fhir = { url = \"http://127.0.0.1/\" }";
+            let required = table(&format!("proves = \"{word}\"\n{fhir}"));
             assert_eq!(keys(&required, Mode::Bench), [vec!["proves"]]);
             let free = DestinationTable { required: Required::BestEffort, ..required };
             assert!(keys(&free, Mode::Bench).is_empty());
