@@ -171,10 +171,10 @@ fn plan(destinations: String) -> Plan {
 
 fn sends(house: &mut House, count: usize) -> TcpStream {
     let mut stream = TcpStream::connect(house.listening("oximeter")).unwrap();
+    let heard = house.device("oximeter").messages + count as u64;
     for _ in 0..count {
         stream.write_all(&oximeter::line("97", "60", "2.5")).unwrap();
     }
-    let heard = house.device("oximeter").messages + count as u64;
     house.wait("the readings are heard", |house| house.device("oximeter").messages >= heard);
     stream
 }
