@@ -229,9 +229,9 @@ impl Assembly {
         }
     }
 
-    /// Whether a record has a number that may come now: the first one, or a higher one than the last
-    /// of its letter. Analysers leave numbers out (the ABL735's results are 1, 2, 3, 5, 7), and
-    /// results that were handed over before are not here any more.
+    /// Whether a record has a number that may come now: the first one, or a higher one than the
+    /// last of its letter. Analysers leave numbers out (the ABL735's results are 1, 2, 3, 5, 7),
+    /// and results that were handed over before are not here any more.
     fn may_follow(&self, next: &[u8], delimiter: Option<u8>) -> bool {
         let Some((letter, number)) = records::numbered(next, delimiter) else { return true };
         if number <= 1 {
