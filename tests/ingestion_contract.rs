@@ -114,6 +114,7 @@ impl Bench {
         }
         let share = Arc::new(Semaphore::new(1));
         Submission {
+            clock_ahead_ms: None,
             device: Arc::clone(&self.identity),
             observations,
             refusals: mapped.refusals,

@@ -210,6 +210,11 @@ impl House {
         let (mut memory, samplers) = read
             .map_err(|error| RunError::Journal { folder: gateway.data.join("journal"), error })?;
         report(&opened.recovery, &memory);
+        for identity in &lasting.identities {
+            let known = memory.devices.get(identity.name.as_str());
+            let ahead_ms = known.and_then(|one| one.clock_ahead_ms).unwrap_or(0);
+            identity.status.clock_ahead_ms.store(ahead_ms, Ordering::Relaxed);
+        }
 
         // Everything that can fail comes before the first record is written.
         let (stop_destinations, stopping) = watch::channel(false);

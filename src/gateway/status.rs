@@ -36,6 +36,8 @@ pub struct DeviceStatus {
     pub repeats: AtomicU64,
     pub busy: AtomicBool,
     pub last_message_us: AtomicI64,
+    /// How far the device's clock was known to be ahead when the house was opened.
+    pub clock_ahead_ms: AtomicU64,
     /// Why the link is down, in words; empty while it is up.
     pub trouble: Mutex<String>,
     /// Where a listening link really listens, once it does.
