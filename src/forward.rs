@@ -12,9 +12,12 @@
 //! | [`window`] | which records are in flight, and what an acknowledgement retires. Pure |
 //! | [`ranges`] | a set of sequences. Pure |
 //! | [`cursor`] | how far a destination is, on disk |
+//! | [`earlier`] | what was kept before a destination came, and goes there all the same |
 //! | [`manifest`] | what a destination must have, signed. Pure |
+//! | [`proof`] | what an answered manifest proves where an acknowledgement proves too little. Pure |
 //! | [`pump`] | what every binding does alike: journal, window, cursor, connections |
-//! | [`tls`] | the files of a TLS client |
+//! | [`tls`] | the files of a TLS client, and what is seen of the receiver's certificate |
+//! | `renewal` | a connection is made anew when its files are replaced |
 //! | [`http`] | the HTTP client of the bindings that speak HTTP |
 //! | [`https`] | the HTTPS JSON binding |
 //! | [`mqtt`] | the MQTT 5 binding |
@@ -23,14 +26,17 @@
 
 pub mod acknowledgement;
 pub mod cursor;
+pub mod earlier;
 pub mod fhir;
 pub mod hl7v2;
 pub mod http;
 pub mod https;
 pub mod manifest;
 pub mod mqtt;
+pub mod proof;
 pub mod pump;
 pub mod ranges;
+mod renewal;
 pub mod stored;
 pub mod tls;
 pub mod window;
@@ -71,6 +77,14 @@ pub struct Counters {
     pub refused: OnceLock<&'static str>,
     /// Whether there is a connection.
     pub connected: AtomicBool,
+    /// How far answered manifests prove it, where only they do.
+    pub proof: Mutex<Option<ProofShown>>,
+    /// Why there is none, in words without data; empty while there is one.
+    pub trouble: Mutex<String>,
+    /// The TLS files that connections are made with.
+    pub files: OnceLock<tls::TlsFiles>,
+    /// What is seen of the receiver's certificate.
+    pub peer: Arc<tls::Peer>,
     /// Sequences between the cursor and the journal's end.
     pub backlog: AtomicU64,
     /// The time of the oldest record in flight, microseconds since 1970 UTC; 0 for none.
@@ -79,6 +93,19 @@ pub struct Counters {
     pub aside: AtomicU64,
     /// Sequence and code of the newest record set aside.
     pub newest_aside: Mutex<Option<(u64, String)>>,
+}
+
+/// How far a destination is proven by answered manifests.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ProofShown {
+    /// Everything up to here is proven.
+    pub through: u64,
+    /// Manifests that have no answer that counts.
+    pub waiting: usize,
+    /// When the oldest of them was made, microseconds since 1970 UTC.
+    pub since_us: Option<i64>,
+    /// Answers since the start of the daemon that named something the core lacks.
+    pub lacked: u64,
 }
 
 impl Counters {

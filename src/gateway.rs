@@ -17,6 +17,7 @@
 //! | `manifests` | counts what each destination must have, once a day, signed |
 //! | `memory` | what the committer remembers, and how it is rebuilt from the journal |
 //! | `noted` | what destinations and persons need in the journal before it takes effect |
+//! | `certificates` | when certificates end: rows of the status, warnings in the log |
 //! | `asked` | what a person asks of the running daemon's destinations |
 //! | `record` | what stands in a record |
 //! | `replay` | a device file tried on bytes, with a virtual clock |
@@ -30,6 +31,7 @@
 //! Stop order: links, committer, settlements, destinations, cursors. No task is aborted.
 
 pub mod asked;
+pub mod certificates;
 pub mod committer;
 pub mod configuration;
 pub mod connection;

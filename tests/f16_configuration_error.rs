@@ -51,6 +51,7 @@ take = "all"
 required = "required"
 order = "lanes"
 proves = "stored-by-core"
+backup_every_h = 12
 start = "now"
 
 [destination.mqtt]
@@ -61,7 +62,7 @@ resend_after_s = 5
 "#;
 
 /// Keys that exclude those of [`FULL`], or need files.
-const ELSEWHERE: [&str; 17] = [
+const ELSEWHERE: [&str; 18] = [
     "journal_key",
     "journal_key_previous",
     "retention",
@@ -74,6 +75,7 @@ const ELSEWHERE: [&str; 17] = [
     "udp",
     "replay",
     "ca",
+    "crl",
     "certificate",
     "key",
     "mqtt",
@@ -82,11 +84,12 @@ const ELSEWHERE: [&str; 17] = [
 ];
 
 /// Keys that may be left out: what then holds is written in the manual. None is a unit or a code.
-const OPTIONAL: [&str; 13] = [
+const OPTIONAL: [&str; 14] = [
     "hours",
     "bytes",
     "order",
     "proves",
+    "backup_every_h",
     "start",
     "time_zone",
     "uncertainty_ms_max",
@@ -221,6 +224,8 @@ fn f16_values_out_of_range_are_refused_where_they_stand() {
         ("take = \"every 7 s\"", "1 h"),
         ("take = \"some\"", "confirmed"),
         ("required = \"maybe\"", "`best-effort`"),
+        ("backup_every_h = 0", "24 for a backup a day"),
+        ("backup_every_h = 24", "less than the 24 hours of [gateway.retention]"),
         ("host = \"not a host\"", "a name or an address"),
         ("port = 0", "must not be 0"),
         ("port = 65536", "expected"),
@@ -323,4 +328,21 @@ fn f16_every_key_of_a_device_file_is_refused_when_it_is_wrong() {
     }
     println!("{keys} keys, {of_meaning} of them without which a number means nothing");
     assert!(keys > 200 && of_meaning > 50, "{keys} {of_meaning}");
+}
+
+/// An AA may come from an engine: nobody but the site knows what it proves.
+#[test]
+fn f16_an_hl7_v2_destination_that_does_not_say_what_its_answer_proves_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let map = repository().join("destination-maps/pcd-01.toml");
+    let hl7v2 = format!("[destination.hl7v2]\nhost = \"127.0.0.1\"\nmap = \"{}\"", map.display());
+    let mqtt = FULL.find("[destination.mqtt]").unwrap();
+    let full = format!("{}{hl7v2}\nport = 2575\n", &FULL[..mqtt]);
+    loaded(folder.path(), &full).unwrap_or_else(|said| panic!("{}", said.join("\n")));
+    let silent = full.replace("proves = \"stored-by-core\"\n", "");
+    let said = loaded(folder.path(), &silent).unwrap_err().remove(0);
+    let (line, column, what) = place_of(&said);
+    let table = 1 + FULL.lines().position(|line| line == "[[destination]]").unwrap();
+    assert_eq!((line, column), (table, 1), "{said}");
+    assert!(what.contains("expected `proves`") && what.contains("stored-by-core"), "{said}");
 }

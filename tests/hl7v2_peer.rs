@@ -5,63 +5,22 @@
 mod house;
 
 use std::collections::BTreeMap;
-use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
-use std::process::{Child, ChildStdin, Command, Stdio};
+use std::process::Command;
 
+use house::hl7_core::{Hl7Core, observations, ready_made};
 use house::lis01::{Analyser, ph_result};
 use house::mllp::Mllp;
 use house::{House, Plan, TCP_SERVER, device, judges, repository};
 use serde_json::Value as Json;
 
-/// The stand-in HL7 core's process. It ends with its standard input.
-struct Hl7Core {
-    process: Child,
-    port: u16,
-    _input: ChildStdin,
-}
-
-fn hil() -> PathBuf {
-    Path::new(env!("CARGO_BIN_EXE_wardgate")).with_file_name("wardgate-hil")
-}
-
-impl Hl7Core {
-    fn start(store: &Path, port: u16, more: &[&str]) -> Self {
-        assert!(hil().exists(), "wardgate-hil is built beside wardgate (cargo build --workspace)");
-        let mut process = Command::new(hil())
-            .args(["hl7-core", "--listen", &format!("127.0.0.1:{port}"), "--store"])
-            .arg(store)
-            .args(more)
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .spawn()
-            .expect("the stand-in starts");
-        let input = process.stdin.take().unwrap();
-        let mut line = String::new();
-        BufReader::new(process.stdout.take().unwrap()).read_line(&mut line).unwrap();
-        let ready: Json = serde_json::from_str(&line).expect("a JSON line");
-        let port = u16::try_from(ready["port"].as_u64().unwrap()).unwrap();
-        Self { process, port, _input: input }
-    }
-}
-
-impl Drop for Hl7Core {
-    fn drop(&mut self) {
-        let _ = self.process.kill();
-        let _ = self.process.wait();
-    }
-}
-
 fn destination(name: &str, port: u16, map: &Path) -> String {
     format!(
         "[[destination]]\nname = \"{name}\"\nfiles = \"trial\"\nrequired = \"required\"\n\
+         proves = \"stored-by-core\"\n\
          hl7v2 = {{ host = \"127.0.0.1\", port = {port}, map = \"{}\", answer_within_s = 1 }}\n\n",
         map.display()
     )
-}
-
-fn ready_made(name: &str) -> PathBuf {
-    repository().join("destination-maps").join(name)
 }
 
 /// The messages of a store in their blocks, each once more than it was sent again.
@@ -75,13 +34,6 @@ fn sent(store: &Path) -> Vec<u8> {
         blocks.extend([b"\x0B", bytes.as_slice(), b"\x1C\x0D"].concat());
     }
     blocks
-}
-
-/// What the stand-in says that it holds.
-fn observations(store: &Path) -> Vec<Json> {
-    let shown = Command::new(hil()).args(["hl7-core", "--show", "--store"]).arg(store).output();
-    let text = String::from_utf8(shown.unwrap().stdout).unwrap();
-    text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
 }
 
 fn passes(mut judge: Command, file: &Path, count: usize) {
@@ -188,6 +140,75 @@ fn what_a_house_sends_passes_every_judge_and_is_what_the_devices_sent() {
     assert!(pcd.contains("|ORU^R42^ORU_R01|") && pcd.contains("1.3.6.1.4.1.19376.1.6.4.10"));
     assert!(!pcd.contains("PID|"), "nobody has said whose it is");
     assert_eq!(house.stop().code(), Some(0));
+}
+
+/// A made-up infusion pump's alarm in the segments of IHE PCD-04 (facts/semantics.md 1.5): no
+/// patient is stated.
+const ALARM: &str = "\
+MSH|^~\\&|PUMPS^0011223344556677^EUI-64||||20261120101011+0200||ORU^R40^ORU_R40|A-1|P|2.6\r\
+PID|||||^^^^^^U\r\
+OBR|1||1^PUMPS|196616^MDC_EVT_ALARM^MDC|||20261120101010+0200\r\
+OBX|1|CWE|196616^MDC_EVT_ALARM^MDC|1.1.0.0.1|196940^MDC_EVT_FLUID_LINE_OCCL^MDC||||||F\r\
+OBX|2|ST|68481^MDC_ATTR_EVENT_PHASE^MDC|1.1.0.0.3|start||||||F\r\
+OBX|3|ST|68482^MDC_ATTR_ALARM_STATE^MDC|1.1.0.0.4|active||||||F\r";
+
+/// Alarms and results by specimen are off in the ready-made maps: a site's map switches them on.
+#[test]
+fn alarms_and_results_by_specimen_pass_every_judge() {
+    let Some(python) = judges::python("hl7v2_peer") else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let map = |name: &str, change: &dyn Fn(String) -> String| {
+        let path = folder.path().join(format!("{name}.map"));
+        let text = std::fs::read_to_string(ready_made(name)).unwrap();
+        std::fs::write(&path, change(text)).unwrap();
+        path
+    };
+    let alarms = map("pcd-01.toml", &|text| {
+        text + "\n[alarm]\nmessage = \"pcd-04\"\nsub_id = \"containment\"\n\
+                exception = \"the receiver keeps a log of alarms\"\n\
+                service = { code = \"196616\", words = \"MDC_EVT_ALARM\", system = \"MDC\" }\n"
+    });
+    let specimens = map("laboratory-oru-2.4.toml", &|text| {
+        let type_of = "specimen_type = { code = \"BLD\", words = \"Whole blood\", \
+                       system = \"HL70487\" }\nsub_id = \"number\"";
+        text.replace("\"2.4\"", "\"2.5.1\"")
+            .replace("\"oru-r01\"", "\"oul-r22\"")
+            .replace("sub_id = \"number\"", type_of)
+    });
+    let store = |name: &str| folder.path().join(name);
+    let pcd = Hl7Core::start(&store("pcd"), 0, &[]);
+    let laboratory = Hl7Core::start(&store("laboratory"), 0, &[]);
+    let destinations = Some(
+        destination("pcd", pcd.port, &alarms)
+            + &destination("laboratory", laboratory.port, &specimens),
+    );
+    let devices = device("analyser", "laborin/bg-7", "1.8.2", TCP_SERVER)
+        + &device("pumps", "generic/infusion-pump-gateway", "PCD-01 2.6", TCP_SERVER);
+    let mut house = House::open(Plan { destinations, ..Plan::of(devices) });
+    let mut analyser = Analyser::connect(house.listening("analyser")).unwrap();
+    for (specimen, ph) in [("S-1", "7.40"), ("S-2", "7.05")] {
+        let result = ph_result("", specimen, ph, "20261120101010");
+        assert!(analyser.transmit(&result).unwrap());
+    }
+    let mut pumps = Mllp::connect(house.listening("pumps")).unwrap();
+    let update = ALARM.replace("|A-1|", "|A-2|").replace("|start|", "|update|");
+    for alarm in [ALARM, &update] {
+        assert!(pumps.ask(alarm.as_bytes()).is_ok());
+    }
+    let text = |name: &str| String::from_utf8(sent(&store(name))).unwrap();
+    let count = |name: &str, words: &str| text(name).matches(words).count();
+    house.wait("both have what is theirs", |_| {
+        count("pcd", "|ORU^R40^ORU_R40|") >= 2 && count("laboratory", "|OUL^R22^OUL_R22|") >= 2
+    });
+    assert!(text("pcd").contains("IHE_PCD_ACM_001^IHE PCD^1.3.6.1.4.1.19376.1.6.1.4.1^ISO"));
+    assert!(text("pcd").contains("For the record, not for notification"));
+    assert!(text("pcd").contains("|196940^MDC_EVT_FLUID_LINE_OCCL^MDC|"));
+    for (specimen, ph) in [("S-1", "|7.40|"), ("S-2", "|7.05|")] {
+        assert_eq!(count("laboratory", &format!("SPM|1|{specimen}&LAB||BLD^Whole blood")), 1);
+        assert_eq!(count("laboratory", ph), 1);
+    }
+    assert!(judged(&house, &python, &store("pcd")) >= 2);
+    assert!(judged(&house, &python, &store("laboratory")) >= 2);
 }
 
 #[test]

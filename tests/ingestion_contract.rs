@@ -21,7 +21,7 @@ use tokio::sync::{Semaphore, mpsc, oneshot};
 use wardgate::association::Ledger;
 use wardgate::check::clock::{DeviceClock, UNCERTAINTY_MS_MAX};
 use wardgate::check::{self, Checker};
-use wardgate::forward::acknowledgement::{Acknowledgement, Have};
+use wardgate::forward::acknowledgement::{Acknowledgement, Have, ManifestAnswer};
 use wardgate::forward::stored::{EventKind, Stored, render};
 use wardgate::forward::{Recorded, Unavailable, UnavailableWhy};
 use wardgate::gateway::committer::{Committer, DeviceIdentity, Request, Submission};
@@ -114,6 +114,7 @@ impl Bench {
         }
         let share = Arc::new(Semaphore::new(1));
         Submission {
+            clock_ahead_ms: None,
             device: Arc::clone(&self.identity),
             observations,
             refusals: mapped.refusals,
@@ -260,11 +261,19 @@ fn answers() -> BTreeMap<&'static str, Vec<u8>> {
     });
     let acknowledgement = acknowledgement.to_string().into_bytes();
     let have = have.to_string().into_bytes();
+    let manifest_answer = json!({
+        "stream": STREAM, "manifest": 90, "holds": false, "sha256": "5f".repeat(32),
+        "differs": [[7, 8]], "receiver_id": "core", "receiver_time": "2026-11-21T00:00:02Z",
+    });
+    let manifest_answer = manifest_answer.to_string().into_bytes();
+    let read = ManifestAnswer::parse(&manifest_answer).expect("the gateway reads it");
+    assert_eq!((read.manifest.number(), read.holds, read.differs), (90, false, vec![7..=8]));
     let read = Acknowledgement::parse(&acknowledgement).expect("the gateway reads it");
     assert_eq!((read.accepted, read.rejected.len()), (vec![1..=10, 12..=13], 1));
     let read = Have::parse(&have).expect("the gateway reads it");
     assert_eq!((read.ranges, read.generation), (vec![1..=9], 1));
-    [("acknowledgement", acknowledgement), ("have", have)].into()
+    let manifest_answer = ("manifest-answer", manifest_answer);
+    [("acknowledgement", acknowledgement), ("have", have), manifest_answer].into()
 }
 
 #[tokio::test]
@@ -320,7 +329,7 @@ fn what_the_pages_point_at_is_there() {
     let (channels, page) = (read("asyncapi.yaml"), read("README.md"));
     let schemas: Vec<&str> =
         channels.split("\"./").skip(1).filter_map(|rest| rest.split('"').next()).collect();
-    assert_eq!(schemas.len(), 3, "{schemas:?}");
+    assert_eq!(schemas.len(), 4, "{schemas:?}");
     let links = page.split("](").skip(1).filter_map(|rest| rest.split(')').next());
     for name in schemas.into_iter().chain(links) {
         assert!(folder().join(name).exists(), "{name}");
@@ -358,7 +367,7 @@ fn the_https_binding_is_an_openapi_document() {
         (output.status.success(), said)
     };
     let (good, said) = judged(&page);
-    assert!(good && said.contains("2 paths, 9 bodies, 0 problems"), "{said}");
+    assert!(good && said.contains("3 paths, 10 bodies, 0 problems"), "{said}");
     // The judge sees a document that is none.
     let place = tempfile::tempdir().unwrap();
     let text = std::fs::read_to_string(&page).unwrap();
@@ -387,7 +396,10 @@ async fn another_reader_finds_every_sample_as_published() {
     let files: Vec<PathBuf> = files.map(|entry| entry.unwrap().path()).collect();
     let (good, said) = judged(&python, &files);
     assert!(good, "{said}");
-    assert!(said.contains(r#""record": 7, "acknowledgement": 1, "have": 1"#), "{said}");
+    assert!(
+        said.contains(r#""record": 7, "acknowledgement": 1, "have": 1, "manifest-answer": 1"#),
+        "{said}"
+    );
 
     // The whole morning, with the gap of one destination.
     let place = tempfile::tempdir().unwrap();
@@ -584,6 +596,47 @@ fn answers_are_judged_alike_by_the_gateway_and_by_the_schemas() {
     for (index, (case, takes)) in cases.iter().enumerate() {
         let bytes = case.to_string();
         assert_eq!(Acknowledgement::parse(bytes.as_bytes()).is_ok(), *takes, "{index}: {bytes}");
+        let path = place.path().join("answer.json");
+        std::fs::write(&path, &bytes).unwrap();
+        let (good, said) = judged(&python, &[path]);
+        assert_eq!(good, *takes, "{index}: {bytes}\n{said}");
+    }
+}
+
+/// The same of the answers to manifests.
+#[test]
+fn answers_to_manifests_are_judged_alike_by_the_gateway_and_by_the_schemas() {
+    let name = "answers_to_manifests_are_judged_alike_by_the_gateway_and_by_the_schemas";
+    let Some(python) = judges::python(name) else { return };
+    let sound: Json = serde_json::from_slice(&answers()["manifest-answer"]).unwrap();
+    let changed = |key: &str, value: Json| {
+        let mut one = sound.clone();
+        one[key] = value;
+        one
+    };
+    let mut nobody = sound.clone();
+    remove(&mut nobody, "", "sha256").expect("it was there");
+    let cases = [
+        (sound.clone(), true),
+        (changed("holds", json!(true)), true),
+        (changed("differs", json!([])), true),
+        (nobody, false),
+        (changed("extra", json!(1)), false),
+        (changed("manifest", json!(0)), false),
+        (changed("manifest", json!(1u64 << 53)), false),
+        (changed("holds", json!("true")), false),
+        (changed("sha256", json!("5F".repeat(32))), false),
+        (changed("sha256", json!("5f".repeat(31))), false),
+        (changed("differs", json!([[2, 1]])), false),
+        (changed("differs", json!(vec![[1, 1]; 1025])), false),
+        (changed("receiver_id", json!("")), false),
+        (changed("receiver_time", json!("yesterday")), false),
+        (changed("stream", json!("1f")), false),
+    ];
+    let place = tempfile::tempdir().unwrap();
+    for (index, (case, takes)) in cases.iter().enumerate() {
+        let bytes = case.to_string();
+        assert_eq!(ManifestAnswer::parse(bytes.as_bytes()).is_ok(), *takes, "{index}: {bytes}");
         let path = place.path().join("answer.json");
         std::fs::write(&path, &bytes).unwrap();
         let (good, said) = judged(&python, &[path]);

@@ -10,12 +10,12 @@ mod records;
 mod steps;
 
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use clap::Args;
 use serde_json::json;
 use wardgate::forward::http::{Http, HttpConfig, OAuth2Config, Plain};
-use wardgate::forward::tls::TlsFiles;
 
 use clauses::Findings;
 use line::{Line, Mqtt};
@@ -127,10 +127,8 @@ async fn connect(options: &Options, stream: &str, within: Duration) -> Result<Li
     match scheme {
         "http" | "https" => Ok(Line::Https(Box::new(http(&http_config(options))?))),
         "mqtt" | "mqtts" => {
-            let (ca, certificate, key) =
-                (options.ca.as_ref(), options.certificate.as_ref(), options.key.as_ref());
-            let tls = TlsFiles { ca, certificate, key };
-            let tls = tls.client().map_err(|error| error.to_string())?;
+            let tls = http_config(options).tls();
+            let tls = tls.client(&Arc::default()).map_err(|error| error.to_string())?;
             if (scheme == "mqtts") != tls.is_some() {
                 return Err("mqtts:// needs --ca, and mqtt:// takes none".to_owned());
             }
@@ -168,6 +166,7 @@ fn http_config(options: &Options) -> HttpConfig {
     HttpConfig {
         url: options.url.clone(),
         ca: options.ca.clone(),
+        crl: None,
         certificate: options.certificate.clone(),
         key: options.key.clone(),
         oauth2,

@@ -15,6 +15,7 @@ mod answer;
 mod broker;
 mod faults;
 mod http;
+mod manifest;
 mod shared;
 mod store;
 mod tls;
@@ -98,7 +99,8 @@ pub struct Options {
     /// What it does wrong; may be given several times. late=2s, twice, out-of-order, wrong-id,
     /// wrong-stream, beyond, reject=CODE:permanent@every 10, reject=CODE:later, reject-duplicates,
     /// needs-previous, forget, believe-damaged, open, status=429:2s@every 3,
-    /// die=before-commit@5, die=after-commit@5, restore=20, none.
+    /// die=before-commit@5, die=after-commit@5, restore=20, manifest=never, manifest=foreign,
+    /// manifest=wrong-hash, manifest=differs, none.
     #[arg(long)]
     pub fault: Vec<Fault>,
     /// Keep running when standard input is closed.
@@ -290,6 +292,12 @@ fn answers(outcomes: &[Outcome], shared: &Shared) -> Vec<(String, Vec<u8>)> {
         if faults.has(&Fault::Twice) {
             answers.push((topic.to_owned(), object.to_string().into_bytes()));
         }
+    }
+    for outcome in outcomes.iter().filter(|one| one.is_manifest && one.refused.is_none()) {
+        let Some(response) = &outcome.response else { continue };
+        let object = shared.manifest_answer(&outcome.stream, outcome.sequence, &faults);
+        let topic = response.replacen("/acknowledgement/", "/manifest-answer/", 1);
+        answers.extend(object.map(|object| (topic, object.to_string().into_bytes())));
     }
     if faults.has(&Fault::OutOfOrder) {
         answers.reverse();

@@ -28,6 +28,8 @@
 //! - What was learned is forgotten when the box's own clock steps, and [`SET_BACK_AFTER_MS`] after
 //!   the device's time went backwards without becoming live again: then the clock was set back, and
 //!   that was no old message in between.
+//! - That a clock is ahead outlives a restart ([`DeviceClock::ahead_ms`]): else old data would be
+//!   live again after it. A clock that was set right meanwhile is believed after the same time.
 //!
 //! What it cannot see: a clock that is ahead by as much as its first messages are old. Those are
 //! doubted as clock-wrong while they lie in the future.
@@ -46,6 +48,9 @@ pub const SET_BACK_AFTER_MS: i64 = 3_600_000;
 /// How far the box's clock may run away from its monotonic one between two messages without having
 /// been stepped: the kernel slews by at most 500 ppm, which is 1.8 s in an hour.
 const BOX_STEP_US: u64 = 2_000_000;
+
+/// A clock that is less ahead than this needs no memory: old data are older than that.
+const AHEAD_MS_MIN: u64 = 1_000;
 
 /// How many of the newest comparisons make the estimate. At one message a second this is a minute,
 /// in which a quartz clock drifts less than 10 ms; drift therefore lies inside the stated
@@ -162,6 +167,8 @@ pub struct DeviceClock {
     before: Option<Before>,
     /// Since when the device's time lies behind what it was.
     set_back: Option<Moment>,
+    /// The clock's own lag before a restart, until something is live; never above 0.
+    carried_lag_us: i64,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -171,6 +178,35 @@ struct Before {
 }
 
 impl DeviceClock {
+    /// A clock that was known to be this far ahead before a restart.
+    ///
+    /// ```
+    /// use wardgate::check::clock::DeviceClock;
+    /// assert_eq!(DeviceClock::ahead_by(3_600_000).ahead_ms(), Some(3_600_000));
+    /// assert_eq!(DeviceClock::default().ahead_ms(), None);
+    /// ```
+    pub fn ahead_by(ms: u64) -> Self {
+        let carried_us = i64::try_from(ms).unwrap_or(i64::MAX / 1000).saturating_mul(1000);
+        Self { carried_lag_us: -carried_us, ..Self::default() }
+    }
+
+    /// How far the clock is known to be ahead, if that has to be remembered.
+    pub fn ahead_ms(&self) -> Option<u64> {
+        let ahead_ms = self.own_lag_us().unsigned_abs() / 1000;
+        (ahead_ms >= AHEAD_MS_MIN).then_some(ahead_ms)
+    }
+
+    /// The shortest lag of the last live messages, or of the time before a restart; 0 if there is
+    /// none, and while it is longer.
+    fn own_lag_us(&self) -> i64 {
+        let least = self.live.iter().map(|(_, lag_us)| *lag_us).min();
+        least.unwrap_or(self.carried_lag_us).min(0)
+    }
+
+    fn forget(&mut self) {
+        (self.live, self.set_back, self.carried_lag_us) = (VecDeque::new(), None, 0);
+    }
+
     /// Whether a periodic value with this device time shows the present. Every such value must be
     /// asked about, in the order in which they come.
     pub fn liveness(&mut self, device_utc_us: i64, received: Moment) -> Liveness {
@@ -183,11 +219,14 @@ impl DeviceClock {
         }
         let is_over = |since: Moment| received.since_ms(since) >= SET_BACK_AFTER_MS.unsigned_abs();
         if self.set_back.is_some_and(is_over) {
-            (self.live, self.set_back) = (VecDeque::new(), None);
+            self.forget();
         }
-        let own_lag_us = self.live.iter().map(|(_, lag_us)| *lag_us).min().unwrap_or(0).min(0);
-        let age_us = received.utc_us() - device_utc_us - own_lag_us;
+        let age_us = received.utc_us() - device_utc_us - self.own_lag_us();
         if age_us > STALE_AFTER_MS * 1000 {
+            if self.live.is_empty() && self.carried_lag_us < 0 {
+                // Nobody knows what the time was before the restart.
+                self.set_back.get_or_insert(received);
+            }
             return Liveness::Stored;
         }
         self.set_back = None;
@@ -199,7 +238,7 @@ impl DeviceClock {
         let wall_us = received.utc_us() - before.utc_us();
         let passed_us = received.monotonic_us() as i64 - before.monotonic_us() as i64;
         if wall_us.abs_diff(passed_us) > BOX_STEP_US {
-            (self.live, self.set_back) = (VecDeque::new(), None);
+            self.forget();
         }
     }
 

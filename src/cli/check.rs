@@ -6,8 +6,11 @@ use std::path::Path;
 use super::{Failed, say};
 use crate::forward::hl7v2::map::Map;
 use crate::forward::hl7v2::map::coverage::coverage;
-use crate::gateway::configuration::{self, Configuration};
+use crate::gateway::certificates;
+use crate::gateway::configuration::{self, Configuration, DestinationTable, Start};
+use crate::link::clock;
 use crate::profile::Protocol;
+use crate::vocabulary::moment::utc_text;
 
 pub(super) fn run(config: &Path) -> Result<(), Failed> {
     let configuration = configuration::load(config).map_err(Failed)?;
@@ -27,12 +30,18 @@ pub(super) fn run(config: &Path) -> Result<(), Failed> {
     }
     for destination in &configuration.destinations {
         let (files, required) = (destination.files, destination.required);
-        let (order, proves) = (destination.order, destination.proves);
+        let (order, proves) = (destination.order, destination.proves());
+        let begins = begins(destination.start);
         say(&format!(
             "destination  {:<24} {files:?}, {required:?}, {order:?}, proves {proves:?}; \
-             begins with what is kept from its first start on",
+             begins with {begins}",
             destination.name
         ));
+        say(&format!("  backup     {}", backup(destination, gateway.retention.hours)));
+        let now_s = clock::now().utc_us().div_euclid(1_000_000);
+        for one in certificates::of_files(&destination.tls(), now_s) {
+            say(&format!("  {}", super::status::certificate(&one)));
+        }
         if let Some(map) = configuration.maps.get(&destination.name) {
             say_coverage(map, &configuration);
         }
@@ -45,6 +54,30 @@ pub(super) fn run(config: &Path) -> Result<(), Failed> {
         ));
     }
     Ok(())
+}
+
+/// Where a destination begins that was never here.
+fn begins(start: Option<Start>) -> String {
+    match start {
+        None | Some(Start::Now) => "what is kept from its first start on".to_owned(),
+        Some(Start::Oldest) => "the oldest record that is still there, if it is new".to_owned(),
+        Some(Start::At { time_us }) => {
+            format!("what was kept since {}, if it is new", utc_text(time_us))
+        }
+    }
+}
+
+/// Whether what the journal keeps reaches back behind the core's last backup.
+fn backup(destination: &DestinationTable, hours: u32) -> String {
+    match destination.backup_every_h {
+        Some(every) => format!(
+            "of the core every {every} h; what it has stored is kept {hours} h while there is room"
+        ),
+        None => format!(
+            "of the core: not stated. It must come more often than every {hours} h \
+             (`backup_every_h` says how often, and is then checked)"
+        ),
+    }
 }
 
 /// Which parameters of the configured device files have a place in a destination's map.

@@ -1,8 +1,9 @@
 //! `wardgate status`
 
 use super::{ConfigurationPath, Failed, say};
+use crate::gateway::certificates::CertificateSnapshot;
 use crate::gateway::configuration::ConfigurationFile;
-use crate::gateway::status::{JournalSnapshot, Snapshot, ask};
+use crate::gateway::status::{JournalSnapshot, ProofSnapshot, Snapshot, ask};
 
 #[derive(clap::Args)]
 pub(super) struct StatusArguments {
@@ -87,6 +88,22 @@ fn destinations(snapshot: &Snapshot) {
             destination.resent,
             destination.set_aside
         ));
+        if !destination.connected && !destination.trouble.is_empty() {
+            say(&format!("    {}", destination.trouble));
+        }
+        if let Some(proof) = &destination.proof {
+            let ProofSnapshot { through, waiting, since, lacked } = proof;
+            say(&format!("    proven by manifests up to {through}; nothing behind that is freed"));
+            if let Some(since) = since {
+                say(&format!("    {waiting} manifests have no answer that counts, since {since}"));
+            }
+            if *lacked > 0 {
+                say(&format!("    ATTENTION {lacked} answers named records that the core lacks"));
+            }
+        }
+        for one in &destination.certificates {
+            say(&format!("    {}", certificate(one)));
+        }
         if let Some(why) = &destination.refused {
             say(&format!("    nothing is sent until it is started again: {why}"));
         }
@@ -114,6 +131,16 @@ fn destinations(snapshot: &Snapshot) {
         let (name, low_water) = (&holding.name, holding.low_water);
         say(&format!("{name:<24} has no table and holds the journal from record {low_water} on"));
         say(&format!("    wardgate destination retire {name} --reason ... lets it go"));
+    }
+}
+
+/// Until when a certificate is good.
+pub(super) fn certificate(one: &CertificateSnapshot) -> String {
+    let CertificateSnapshot { which, until, days_left, attention } = one;
+    let day = until.split('T').next().unwrap_or(until);
+    match attention {
+        Some(attention) => format!("ATTENTION {which} {attention} ({day})"),
+        None => format!("{which} until {day}, {days_left} days"),
     }
 }
 

@@ -73,6 +73,67 @@ pub struct Have {
     pub generation: u64,
 }
 
+/// What a receiver says of a manifest: that it holds all of it, or what it lacks.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ManifestAnswer {
+    pub stream: StreamId,
+    /// The sequence of the manifest's record.
+    pub manifest: Sequence,
+    pub holds: bool,
+    /// The hash of what the receiver holds of it; the manifest's own if it holds all.
+    pub sha256: String,
+    /// What it lacks or has otherwise; empty: it cannot say.
+    pub differs: Vec<Range>,
+    pub receiver_id: String,
+}
+
+/// SHA-256 in hexadecimal.
+const SHA256_CHARACTERS: usize = 64;
+
+impl ManifestAnswer {
+    /// From `{stream, manifest, holds, sha256, differs, receiver_id, receiver_time}`.
+    ///
+    /// ```
+    /// use wardgate::forward::acknowledgement::ManifestAnswer;
+    /// let text = format!(r#"{{"stream": "{}", "manifest": 90, "holds": false, "sha256": "{}",
+    ///     "differs": [[7, 8]], "receiver_id": "core",
+    ///     "receiver_time": "2026-11-23T08:00:00Z"}}"#, "1f".repeat(16), "5f".repeat(32));
+    /// let answer = ManifestAnswer::parse(text.as_bytes()).unwrap();
+    /// assert_eq!((answer.manifest.number(), answer.differs), (90, vec![7..=8]));
+    /// ```
+    pub fn parse(bytes: &[u8]) -> Result<Self, AnswerError> {
+        #[derive(Deserialize)]
+        #[serde(deny_unknown_fields)]
+        struct Object {
+            stream: StreamId,
+            manifest: u64,
+            holds: bool,
+            sha256: String,
+            differs: Vec<(u64, u64)>,
+            receiver_id: String,
+            receiver_time: String,
+        }
+        let object: Object = object(bytes)?;
+        if !is_rfc3339(&object.receiver_time) {
+            return Err(AnswerError::BadTime);
+        }
+        let hexadecimal = |byte: u8| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte);
+        let is_hash =
+            object.sha256.len() == SHA256_CHARACTERS && object.sha256.bytes().all(hexadecimal);
+        if !is_hash || !fits(&object.receiver_id, RECEIVER_CHARACTERS_MAX) {
+            return Err(AnswerError::BadText);
+        }
+        Ok(Self {
+            stream: object.stream,
+            manifest: Sequence::new(object.manifest).ok_or(AnswerError::BadRange)?,
+            holds: object.holds,
+            sha256: object.sha256,
+            differs: ranges(&object.differs)?,
+            receiver_id: object.receiver_id,
+        })
+    }
+}
+
 impl Acknowledgement {
     /// ```
     /// use wardgate::forward::acknowledgement::Acknowledgement;

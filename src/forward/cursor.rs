@@ -8,7 +8,7 @@
 //! | at | bytes | field |
 //! |---|---|---|
 //! | 0 | 8 | magic `WGCURSOR` |
-//! | 8 | 4 | format version, 2; 1 is read, too |
+//! | 8 | 4 | format version, 3; 1 and 2 are read, too |
 //! | 12 | 4 | length of the body |
 //! | 16 | 8 | generation: the higher one of two good slots counts |
 //! | 24 | 4 | CRC-32 of the body |
@@ -16,8 +16,9 @@
 //! | 32 | n | body: [`State`] in JSON |
 //!
 //! Version 1 has no `unsent` (one lane: everything up to `highest_sent` may have been sent), no
-//! `required` and `retired` (in doubt it holds its records), and no time of a record set aside. A
-//! file of a later version is refused and left alone.
+//! `required` and `retired` (in doubt it holds its records), and no time of a record set aside.
+//! Version 2 has no `earlier` (nothing goes there that was kept before the destination came) and no
+//! `proven` (an acknowledgement is enough). A file of a later version is refused and left alone.
 
 use std::fs::{File, OpenOptions};
 use std::io;
@@ -32,12 +33,12 @@ use crate::vocabulary::StreamId;
 const SLOT_BYTES: usize = 128 << 10;
 const HEADER_BYTES: usize = 32;
 const MAGIC: [u8; 8] = *b"WGCURSOR";
-const VERSION: u32 = 2;
+const VERSION: u32 = 3;
 /// The oldest version that is read.
 const VERSION_MIN: u32 = 1;
 
 /// More accepted ranges than this are not remembered across a restart; they are sent again.
-pub const ACCEPTED_RANGES_MAX: usize = 1024;
+pub const ACCEPTED_RANGES_MAX: usize = 512;
 /// The newest records set aside that are named here; all are counted.
 pub const SET_ASIDE_MAX: usize = 256;
 /// Ranges that were surely not sent. They must all fit: one that was forgotten would be believed.
@@ -73,6 +74,40 @@ pub struct State {
     /// A person has ended this destination: it holds nothing any more.
     #[serde(default)]
     pub retired: bool,
+    /// What goes there although it was kept before the destination came.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub earlier: Option<Earlier>,
+    /// How far answered manifests prove what it has, where an acknowledgement does not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub proven: Option<Proven>,
+}
+
+/// What answered manifests prove (see [`super::proof`]).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Proven {
+    /// The core holds every record up to this sequence.
+    pub through: u64,
+    /// And these above it, first and last, ascending; at most
+    /// [`super::proof::PROVEN_RANGES_MAX`].
+    pub ranges: Vec<(u64, u64)>,
+    /// The manifests that have no answer that counts, and when they were made, microseconds since
+    /// 1970 UTC; at most [`super::proof::UNANSWERED_MAX`].
+    pub unanswered: Vec<(u64, i64)>,
+}
+
+/// Records without a route that go to a destination all the same (see [`super::earlier`]).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Earlier {
+    /// The first sequence that the table asks for, whether or not it can still be had.
+    pub from: u64,
+    /// The last sequence that was kept before the destination came.
+    pub through: u64,
+    /// Only records of released device files go there.
+    pub released_only: bool,
+    /// `from` - 1 <= `settled`: up to here it is known what goes there.
+    pub settled: u64,
+    /// The last record up to `settled` that goes there; 0 for none.
+    pub last: u64,
 }
 
 const fn in_doubt() -> bool {
@@ -105,7 +140,16 @@ impl State {
             promised: 0,
             required: true,
             retired: false,
+            earlier: None,
+            proven: None,
         }
+    }
+
+    /// Up to here the destination holds nothing in the journal any more: everything is done here,
+    /// and proven where that needs a proof.
+    pub fn let_go_through(&self) -> u64 {
+        let proven = self.proven.as_ref().map_or(u64::MAX, |proven| proven.through);
+        self.low_water.min(proven)
     }
 }
 
@@ -116,7 +160,7 @@ pub enum CursorError {
     Disk(io::ErrorKind),
     #[error("the cursor's state does not fit in its slot")]
     TooLarge,
-    #[error("the cursor file is of version {0}: a later release wrote it, this one reads 1 and 2")]
+    #[error("the cursor file is of version {0}: a later release wrote it, this one reads 1 to 3")]
     Newer(u32),
 }
 
@@ -307,6 +351,7 @@ fn body_of(slot: &[u8]) -> Option<(u32, u64, &[u8])> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::forward::proof::{PROVEN_RANGES_MAX, UNANSWERED_MAX};
 
     fn state(low_water: u64) -> State {
         let stream = StreamId::from_bytes([1; 16]);
@@ -383,6 +428,18 @@ mod tests {
             accepted: vec![(large, large); 5000],
             set_aside: vec![SetAside { sequence: large, code, time_us: i64::MAX }; 5000],
             unsent: vec![(large, large); UNSENT_RANGES_MAX],
+            earlier: Some(Earlier {
+                from: large,
+                through: large,
+                released_only: false,
+                settled: large,
+                last: large,
+            }),
+            proven: Some(Proven {
+                through: large,
+                ranges: vec![(large, large); PROVEN_RANGES_MAX],
+                unanswered: vec![(large, i64::MIN); UNANSWERED_MAX],
+            }),
             ..state(large - 5)
         };
         assert_eq!(cursor.write(&state), Ok(()));
@@ -415,7 +472,16 @@ mod tests {
         r#""promised":95,"required":false,"retired":true}"#
     );
 
-    /// Row 21: this version and the one before it are read; a later one is refused and left alone.
+    const THREE: &str = concat!(
+        r#"{"stream":"01010101010101010101010101010101","low_water":5,"accepted":[[7,8]],"#,
+        r#""highest_sent":90,"unsent":[[10,80]],"have_generation":2,"#,
+        r#""set_aside":[{"sequence":3,"code":"no-code","time_us":6}],"set_aside_total":4,"#,
+        r#""promised":95,"required":false,"retired":true,"earlier":{"from":1,"through":70,"#,
+        r#""released_only":true,"settled":5,"last":4},"proven":{"through":4,"ranges":[[8,9]],"#,
+        r#""unanswered":[[6,7]]}}"#
+    );
+
+    /// Row 21: this version and the ones before it are read; a later one is refused and left alone.
     #[test]
     fn the_version_before_this_one_is_read_and_a_later_one_refused() {
         let folder = tempfile::tempdir().unwrap();
@@ -442,14 +508,22 @@ mod tests {
         };
         std::fs::write(&path, slot(2, TWO)).unwrap();
         assert_eq!(peek(&path), Ok(Found::State(two.clone())));
+        let earlier = Earlier { from: 1, through: 70, released_only: true, settled: 5, last: 4 };
+        let proven = Proven { through: 4, ranges: vec![(8, 9)], unanswered: vec![(6, 7)] };
+        let three = State { earlier: Some(earlier), proven: Some(proven), ..two.clone() };
+        assert_eq!((two.let_go_through(), three.let_go_through()), (5, 4));
+        std::fs::write(&path, slot(3, THREE)).unwrap();
+        assert_eq!(peek(&path), Ok(Found::State(three.clone())));
         // What is written is this, byte for byte.
-        let fresh = super::path(folder.path(), "fresh");
-        CursorFile::open(&fresh).unwrap().0.write(&two).unwrap();
-        assert_eq!(std::fs::read(&fresh).unwrap(), slot(2, TWO));
+        for (name, state, body) in [("two", two, TWO), ("three", three, THREE)] {
+            let fresh = super::path(folder.path(), name);
+            CursorFile::open(&fresh).unwrap().0.write(&state).unwrap();
+            assert_eq!(std::fs::read(&fresh).unwrap(), slot(3, body));
+        }
 
-        std::fs::write(&path, slot(3, TWO)).unwrap();
-        assert_eq!(peek(&path), Err(CursorError::Newer(3)));
-        assert!(matches!(CursorFile::open(&path), Err(CursorError::Newer(3))));
-        assert_eq!(std::fs::read(&path).unwrap(), slot(3, TWO), "it is left as it is");
+        std::fs::write(&path, slot(4, THREE)).unwrap();
+        assert_eq!(peek(&path), Err(CursorError::Newer(4)));
+        assert!(matches!(CursorFile::open(&path), Err(CursorError::Newer(4))));
+        assert_eq!(std::fs::read(&path).unwrap(), slot(4, THREE), "it is left as it is");
     }
 }

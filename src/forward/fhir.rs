@@ -39,6 +39,7 @@ use tokio::sync::watch;
 
 use super::http::Plain;
 use super::pump::{Binding, Ended, Fate, Outbound, Pump, Settings};
+use super::tls::TlsFiles;
 use super::window::Pace;
 use render::{Outgoing, Rendering, Rules, render};
 
@@ -96,6 +97,10 @@ impl Fhir {
 
 impl Binding for Fhir {
     type Message = Arc<Outgoing>;
+
+    fn files(&self) -> TlsFiles {
+        self.destination.fhir.http().tls()
+    }
 
     fn message(&mut self, outbound: &Outbound<'_>) -> Fate<Arc<Outgoing>> {
         let Some(routed) = outbound.routed() else { return Fate::Damaged };

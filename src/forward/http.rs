@@ -26,7 +26,7 @@ use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderName, Header
 use reqwest::redirect::Policy;
 use reqwest::{Client, Method, StatusCode};
 
-use super::tls::TlsFiles;
+use super::tls::{Peer, TlsFiles};
 use token::{Bearer, Tokens};
 
 /// A receiver on the hospital's network answers the connection within that time or is away.
@@ -157,8 +157,16 @@ impl Http {
     /// # Errors
     /// What is wrong with the configuration or its files.
     pub fn new(config: &HttpConfig, plain: Plain) -> Result<Self, HttpError> {
+        Self::noting(config, plain, &Arc::default())
+    }
+
+    /// The same; what is seen of the receiver's certificate is noted.
+    ///
+    /// # Errors
+    /// What is wrong with the configuration or its files.
+    pub fn noting(config: &HttpConfig, plain: Plain, peer: &Arc<Peer>) -> Result<Self, HttpError> {
         config.check(plain)?;
-        let client = client(config, &config.tls())?;
+        let client = client(config, &config.tls(), peer)?;
         let tokens = match &config.oauth2 {
             Some(oauth2) => Some(Tokens::new(oauth2, token_client(config, oauth2)?)?),
             None => None,
@@ -233,8 +241,8 @@ impl Http {
 }
 
 /// A client that trusts whom the files name.
-fn client(config: &HttpConfig, files: &TlsFiles<'_>) -> Result<Client, HttpError> {
-    let tls = match files.client().map_err(ConfigError::from)? {
+fn client(config: &HttpConfig, files: &TlsFiles, peer: &Arc<Peer>) -> Result<Client, HttpError> {
+    let tls = match files.client(peer).map_err(ConfigError::from)? {
         Some(tls) => Arc::unwrap_or_clone(tls),
         // A plain client never speaks TLS; without a configuration the builder would look for
         // the system's authorities.
@@ -254,16 +262,15 @@ fn client(config: &HttpConfig, files: &TlsFiles<'_>) -> Result<Client, HttpError
 
 /// The token endpoint may have an authority of its own, or be the receiver's neighbour.
 fn token_client(config: &HttpConfig, oauth2: &OAuth2Config) -> Result<Client, HttpError> {
-    let ca = oauth2.ca.as_ref().or(config.ca.as_ref());
     let secure = oauth2.token_url.starts_with("https:");
     let files = match secure {
         // Our certificate proves us to the receiver; to the token endpoint the secret does, but
         // one that asks for both gets both.
         true if oauth2.ca.is_none() => config.tls(),
-        true => TlsFiles { ca, certificate: None, key: None },
-        false => TlsFiles { ca: None, certificate: None, key: None },
+        true => TlsFiles { ca: oauth2.ca.clone(), ..TlsFiles::default() },
+        false => TlsFiles::default(),
     };
-    client(config, &files)
+    client(config, &files, &Arc::default())
 }
 
 async fn execute(
@@ -297,11 +304,11 @@ fn named(error: &reqwest::Error) -> HttpError {
             let io = innermost(io);
             let tls = io.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>());
             if let Some(tls) = tls {
-                return HttpError::Tls(name_of(tls));
+                return HttpError::Tls(super::tls::why(tls));
             }
             kind = io.kind();
         } else if let Some(tls) = inner.downcast_ref::<rustls::Error>() {
-            return HttpError::Tls(name_of(tls));
+            return HttpError::Tls(super::tls::why(tls));
         }
         cause = inner.source();
     }
@@ -313,17 +320,6 @@ fn innermost(error: &io::Error) -> &io::Error {
     match error.get_ref().and_then(|inner| inner.downcast_ref::<io::Error>()) {
         Some(inner) => innermost(inner),
         None => error,
-    }
-}
-
-/// The library's enum is open, and its other words are all of the last sort.
-fn name_of(error: &rustls::Error) -> &'static str {
-    if let rustls::Error::InvalidCertificate(_) | rustls::Error::NoCertificatesPresented = error {
-        "the receiver's certificate is not trusted"
-    } else if let rustls::Error::AlertReceived(_) = error {
-        "the receiver ends it (our certificate?)"
-    } else {
-        "the receiver breaks the protocol"
     }
 }
 

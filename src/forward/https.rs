@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `POST /ingest/v1/records` | a JSON array of events; the answer is the acknowledgement |
 //! | `GET /ingest/v1/streams/{stream}` | at each connection and every ten seconds: `have`; 404: it knows nothing of it |
+//! | `GET /ingest/v1/streams/{stream}/manifests/{sequence}` | where only an answered manifest proves: the answer; 404: not yet |
 //!
 //! One batch is on its way at a time. A status alone retires nothing: only the object of a 2xx
 //! does.
@@ -31,6 +32,7 @@ use tokio::sync::watch;
 
 use super::http::Plain;
 use super::pump::{Binding, Ended, Fate, Outbound, Pump, Settings};
+use super::tls::TlsFiles;
 use super::window::Pace;
 
 /// One destination as the gateway sets it up.
@@ -80,6 +82,10 @@ impl Https {
 
 impl Binding for Https {
     type Message = Outgoing;
+
+    fn files(&self) -> TlsFiles {
+        self.destination.https.http().tls()
+    }
 
     fn message(&mut self, outbound: &Outbound<'_>) -> Fate<Outgoing> {
         let Some(rendered) = outbound.event() else { return Fate::NotForHere };

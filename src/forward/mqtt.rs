@@ -12,6 +12,7 @@
 //! | `/state/{destination}` | out, retained | `online`, `stopped`; by will `lost` |
 //! | `/acknowledgement/{destination}` | in | answers: the response topic of every record |
 //! | `/have/{destination}` | in | what a restored receiver has |
+//! | `/manifest-answer/{destination}` | in | whether the receiver holds what a manifest covers |
 
 mod configuration;
 mod connection;
@@ -22,6 +23,7 @@ pub use configuration::{MqttConfig, check};
 pub use socket::without_waits;
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use rumqttc::{LastWill, MqttOptions, QoS, TlsConfiguration, Transport};
 use tokio::sync::watch;
@@ -29,7 +31,7 @@ use tokio::sync::watch;
 use super::acknowledgement::RECEIVER_CHARACTERS_MAX;
 use super::pump::{Binding, Ended, Fate, Outbound, Pump, Settings};
 use super::stored::Rendered;
-use super::tls::TlsError;
+use super::tls::{Peer, TlsError, TlsFiles};
 use super::window::Pace;
 use crate::vocabulary::DeviceName;
 use session::PACKET_BYTES_MAX;
@@ -136,9 +138,9 @@ impl Mqtt {
         }
     }
 
-    fn options(&self) -> Result<MqttOptions, Error> {
+    fn options(&self, peer: &Arc<Peer>) -> Result<MqttOptions, Error> {
         let Destination { name, address, mqtt, .. } = &self.destination;
-        let tls = mqtt.tls().client()?;
+        let tls = mqtt.tls().client(peer)?;
         let port = mqtt.port.unwrap_or(if tls.is_some() { 8883 } else { 1883 });
         let id = format!("wardgate-{}-{name}", address.gateway);
         let mut options = MqttOptions::new(id, (mqtt.host.clone(), port));
@@ -166,6 +168,10 @@ impl Mqtt {
 
 impl Binding for Mqtt {
     type Message = Outgoing;
+
+    fn files(&self) -> TlsFiles {
+        self.destination.mqtt.tls()
+    }
 
     fn message(&mut self, outbound: &Outbound<'_>) -> Fate<Outgoing> {
         let Some(rendered) = outbound.event() else { return Fate::NotForHere };

@@ -9,21 +9,26 @@ use std::collections::BTreeMap;
 use std::future::Future;
 use std::path::PathBuf;
 use std::sync::atomic::Ordering;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use tokio::sync::{mpsc, watch};
 
 use super::acknowledgement::{Acknowledgement, Have};
 use super::cursor::{self, CursorError, CursorFile, Found, State};
+use super::earlier::Chain;
+use super::proof::Proof;
 use super::ranges::Ranges;
+use super::renewal::Renewal;
 use super::stored::{Rendered, Stored, Written};
+use super::tls::TlsFiles;
 use super::window::{Effect, Order, Pace, Verdict, Window};
 use super::{Aside, Command, Counters, Notice, Recorded, Unavailable};
 use crate::journal::{Missing, Reader};
 use crate::vocabulary::{RecordId, Sequence, StreamId};
 
 mod noted;
+mod proving;
 mod reading;
 mod saving;
 
@@ -33,6 +38,9 @@ const RECONNECT_AFTER: Duration = Duration::from_millis(500);
 const RECONNECT_AFTER_MAX: Duration = Duration::from_secs(30);
 /// A connection that stood so long starts the waits anew.
 const CONNECTION_PROVEN: Duration = Duration::from_secs(30);
+
+/// How often what waits is counted while there is no connection.
+const COUNT_EVERY: Duration = Duration::from_secs(1);
 
 /// How a session ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -49,6 +57,11 @@ pub trait Binding: Send + 'static {
 
     /// What the receiver gets of a record.
     fn message(&mut self, outbound: &Outbound<'_>) -> Fate<Self::Message>;
+
+    /// The TLS files that connections are made with; one is made anew when they are replaced.
+    fn files(&self) -> TlsFiles {
+        TlsFiles::default()
+    }
 
     /// One connection, from its beginning to its end. It asks the pump for what is due and tells
     /// it what was answered.
@@ -166,6 +179,10 @@ pub struct Pump<M> {
     answer: mpsc::UnboundedSender<(Aside, i64)>,
     answers: mpsc::UnboundedReceiver<(Aside, i64)>,
     commands: Option<mpsc::UnboundedReceiver<Command>>,
+    /// What goes there of the time before it came.
+    earlier: Option<Chain>,
+    /// What answered manifests prove, where only they do.
+    proof: Option<Proof>,
     /// What was told as unavailable.
     told: Ranges,
     /// The ranges of it whose gap records are not durable yet.
@@ -192,7 +209,8 @@ impl<M: Send + Sync + 'static> Pump<M> {
         let (cursor, found) = CursorFile::open(&path)?;
         let state = starting_state(found, &reader);
         let window = Window::new(state.clone(), settings.receivers.clone(), settings.pace);
-        let (low_water, _) = watch::channel(state.low_water);
+        let (low_water, _) = watch::channel(state.let_go_through());
+        let earlier = state.earlier.map(|saved| Chain::new(settings.name.clone(), saved));
         let (answer, answers) = mpsc::unbounded_channel();
         tracing::info!(
             destination = settings.name,
@@ -216,6 +234,8 @@ impl<M: Send + Sync + 'static> Pump<M> {
             answer,
             answers,
             commands: None,
+            earlier,
+            proof: None,
             told: Ranges::default(),
             unrecorded: Vec::new(),
             broken_at: None,
@@ -251,7 +271,8 @@ impl<M: Send + Sync + 'static> Pump<M> {
         self
     }
 
-    /// Every record up to this sequence is done here, and the cursor that says so is durable.
+    /// Every record up to this sequence is done here, proven where that needs a proof, and the
+    /// cursor that says so is durable.
     pub fn low_water(&self) -> watch::Receiver<u64> {
         self.low_water.subscribe()
     }
@@ -272,18 +293,23 @@ impl<M: Send + Sync + 'static> Pump<M> {
         mut stop: watch::Receiver<bool>,
     ) {
         let mut wait = RECONNECT_AFTER;
+        let _ = self.counters.files.set(binding.files());
         // What the configuration says of holding is on disk before anything else happens.
         self.save().await;
+        self.count(self.reader.durable().map_or(0, Sequence::number));
         loop {
             let connected_at = Instant::now();
-            let ended = binding.session(&mut self, &mut durable, &mut stop).await;
+            let (renewal, mut until) = Renewal::watch(binding.files(), &stop);
+            let ended = binding.session(&mut self, &mut durable, &mut until).await;
+            let renewed = renewal.came();
             self.counters.connected.store(false, Ordering::Relaxed);
             match ended {
-                Ended::Stopped => break,
-                Ended::Lost(why) => {
-                    Counters::add(&self.counters.losses, 1);
-                    tracing::warn!(destination = self.settings.name, why, "connection lost");
+                Ended::Stopped if renewed => {
+                    tracing::info!(destination = self.settings.name, "TLS files were replaced");
+                    continue;
                 }
+                Ended::Stopped => break,
+                Ended::Lost(why) => self.lost(why),
             }
             if connected_at.elapsed() > CONNECTION_PROVEN {
                 wait = RECONNECT_AFTER;
@@ -291,7 +317,7 @@ impl<M: Send + Sync + 'static> Pump<M> {
             let jitter = wait.mul_f64(0.25 * (chance() % 1000) as f64 / 1000.0);
             self.promise().await;
             self.obey().await;
-            if stopped_within(&mut stop, wait + jitter).await {
+            if self.rest(&durable, &mut stop, wait + jitter).await {
                 break;
             }
             wait = (wait * 2).min(RECONNECT_AFTER_MAX);
@@ -303,12 +329,41 @@ impl<M: Send + Sync + 'static> Pump<M> {
         }
     }
 
+    /// Waits before the next connection; whether it is told to stop. What is to be sent grows
+    /// meanwhile, and `status` says so, whether or not there was ever a connection.
+    async fn rest(
+        &self,
+        durable: &watch::Receiver<u64>,
+        stop: &mut watch::Receiver<bool>,
+        time: Duration,
+    ) -> bool {
+        let until = Instant::now() + time;
+        loop {
+            self.count(*durable.borrow());
+            let left = until.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return false;
+            }
+            if stopped_within(stop, left.min(COUNT_EVERY)).await {
+                return true;
+            }
+        }
+    }
+
+    fn lost(&self, why: String) {
+        Counters::add(&self.counters.losses, 1);
+        tracing::warn!(destination = self.settings.name, why, "connection lost");
+        *self.counters.trouble.lock().unwrap_or_else(PoisonError::into_inner) = why;
+    }
+
     /// There is a connection: whatever is in flight is due again at once.
     pub(super) fn connected(&mut self) {
+        self.counters.trouble.lock().unwrap_or_else(PoisonError::into_inner).clear();
         Counters::add(&self.counters.connections, 1);
         self.counters.connected.store(true, Ordering::Relaxed);
         tracing::info!(destination = self.settings.name, "connected");
         self.window.reconnected();
+        self.ask_again();
     }
 
     /// Milliseconds since this destination was opened: the window's time.
@@ -408,6 +463,7 @@ impl<M: Send + Sync + 'static> Pump<M> {
         let oldest = self.window.oldest_time_us().unwrap_or(0);
         self.counters.oldest_unacknowledged_us.store(oldest, Ordering::Relaxed);
         self.count_aside();
+        self.count_proof();
     }
 }
 

@@ -143,6 +143,11 @@ impl<'a> Written<'a> {
         serde_json::from_slice(bytes).ok()
     }
 
+    /// Whether the data has this key.
+    pub fn has(&self, key: &str) -> bool {
+        self.data.contains_key(key)
+    }
+
     /// The text under this key of the data.
     pub fn text(&self, key: &str) -> Option<String> {
         serde_json::from_str(self.data.get(key)?.get()).ok()

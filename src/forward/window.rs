@@ -18,7 +18,7 @@
 
 use std::collections::BTreeMap;
 
-use super::acknowledgement::{Acknowledgement, Have, Range, Rejection};
+use super::acknowledgement::{Acknowledgement, Have, ManifestAnswer, Range, Rejection};
 use super::cursor::{SET_ASIDE_MAX, SetAside, State};
 use super::ranges::Ranges;
 use crate::vocabulary::{Sequence, StreamId};
@@ -425,6 +425,15 @@ impl<M> Window<M> {
         *range.end() <= self.highest_sent
             && !self.unsent.touches(range)
             && !self.in_flight.range(range.clone()).any(|(_, record)| record.fresh)
+    }
+
+    /// Whether an answer to a manifest is of this stream, of a receiver of ours, and of a manifest
+    /// that may have been sent.
+    pub fn may_say(&self, answer: &ManifestAnswer) -> Result<(), Disbelief> {
+        self.may_answer(answer.stream, &answer.receiver_id)?;
+        let manifest = answer.manifest.number();
+        let sent = self.may_have_been_sent(&(manifest..=manifest));
+        sent.then_some(()).ok_or(Disbelief::NeverSent)
     }
 
     fn may_answer(&self, stream: StreamId, receiver: &str) -> Result<(), Disbelief> {

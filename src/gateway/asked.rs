@@ -275,7 +275,7 @@ pub fn without_table(
     let holds = |name: String| {
         let low_water = match cursor::peek(&cursor::path(cursors, &name)) {
             Ok(Found::State(state)) if state.retired || !state.required => None,
-            Ok(Found::State(state)) if state.stream == stream => Some(state.low_water),
+            Ok(Found::State(state)) if state.stream == stream => Some(state.let_go_through()),
             Ok(_) | Err(_) => Some(0),
         };
         (name, low_water)

@@ -45,6 +45,8 @@ pub struct Submission {
     pub refusals: Vec<crate::vocabulary::Refused>,
     pub firmware: Option<String>,
     pub proof: FirmwareProof,
+    /// How far the device's clock is known to be ahead, for the next start.
+    pub clock_ahead_ms: Option<u64>,
     pub fate: mpsc::UnboundedSender<(MessageId, Settled)>,
     /// The device's share, given back when the fate is known.
     pub permit: OwnedSemaphorePermit,
@@ -228,7 +230,7 @@ impl Committer {
         };
         let status = Arc::clone(&submission.device.status);
         let counts = Counts::of(&submission, how);
-        let received_us = received.utc_us();
+        let (received_us, clock_ahead_ms) = (received.utc_us(), submission.clock_ahead_ms);
         if Self::is_trend(&submission) {
             self.trends.insert(name.clone(), received);
         }
@@ -249,8 +251,7 @@ impl Committer {
         });
         match self.hand_over(records, done, Begin::Wherever).await {
             Ok(_) => {
-                let memory = self.memory.devices.entry(name.clone()).or_default();
-                memory.last = Some((received_us, wire.number()));
+                self.memory.heard(&name, (received_us, wire), clock_ahead_ms);
                 self.memory.note_message(&name, basis.filter(|_| earlier.is_none()), wire);
                 for (keys, sequence) in &staged.statements {
                     self.memory.note_statement(&name, keys, (wire, *sequence));
@@ -313,6 +314,7 @@ impl Committer {
             received_us: message.received.utc_us(),
             complete: message.completeness == Completeness::Complete,
             basis: basis.map(|basis| basis.to_string()),
+            clock_ahead_ms: submission.clock_ahead_ms,
             repeat_of: None,
             refusals: submission.refusals.iter().map(record::refusal).collect(),
             observations: 0,

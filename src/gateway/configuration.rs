@@ -285,7 +285,8 @@ impl Loader<'_> {
                     "another destination has this name",
                 );
             }
-            for (keys, what) in destination.problems(self.mode) {
+            let hours = file.gateway.retention.hours;
+            for (keys, what) in destination.problems(self.mode, hours) {
                 let keys: Vec<Step<'_>> = keys.iter().map(|key| Key(key)).collect();
                 self.add(&[&path[..], &keys].concat(), what);
             }

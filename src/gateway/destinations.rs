@@ -7,9 +7,13 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 
 use super::asked;
+use super::certificates;
 use super::committer::Request;
-use super::configuration::{Configuration, DestinationTable, Files, Required, Transport};
-use crate::forward::cursor::{self, CursorFile, Found, State};
+use super::configuration::{
+    Configuration, DestinationTable, Files, Proves, Required, Start, Transport,
+};
+use crate::forward::cursor::{self, CursorFile, Earlier, Found, State};
+use crate::forward::earlier;
 use crate::forward::fhir::{self, Fhir};
 use crate::forward::hl7v2::Hl7v2;
 use crate::forward::https::{self, Https};
@@ -135,7 +139,7 @@ impl Ground<'_> {
         into: &mut Forwarding,
     ) -> Result<(), String> {
         let counters = Arc::new(Counters::default());
-        start_again(table, &settings, self.reader)?;
+        begin(table, &settings, self.reader)?;
         let pump = Pump::open(settings, self.reader.clone(), Arc::clone(&counters))
             .map_err(|error| error.to_string())?;
         let (unavailable, told) = mpsc::unbounded_channel();
@@ -143,8 +147,11 @@ impl Ground<'_> {
         let (command, commands) = mpsc::unbounded_channel();
         let required = table.required == Required::Required;
         let pump = pump.telling(unavailable).noting(notices).following(commands);
-        let pump = pump.agreed(table.order.into(), required);
+        let pump = pump.agreed(table.order.into(), required).proving(by_manifest(table));
         into.commands.insert(table.name.clone(), command);
+        let warning =
+            certificates::warn(table.name.clone(), Arc::clone(&counters), self.stop.clone());
+        into.tasks.push(tokio::spawn(warning));
         into.tasks.push(tokio::spawn(pass_on(told, noted, self.requests.clone())));
         let low_water = pump.low_water();
         let running = pump.run(binding, self.durable.clone(), self.stop.clone());
@@ -157,26 +164,93 @@ impl Ground<'_> {
     }
 }
 
-/// A destination that was retired begins again only where its table says so in words, and with what
-/// is kept from then on.
-fn start_again(
-    table: &DestinationTable,
-    settings: &Settings,
-    reader: &Reader,
-) -> Result<(), String> {
+/// Whether only an answered manifest proves that the core has what was acknowledged.
+fn by_manifest(table: &DestinationTable) -> bool {
+    match table.proves() {
+        Proves::StoredByCore => false,
+        // A best-effort destination holds nothing that would have to be proven.
+        Proves::AcceptedByEngine | Proves::WrittenToBroker => table.required == Required::Required,
+    }
+}
+
+/// Writes where a destination begins, if it was never here or was retired. One that was retired
+/// begins again only where its table says so in words, and with what is kept from then on: what it
+/// had before has other routes.
+fn begin(table: &DestinationTable, settings: &Settings, reader: &Reader) -> Result<(), String> {
     let path = cursor::path(&settings.cursors, &settings.name);
     let found = cursor::peek(&path).map_err(|error| error.to_string())?;
-    if !matches!(found, Found::State(state) if state.retired) {
-        return Ok(());
-    }
-    if table.start.is_none() {
-        let what = "it was retired: give it another name, or say where it begins: start = \"now\"";
-        return Err(what.to_owned());
-    }
     let durable = reader.durable().map_or(0, Sequence::number);
-    let now = State { low_water: durable, highest_sent: durable, ..State::start(reader.stream()) };
+    let fresh = State::start(reader.stream());
+    let start = table.start;
+    let state = match (found, start) {
+        (Found::State(state), Some(Start::Now)) if state.retired => {
+            State { low_water: durable, highest_sent: durable, ..fresh }
+        }
+        (Found::State(state), _) if state.retired => {
+            let what = "it was retired: give it another name, or say that it begins with what is \
+                        kept from now on: start = \"now\"";
+            return Err(what.to_owned());
+        }
+        // What a lost cursor had sent may be all of it.
+        (Found::Lost, Some(start @ (Start::Oldest | Start::At { .. }))) => {
+            State { highest_sent: durable, ..from_before(start, table, reader)? }
+        }
+        (Found::New, Some(start @ (Start::Oldest | Start::At { .. }))) => {
+            from_before(start, table, reader)?
+        }
+        (Found::State(_) | Found::New | Found::Lost, _) => return Ok(()),
+    };
     let (mut file, _) = CursorFile::open(&path).map_err(|error| error.to_string())?;
-    file.write(&now).map_err(|error| error.to_string())
+    file.write(&state).map_err(|error| error.to_string())
+}
+
+/// A destination that begins with what was kept before it came.
+fn from_before(start: Start, table: &DestinationTable, reader: &Reader) -> Result<State, String> {
+    let oldest = reader.first();
+    let first = match start {
+        Start::Now | Start::Oldest => oldest,
+        Start::At { time_us } => {
+            let mut reader = reader.clone();
+            let found = earlier::first_kept_since(&mut reader, time_us);
+            found.map_err(|error| format!("the journal cannot be read: {error}"))?
+        }
+    };
+    // What is freed may have been of that time, too: a gap record tells of it.
+    let from = if first == oldest { 1 } else { first.number() };
+    let earlier = Earlier {
+        from,
+        through: reader.durable().map_or(0, Sequence::number),
+        released_only: table.files == Files::Patients,
+        settled: from - 1,
+        last: 0,
+    };
+    let fresh = State::start(reader.stream());
+    Ok(State { low_water: from - 1, highest_sent: from - 1, earlier: Some(earlier), ..fresh })
+}
+
+/// Of the destinations that begin with what was kept before they came: the last sequence of that
+/// time, and the last record of it that goes there, which the first one after it names.
+///
+/// # Errors
+/// The name of a destination, and why it cannot be known.
+pub(super) fn from_before_on(
+    configuration: &Configuration,
+    reader: &Reader,
+) -> Result<Vec<(String, u64, u64)>, (String, String)> {
+    let mut found = Vec::new();
+    for table in &configuration.destinations {
+        let path = cursor::path(&configuration.gateway.data.join("cursors"), &table.name);
+        let failed = |error: &dyn std::fmt::Display| (table.name.clone(), error.to_string());
+        let state = cursor::peek(&path).map_err(|error| failed(&error))?;
+        let Found::State(State { stream, earlier: Some(earlier), .. }) = state else { continue };
+        if stream == reader.stream() {
+            let behind = earlier.through + 1;
+            let last = earlier::before(&mut reader.clone(), &earlier, &table.name, behind);
+            let last = last.map_err(|error| failed(&error))?;
+            found.push((table.name.clone(), earlier.through, last));
+        }
+    }
+    Ok(found)
 }
 
 async fn pass_on(

@@ -66,11 +66,12 @@ impl Device {
         let firmware = setup.firmware.clone();
         let known = firmware.as_deref().unwrap_or_default();
         let mapper = Mapper::new(&setup.profile, known, Arc::clone(&vocabulary));
+        let ahead_ms = identity.status.clock_ahead_ms.load(Ordering::Relaxed);
         let meaning = Meaning {
             mapper,
             firmware,
             checker: Checker::default(),
-            clock: DeviceClock::default(),
+            clock: DeviceClock::ahead_by(ahead_ms),
             identities: BTreeMap::new(),
         };
         Arc::new(Self {
@@ -123,7 +124,9 @@ impl Device {
             let proof = self.proof(&one.firmware, message.firmware.as_deref());
             let raw_only = proof == FirmwareProof::NotProven
                 && self.setup.profile.file().firmware.on_unlisted == OnUnlisted::RawOnly;
+            let clock_ahead_ms = self.meaning().clock.ahead_ms();
             let submission = Submission {
+                clock_ahead_ms,
                 device: Arc::clone(&self.identity),
                 observations: if raw_only { Vec::new() } else { observations },
                 refusals,

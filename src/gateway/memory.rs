@@ -68,6 +68,8 @@ pub struct DeviceMemory {
     pub open_gaps: BTreeMap<u64, OpenGap>,
     /// The place of its association and the sequence of that record.
     pub association: Option<(String, u64)>,
+    /// How far its clock is known to be ahead.
+    pub clock_ahead_ms: Option<u64>,
 }
 
 /// A gap that has begun.
@@ -115,12 +117,31 @@ impl Memory {
         }
     }
 
+    /// A destination gets what was kept up to `through` without a route, of which `last` is the
+    /// last. What is routed there from now on comes behind that; its manifests begin there, too.
+    pub fn begins_behind(&mut self, (destination, through, last): (String, u64, u64)) {
+        self.manifests.entry(destination.clone()).or_insert(through);
+        self.last_routed.entry(destination).or_insert(last);
+    }
+
     /// Notes a message that is on its way into the journal. What all windows together take stays
     /// within its bound: the largest one forgets its oldest.
     pub fn note_message(&mut self, device: &str, basis: Option<Digest>, wire: Sequence) {
         let Some(basis) = basis else { return };
         self.devices.entry(device.to_owned()).or_default().window.note(basis, wire);
         self.bound_windows();
+    }
+
+    /// Notes when a device's newest message came, and how far its clock is ahead.
+    pub fn heard(
+        &mut self,
+        device: &str,
+        (received_us, wire): (i64, Sequence),
+        clock_ahead_ms: Option<u64>,
+    ) {
+        let memory = self.devices.entry(device.to_owned()).or_default();
+        memory.last = Some((received_us, wire.number()));
+        memory.clock_ahead_ms = clock_ahead_ms;
     }
 
     /// Notes what a message states.
@@ -209,8 +230,7 @@ impl Memory {
     }
 
     fn take_wire(&mut self, head: &WireHead, sequence: Sequence) -> Vec<Option<StatementKeys>> {
-        let memory = self.devices.entry(head.device.clone()).or_default();
-        memory.last = Some((head.received_us, sequence.number()));
+        self.heard(&head.device, (head.received_us, sequence), head.clock_ahead_ms);
         let basis = head.basis.as_deref().and_then(Digest::parse);
         self.note_message(&head.device, basis.filter(|_| head.repeat_of.is_none()), sequence);
         let stamps = head.statements.iter();

@@ -27,6 +27,10 @@ pub struct WireHead {
     /// SHA-256 of the message without transport fields, where a repeat can be recognised by it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub basis: Option<String>,
+    /// How far the device's clock is known to be ahead, so that old data are not taken for live
+    /// after the next start.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub clock_ahead_ms: Option<u64>,
     /// The wire record that this message repeats.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub repeat_of: Option<u64>,

@@ -210,9 +210,14 @@ impl House {
         let gateway = lasting.configuration.gateway.clone();
         let now = clock::now();
         let read = read_back(&lasting.configuration, opened.reader.clone(), now);
-        let (memory, samplers) = read
+        let (mut memory, samplers) = read
             .map_err(|error| RunError::Journal { folder: gateway.data.join("journal"), error })?;
         report(&opened.recovery, &memory);
+        for identity in &lasting.identities {
+            let known = memory.devices.get(identity.name.as_str());
+            let ahead_ms = known.and_then(|one| one.clock_ahead_ms).unwrap_or(0);
+            identity.status.clock_ahead_ms.store(ahead_ms, Ordering::Relaxed);
+        }
 
         // Everything that can fail comes before the first record is written.
         let (stop_destinations, stopping) = watch::channel(false);
@@ -222,6 +227,9 @@ impl House {
             lasting.deliver(ground, &durable, &requests, &stopping, None)?;
         let configuration = &lasting.configuration;
         let reader = &opened.reader;
+        let from_before = destinations::from_before_on(configuration, reader)
+            .map_err(|(name, what)| RunError::Destination { name, what })?;
+        from_before.into_iter().for_each(|one| memory.begins_behind(one));
         let counting = {
             let _on_delivery = lasting.delivery.enter();
             manifests::start(configuration, &memory.manifests, reader, &requests, &stopping)

@@ -5,12 +5,16 @@ use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::asked::Desk;
+use super::certificates;
 use super::committer::DeviceIdentity;
 use super::configuration::Configuration;
 use super::room::Room;
-use super::status::{self, DestinationSnapshot, Fixed, HoldingSnapshot, JournalSnapshot, Snapshot};
+use super::status::{
+    self, DestinationSnapshot, Fixed, HoldingSnapshot, JournalSnapshot, ProofSnapshot, Snapshot,
+};
 use crate::forward::Counters;
 use crate::journal::{self, Failure, Reader};
+use crate::link::clock;
 use crate::vocabulary::moment::utc_text;
 use crate::vocabulary::{Moment, Sequence};
 
@@ -135,6 +139,7 @@ impl HouseShown {
 fn destination(name: &str, counters: &Counters) -> DestinationSnapshot {
     let oldest_us = counters.oldest_unacknowledged_us.load(Ordering::Relaxed);
     let newest = counters.newest_aside.lock().unwrap_or_else(PoisonError::into_inner).clone();
+    let proof = *counters.proof.lock().unwrap_or_else(PoisonError::into_inner);
     DestinationSnapshot {
         name: name.to_owned(),
         connected: counters.connected.load(Ordering::Relaxed),
@@ -150,6 +155,14 @@ fn destination(name: &str, counters: &Counters) -> DestinationSnapshot {
             + counters.freed.load(Ordering::Relaxed),
         cursor_failures: counters.cursor_failures.load(Ordering::Relaxed),
         refused: counters.refused.get().map(|why| (*why).to_owned()),
+        proof: proof.map(|one| ProofSnapshot {
+            through: one.through,
+            waiting: one.waiting,
+            since: one.since_us.map(utc_text),
+            lacked: one.lacked,
+        }),
+        trouble: counters.trouble.lock().unwrap_or_else(PoisonError::into_inner).clone(),
+        certificates: certificates::of(counters, clock::now().utc_us().div_euclid(1_000_000)),
         refused_acknowledgements: counters.refused_acknowledgements.load(Ordering::Relaxed),
     }
 }

@@ -14,6 +14,7 @@ use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::{UnixListener, UnixStream};
 
 use super::asked::{Answer, Ask, Desk};
+use super::certificates::CertificateSnapshot;
 use crate::vocabulary::moment::utc_text;
 
 /// A request is a line; who sends none gets a snapshot.
@@ -35,6 +36,8 @@ pub struct DeviceStatus {
     pub repeats: AtomicU64,
     pub busy: AtomicBool,
     pub last_message_us: AtomicI64,
+    /// How far the device's clock was known to be ahead when the house was opened.
+    pub clock_ahead_ms: AtomicU64,
     /// Why the link is down, in words; empty while it is up.
     pub trouble: Mutex<String>,
     /// Where a listening link really listens, once it does.
@@ -151,7 +154,29 @@ pub struct DestinationSnapshot {
     /// Why nothing is sent at all until somebody has looked and started again.
     #[serde(default)]
     pub refused: Option<String>,
+    /// Why there is no connection; empty while there is one.
+    #[serde(default)]
+    pub trouble: String,
+    /// How far answered manifests prove it, where only they do.
+    #[serde(default)]
+    pub proof: Option<ProofSnapshot>,
+    /// What of its TLS ends one day.
+    #[serde(default)]
+    pub certificates: Vec<CertificateSnapshot>,
     pub refused_acknowledgements: u64,
+}
+
+/// How far a destination is proven by answered manifests. Nothing behind that is freed.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct ProofSnapshot {
+    /// The core holds everything up to here.
+    pub through: u64,
+    /// Manifests that have no answer that counts.
+    pub waiting: usize,
+    /// Since when: the time of the oldest of them.
+    pub since: Option<String>,
+    /// Answers since the start that named something the core lacks.
+    pub lacked: u64,
 }
 
 /// A device's part of a snapshot.

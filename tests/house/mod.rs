@@ -11,6 +11,7 @@ pub mod binary_oximeter;
 pub mod core;
 pub mod damage;
 pub mod fhir;
+pub mod hl7_core;
 pub mod judges;
 pub mod lis01;
 pub mod mllp;
@@ -20,6 +21,7 @@ pub mod process;
 pub mod pty;
 pub mod receiver;
 pub mod region;
+pub mod tls_front;
 
 use std::collections::BTreeSet;
 use std::net::{SocketAddr, TcpListener};

@@ -3,8 +3,8 @@
 usage: contract_check.py SCHEMA_DIR FILE.jsonl|FILE.json...
 
 A .json file holds one message, a .jsonl file one per line. Which schema judges a message is told by
-its own fields: `accepted` makes an acknowledgement, `generation` a `have`, anything else is taken
-for a record. Prints every problem with its place, never the text of a message.
+its own fields: `accepted` makes an acknowledgement, `generation` a `have`, `manifest` the answer to
+one, anything else is taken for a record. Prints every problem with its place, never the text of a message.
 """
 
 import json
@@ -13,7 +13,7 @@ import sys
 
 import jsonschema
 
-NAMES = ("record", "acknowledgement", "have")
+NAMES = ("record", "acknowledgement", "have", "manifest-answer")
 
 
 def judges(folder: pathlib.Path) -> dict:
@@ -30,12 +30,14 @@ def kind_of(message) -> str:
         return "acknowledgement"
     if isinstance(message, dict) and "generation" in message:
         return "have"
+    if isinstance(message, dict) and "manifest" in message:
+        return "manifest-answer"
     return "record"
 
 
 def backwards(message) -> bool:
     """What JSON Schema cannot say: a range runs forwards."""
-    ranges = message.get("accepted", message.get("ranges", []))
+    ranges = message.get("accepted", message.get("ranges", message.get("differs", [])))
     return any(first > last for first, last in ranges)
 
 

@@ -2,7 +2,8 @@
 
 hl7apy judges the base structure of the version that MSH-12 names: segments in their groups, required
 fields, data types (facts/semantics.md 3.2 lists what it does not see; ihe_rules.py is for that). It
-knows no ORU_R40, so PCD-04 is beyond it and is a fault here.
+knows no ORU_R40. Its segments are those of ORU_R01, so a PCD-04 is read as one of these: the segments
+and fields are judged, the name of the structure is for ihe_rules.py.
 """
 
 import sys
@@ -21,6 +22,7 @@ def fault(raw):
     name = fields[17].decode("ascii", "replace") if len(fields) > 17 else ""
     try:
         text = raw.decode(ihe_rules.CHARSETS.get(name, "latin-1"))
+        text = text.replace("|ORU^R40^ORU_R40|", "|ORU^R01^ORU_R01|", 1)
         message = parse_message(text, validation_level=VALIDATION_LEVEL.STRICT, find_groups=True)
         message.validate()
     except (HL7apyException, UnicodeDecodeError, ValueError) as error:

@@ -1,8 +1,9 @@
-"""Holds HL7 v2 messages against the rules of IHE DEC (PCD-01, PCD-10) and of laboratory results.
+"""Holds HL7 v2 messages against the rules of IHE DEC (PCD-01, PCD-10, PCD-04) and of laboratory
+results.
 
     python ihe_rules.py FILE...        messages with CR ends, MLLP bytes allowed; exit 1 on a fault
 
-Written from facts/semantics.md 1.1 to 1.5 (fields, flags, times, OIDs), facts/lab.md 3.2 (grammar)
+Written from facts/semantics.md 1.1 to 1.5 (fields, flags, times, OIDs, facets of an alarm), facts/lab.md 3.2 (grammar)
 and HL7 tables 0078, 0085, 0123, 0211, and from nothing of the gateway. The numbers and names of MDC
 are looked up in `device-profiles/vocabulary`. What a message claims in MSH-21 decides which rules
 hold for it: without an IHE profile only those of a laboratory message do.
@@ -27,7 +28,13 @@ CHARSETS = {"": "ascii", "ASCII": "ascii", "8859/1": "latin-1", "8859/15": "iso8
 PROFILES = {
     "1.3.6.1.4.1.19376.1.6.1.1.1": ("PCD-01", "R01"),
     "1.3.6.1.4.1.19376.1.6.4.10": ("PCD-10", "R42"),
+    "1.3.6.1.4.1.19376.1.6.1.4.1": ("PCD-04", "R40"),
+    "1.3.6.1.4.1.19376.1.6.4.4": ("PCD-04", "R40"),
 }
+STRUCTURES = {"R01": "ORU_R01", "R42": "ORU_R01", "R40": "ORU_R40"}
+# An alarm by facets: the last number of OBX-4 of each attribute (facts/semantics.md 1.5).
+ALARM_EVENT = "196616"
+FACETS = {"68481": "3", "68482": "4", "68483": "5", "68484": "6", "68485": "7", "68546": "8"}
 TYPES = {"NM", "NA", "ST", "CWE", "DTM", "NR"}
 LABORATORY_TYPES = {"NM", "ST", "SN", "CE", "CWE", "TX", "FT", "TS", "DT"}
 STATUS = set("RFXCDPSUWI")
@@ -169,7 +176,7 @@ class Judge:
     def device_header(self, message, msh, profile):
         name, trigger = profile
         kind = at(msh, 9).split("^")
-        if kind != ["ORU", trigger, "ORU_R01"]:
+        if kind != ["ORU", trigger, STRUCTURES[trigger]]:
             message.fault(f"MSH-9 {at(msh, 9)} is not {name}")
         if at(msh, 12) != "2.6":
             message.fault(f"MSH-12 {at(msh, 12)!r} under {name}")
@@ -251,6 +258,39 @@ class Judge:
                 self.result(message, obr, segment, profile, production)
         if not identities:
             message.fault("no OBX at all")
+        if profile and profile[0] == "PCD-04":
+            self.alarm(message)
+        if at(message.segments[0], 9).startswith("OUL"):
+            self.specimens(message)
+
+    def alarm(self, message):
+        """One alarm per OBR, its facets by OBX-4."""
+        obrs = [one for one in message.segments if one[0] == "OBR"]
+        for obr in obrs:
+            if parts(at(obr, 4))[0:3] != [ALARM_EVENT, "MDC_EVT_ALARM", "MDC"]:
+                message.fault(f"OBR-4 {at(obr, 4)!r} is no alarm")
+        facets, sources = [], set()
+        for obx in (one for one in message.segments if one[0] == "OBX"):
+            code, place = parts(at(obx, 3))[0], at(obx, 4).split(".")
+            facets.append(place[-1])
+            sources.add(tuple(place[:-1]))
+            wanted = FACETS.get(code)
+            if wanted and place[-1] != wanted:
+                message.fault(f"OBX-3 {code} is facet {wanted}, not {place[-1]}")
+            if code == ALARM_EVENT and place[-1] != "1":
+                message.fault(f"the event is facet 1, not {place[-1]}")
+        if len(obrs) == 1 and (len(sources) > 1 or facets[:1] != ["1"]):
+            message.fault(f"facets {facets} of {len(sources)} sources, not one event and more of it")
+
+    def specimens(self, message):
+        """HL7 2.5, chapter 7: SPM-4 is required; a laboratory's number is in SPM-2."""
+        if at(message.segments[0], 12) < "2.5":
+            message.fault("OUL^R22 came with 2.5")
+        for spm in (one for one in message.segments if one[0] == "SPM"):
+            if not parts(at(spm, 4))[0] and not parts(at(spm, 4))[1]:
+                message.fault("SPM-4 is empty")
+            if not at(spm, 2).strip("^&"):
+                message.fault("SPM-2 is empty")
 
     def patient(self, message, pid):
         ids = repeats(at(pid, 3))

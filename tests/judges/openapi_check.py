@@ -24,11 +24,13 @@ def main(path: pathlib.Path) -> int:
         (document["paths"]["/ingest/v1/records"]["post"]["requestBody"]["content"]
          ["application/cloudevents-batch+json"]["schema"]["items"],
          [name for name in sorted(samples.glob("*.json"))
-          if name.stem not in ("acknowledgement", "have")]),
+          if name.stem not in ("acknowledgement", "have", "manifest-answer")]),
         (document["paths"]["/ingest/v1/records"]["post"]["responses"]["200"]["content"]
          ["application/json"]["schema"], [samples / "acknowledgement.json"]),
         (document["paths"]["/ingest/v1/streams/{stream}"]["get"]["responses"]["200"]["content"]
          ["application/json"]["schema"], [samples / "have.json"]),
+        (document["paths"]["/ingest/v1/streams/{stream}/manifests/{sequence}"]["get"]["responses"]
+         ["200"]["content"]["application/json"]["schema"], [samples / "manifest-answer.json"]),
     ]
     seen = 0
     for schema, names in bodies:

@@ -271,6 +271,24 @@ SENT = (
 )
 
 
+ALARM = (
+    "MSH|^~\\&|WARDGATE||CORE||20261120081012.0000+0000||ORU^R40^ORU_R40|1f1f1f1f-8|P|2.6|||AL|NE||"
+    "UNICODE UTF-8|||IHE_PCD_ACM_001^IHE PCD^1.3.6.1.4.1.19376.1.6.1.4.1^ISO\r"
+    "OBR|1||1f1f1f1f-8^WARDGATE|196616^MDC_EVT_ALARM^MDC|||20261120081012.0000+0000\r"
+    "OBX|1|ST|196616^MDC_EVT_ALARM^MDC|1.1.1.1.1|occlusion||||||F|||20261120081012.0000+0000\r"
+    "OBX|2|ST|68481^MDC_ATTR_EVENT_PHASE^MDC|1.1.1.1.3|start||||||F|||20261120081012.0000+0000\r"
+    "OBX|3|ST|68482^MDC_ATTR_ALARM_STATE^MDC|1.1.1.1.4|active||||||F|||20261120081012.0000+0000\r"
+)
+
+SPECIMEN = (
+    "MSH|^~\\&|WARDGATE||LAB||20261120081012.0000+0000||OUL^R22^OUL_R22|1f1f1f1f-9|P|2.5.1||||||"
+    "8859/1\r"
+    "SPM|1|S-1&LAB||BLD^Whole blood^HL70487\r"
+    "OBR|1|S-1^LAB|1f1f1f1f-9^WARDGATE|pH^pH^L|||20261120081012.0000+0000||||||||||||||||||F\r"
+    "OBX|1|NM|pH^pH^L|1|7.40||||||F|||20261120081012.0000+0000\r"
+)
+
+
 class SentMessages(unittest.TestCase):
     def judged(self, script, *texts):
         with tempfile.TemporaryDirectory() as folder:
@@ -335,6 +353,29 @@ class SentMessages(unittest.TestCase):
         self.assertEqual(self.judged("ihe_rules.py", SENT, other)[0], 1, "MSH-10 for other bytes")
         self.assertEqual(self.judged("ihe_rules.py")[0], 1, "no message at all")
 
+    def test_the_rules_of_alarms_and_specimens_can_fail(self):
+        for right in (ALARM, SPECIMEN):
+            for script in ("ihe_rules.py", "hl7apy_check.py"):
+                code, said = self.judged(script, right)
+                self.assertEqual((code, said), (0, "1 messages, 0 faults\n"), script)
+        changes = {
+            "the structure of another": (ALARM, "ORU_R40", "ORU_R01"),
+            "an order that is no alarm": (ALARM, "|196616^MDC_EVT_ALARM^MDC|||2026",
+                                          "|182777000^monitoring of patient^SCT|||2026"),
+            "a phase in the place of the state": (ALARM, "1.1.1.1.3", "1.1.1.1.5"),
+            "an event in another place": (ALARM, "1.1.1.1.1", "1.1.1.1.2"),
+            "two sources": (ALARM, "1.1.1.1.4", "1.1.1.2.4"),
+            "no type of specimen": (SPECIMEN, "BLD^Whole blood^HL70487", ""),
+            "no number of a specimen": (SPECIMEN, "|S-1&LAB|", "||"),
+            "a specimen before 2.5": (SPECIMEN, "|2.5.1|", "|2.4|"),
+            "a result before its specimen": (SPECIMEN, "SPM|1|S-1&LAB||BLD^Whole blood^HL70487\r", ""),
+        }
+        for name, (message, right, wrong) in changes.items():
+            with self.subTest(name):
+                self.assertIn(right, message)
+                code, said = self.judged("ihe_rules.py", message.replace(right, wrong))
+                self.assertEqual(code, 1, said)
+
     def test_hl7apy_can_fail(self):
         changes = {
             "no control id": ("|1f1f1f1f-7|P", "||P"),
@@ -348,6 +389,8 @@ class SentMessages(unittest.TestCase):
                 self.assertIn(right, SENT)
                 code, said = self.judged("hl7apy_check.py", SENT.replace(right, wrong))
                 self.assertEqual(code, 1, said)
+        wrong = ALARM.replace("|196616^MDC_EVT_ALARM^MDC|||", "||||")
+        self.assertEqual(self.judged("hl7apy_check.py", wrong)[0], 1, "an alarm without OBR-4")
         self.assertEqual(self.judged("hl7apy_check.py")[0], 1, "no message at all")
 
     def test_node_can_fail(self):

@@ -8,7 +8,7 @@ use super::now_us;
 use super::store::Outcome;
 
 /// What a faulty core says instead of itself.
-const SOMEBODY_ELSE: &str = "somebody-else";
+pub const SOMEBODY_ELSE: &str = "somebody-else";
 
 /// One answer to all of these, which are of one stream.
 pub fn answer(outcomes: &[&Outcome], receiver: &str, faults: &Faults) -> Json {
@@ -78,8 +78,13 @@ mod tests {
 
     #[test]
     fn faults_change_the_answer_as_they_say() {
-        let one =
-            |sequence| Outcome { response: None, stream: "1f".repeat(16), sequence, refused: None };
+        let one = |sequence| Outcome {
+            response: None,
+            stream: "1f".repeat(16),
+            sequence,
+            is_manifest: false,
+            refused: None,
+        };
         let outcomes = [one(1), one(2), one(3)];
         let outcomes: Vec<&Outcome> = outcomes.iter().collect();
         let with = |words: &str| {

@@ -17,6 +17,9 @@
 //! | `status=429:2s@every 3` | HTTP: every third batch gets this status, with `Retry-After` if a time is given |
 //! | `die=before-commit@5`, `die=after-commit@5` | the fifth group of records from now ends the process, without an answer |
 //! | `restore=20` | at once: the last 20 records are gone, as after a restore from a backup; the generation is one higher |
+//! | `manifest=never`, `manifest=foreign` | manifests are not answered, or by `somebody-else` |
+//! | `manifest=wrong-hash` | every manifest is said to hold, by a hash of zeros |
+//! | `manifest=differs` | every manifest is said not to hold, without a word of what is lacking |
 //! | `none` | everything is right again |
 
 use std::str::FromStr;
@@ -37,6 +40,10 @@ pub enum Fault {
     Forget,
     BelieveDamaged,
     Open,
+    ManifestNever,
+    ManifestForeign,
+    ManifestHash,
+    ManifestDiffers,
     Status { status: u16, retry_after: Option<Duration>, every: u64 },
     Die { moment: Moment, group: u64 },
     Restore(usize),
@@ -67,6 +74,10 @@ impl FromStr for Fault {
             ("forget", "") => Some(Fault::Forget),
             ("believe-damaged", "") => Some(Fault::BelieveDamaged),
             ("open", "") => Some(Fault::Open),
+            ("manifest", "never") => Some(Fault::ManifestNever),
+            ("manifest", "foreign") => Some(Fault::ManifestForeign),
+            ("manifest", "wrong-hash") => Some(Fault::ManifestHash),
+            ("manifest", "differs") => Some(Fault::ManifestDiffers),
             ("none", "") => Some(Fault::None),
             ("late", value) => time(value).map(Fault::Late),
             ("reject", value) => reject(value),

@@ -5,6 +5,7 @@
 //! |---|---|
 //! | `POST /ingest/v1/records` | a batch; the answer is the acknowledgement |
 //! | `GET /ingest/v1/streams/{stream}` | `have`; 404 if nothing of the stream is there |
+//! | `GET /ingest/v1/streams/{stream}/manifests/{sequence}` | the answer to a manifest; 404 if there is none |
 //! | `POST /token` | OAuth2 client credentials, with `--client ID:SECRET` |
 //! | `POST /control/faults` | one fault per line, in force from now on |
 
@@ -40,6 +41,7 @@ pub async fn start(listen: SocketAddr, shared: Arc<Shared>) -> Result<SocketAddr
     let router = Router::new()
         .route("/ingest/v1/records", post(records))
         .route("/ingest/v1/streams/{stream}", get(have))
+        .route("/ingest/v1/streams/{stream}/manifests/{sequence}", get(manifest))
         .route("/token", post(token))
         .route("/control/faults", post(control))
         .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
@@ -128,6 +130,21 @@ async fn have(
         "generation": store.generation(),
     });
     axum::Json(object).into_response()
+}
+
+async fn manifest(
+    State(shared): State<Arc<Shared>>,
+    Path((stream, sequence)): Path<(String, u64)>,
+    headers: HeaderMap,
+) -> Response {
+    if !shared.lets_in(&headers) {
+        return StatusCode::UNAUTHORIZED.into_response();
+    }
+    let answer = shared.manifest_answer(&stream, sequence, &shared.faults());
+    answer.map_or_else(
+        || StatusCode::NOT_FOUND.into_response(),
+        |answer| axum::Json(answer).into_response(),
+    )
 }
 
 async fn token(State(shared): State<Arc<Shared>>, headers: HeaderMap, body: Bytes) -> Response {

@@ -5,12 +5,12 @@ use std::path::PathBuf;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use axum::http::{HeaderMap, header};
-use serde_json::json;
+use serde_json::{Value as Json, json};
 
 use super::answer::ranges;
 use super::faults::{Fault, Faults, Moment};
 use super::store::{Arrived, FIRST_GENERATION, Outcome, Store};
-use super::{Error, Options, now_us, tls};
+use super::{Error, Options, manifest, now_us, tls};
 
 pub struct Shared {
     store: Mutex<Store>,
@@ -94,6 +94,13 @@ impl Shared {
         });
         let topic = topic.replacen("/acknowledgement/", "/have/", 1);
         Some((topic, have.to_string().into_bytes()))
+    }
+
+    /// The answer to a manifest that came; `None`: there is none.
+    pub fn manifest_answer(&self, stream: &str, sequence: u64, faults: &Faults) -> Option<Json> {
+        // What is being stored now is on disk before it is compared.
+        let _store = self.store();
+        manifest::answer(&self.path, (stream, sequence), &self.receiver, faults)
     }
 
     /// Whether the request carries a token of ours, where one is wanted.

@@ -15,6 +15,7 @@ use serde::Deserialize;
 use wardgate::vocabulary::{Sequence, StreamId};
 
 use super::faults::{Fault, Faults};
+use super::manifest::MANIFEST;
 use super::{Error, Filter};
 
 /// A message that came.
@@ -30,6 +31,7 @@ pub struct Outcome {
     pub response: Option<String>,
     pub stream: String,
     pub sequence: u64,
+    pub is_manifest: bool,
     /// `None`: it is stored.
     pub refused: Option<Refusal>,
 }
@@ -62,6 +64,8 @@ pub struct Store {
 #[derive(Deserialize)]
 struct Event {
     specversion: String,
+    #[serde(default)]
+    r#type: String,
     data: Data,
 }
 
@@ -166,6 +170,7 @@ impl Store {
                 continue;
             };
             let refused = self.refusal(&event, faults);
+            let is_manifest = event.r#type == MANIFEST;
             let Data { stream, sequence, .. } = event.data;
             let stream = stream.to_string();
             if refused.is_some() {
@@ -182,7 +187,8 @@ impl Store {
                     lines.extend(b"}\n");
                 }
             }
-            outcomes.push(Outcome { response: arrived.response, stream, sequence, refused });
+            let response = arrived.response;
+            outcomes.push(Outcome { response, stream, sequence, is_manifest, refused });
         }
         if !lines.is_empty() {
             let write = self.file.write_all(&lines).and_then(|()| self.file.sync_data());

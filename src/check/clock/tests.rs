@@ -176,3 +176,45 @@ fn a_stream_without_times_is_live_and_one_whose_time_is_no_instant_is_not_proven
     let times = bench.of(&local, at(6));
     assert_eq!((chart(times), times.liveness), ((Rule::ReceivedUnproven, 6), Liveness::Stored));
 }
+
+/// An hour ahead, and known to be: half an hour old is old, also as the first thing after a
+/// restart, and what is measured now is live.
+#[test]
+fn a_clock_that_is_ahead_is_known_after_a_restart() {
+    let mut before = Bench::default();
+    for second in 0..20 {
+        before.periodic(second + 3600, second);
+    }
+    let ahead_ms = before.0.ahead_ms().unwrap();
+    assert_eq!(ahead_ms, 3_600_000);
+    // Without the memory of it the same is taken for live.
+    assert_eq!(Bench::default().periodic(1900, 100).liveness, Liveness::Live);
+    let mut after = Bench(DeviceClock::ahead_by(ahead_ms));
+    assert_eq!(after.periodic(1900, 100).liveness, Liveness::Stored);
+    assert_eq!(after.periodic(3701, 101).liveness, Liveness::Live);
+    assert_eq!(after.periodic(1900, 102).liveness, Liveness::Stored);
+    assert_eq!(after.0.ahead_ms(), Some(3_600_000));
+}
+
+/// Somebody set it right while the box was off: for an hour its values look old, then it counts as
+/// set back.
+#[test]
+fn a_clock_that_was_set_right_meanwhile_is_believed_after_a_while() {
+    let mut bench = Bench(DeviceClock::ahead_by(3_600_000));
+    for second in 0..3600 {
+        assert_eq!(bench.periodic(second, second).liveness, Liveness::Stored, "{second}");
+    }
+    assert_eq!(bench.periodic(3600, 3600).liveness, Liveness::Live);
+    assert_eq!(bench.0.ahead_ms(), None);
+}
+
+#[test]
+fn a_clock_that_is_right_or_behind_needs_no_memory() {
+    for offset in [0, -100] {
+        let mut bench = Bench::default();
+        for second in 0..20 {
+            bench.periodic(second + offset, second);
+        }
+        assert_eq!(bench.0.ahead_ms(), None, "{offset}");
+    }
+}

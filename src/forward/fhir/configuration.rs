@@ -15,6 +15,8 @@ pub struct FhirConfig {
     #[serde(default)]
     pub ca: Option<PathBuf>,
     #[serde(default)]
+    pub crl: Option<PathBuf>,
+    #[serde(default)]
     pub certificate: Option<PathBuf>,
     #[serde(default)]
     pub key: Option<PathBuf>,
@@ -80,6 +82,7 @@ impl FhirConfig {
         HttpConfig {
             url: self.url.clone(),
             ca: self.ca.clone(),
+            crl: self.crl.clone(),
             certificate: self.certificate.clone(),
             key: self.key.clone(),
             oauth2: self.oauth2.clone(),

@@ -64,7 +64,8 @@ impl Fhir {
         durable: &mut watch::Receiver<u64>,
         stop: &mut watch::Receiver<bool>,
     ) -> Ended {
-        let http = match Http::new(&self.destination.fhir.http(), self.destination.plain) {
+        let (config, plain) = (self.destination.fhir.http(), self.destination.plain);
+        let http = match Http::noting(&config, plain, &pump.counters.peer) {
             Ok(http) => http,
             // Files are replaced while we run: the next attempt may find them whole.
             Err(error) => return Ended::Lost(error.to_string()),

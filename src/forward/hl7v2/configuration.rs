@@ -23,6 +23,9 @@ pub struct Hl7v2Config {
     /// The certificate authorities of the receiver, a PEM file. With it the connection is TLS.
     #[serde(default)]
     pub ca: Option<PathBuf>,
+    /// Lists of revoked certificates of these authorities, a PEM file.
+    #[serde(default)]
+    pub crl: Option<PathBuf>,
     /// Our certificate, a PEM file; with `key`.
     #[serde(default)]
     pub certificate: Option<PathBuf>,
@@ -83,7 +86,7 @@ pub fn check(config: &Hl7v2Config) -> Result<(), Error> {
     if *port == 0 {
         return Err(Error::Zero { field: "port" });
     }
-    config.tls().client()?;
+    config.tls().check()?;
     if *answer_within_s == 0 {
         return Err(Error::Zero { field: "answer_within_s" });
     }
@@ -96,11 +99,12 @@ pub fn check(config: &Hl7v2Config) -> Result<(), Error> {
 
 impl Hl7v2Config {
     /// The TLS files that the table names.
-    pub const fn tls(&self) -> TlsFiles<'_> {
+    pub fn tls(&self) -> TlsFiles {
         TlsFiles {
-            ca: self.ca.as_ref(),
-            certificate: self.certificate.as_ref(),
-            key: self.key.as_ref(),
+            ca: self.ca.clone(),
+            crl: self.crl.clone(),
+            certificate: self.certificate.clone(),
+            key: self.key.clone(),
         }
     }
 }

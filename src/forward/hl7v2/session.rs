@@ -23,6 +23,7 @@ use super::configuration::Hl7v2Config;
 use super::map::{Map, When};
 use super::render::{Outcome, render};
 use crate::forward::pump::{Binding, Ended, Fate, Outbound, Pump, Settings};
+use crate::forward::tls::{Peer, TlsFiles, why_network};
 use crate::forward::window::{Pace, Verdict};
 use crate::protocol::hl7v2::mllp::{Framing, Piece, PieceKind};
 use crate::vocabulary::{Certainty, Moment, RecordId};
@@ -100,10 +101,10 @@ impl Hl7v2 {
         Duration::from_secs(u64::from(self.config.answer_within_s))
     }
 
-    async fn connect(&self) -> Result<Connection, String> {
+    async fn connect(&self, peer: &Arc<Peer>) -> Result<Connection, String> {
         let Hl7v2Config { host, port, .. } = &self.config;
-        let tls = self.config.tls().client().map_err(|error| error.to_string())?;
-        let network = |error: std::io::Error| format!("network: {:?}", error.kind());
+        let tls = self.config.tls().client(peer).map_err(|error| error.to_string())?;
+        let network = |error: std::io::Error| why_network(&error);
         // An IPv6 address comes without brackets here.
         let connecting = TcpStream::connect((host.as_str(), *port));
         let tcp = connecting.await.map_err(network)?;
@@ -117,8 +118,7 @@ impl Hl7v2 {
                         .map_err(|_| "the host is no name".to_owned())?,
                 };
                 let shaking_hands = TlsConnector::from(client).connect(name, tcp);
-                // The error's text may quote a certificate.
-                Box::new(shaking_hands.await.map_err(|error| format!("TLS: {:?}", error.kind()))?)
+                Box::new(shaking_hands.await.map_err(|error| why_network(&error))?)
             }
         };
         Ok(Connection {
@@ -165,7 +165,7 @@ impl Hl7v2 {
                             return Ended::Lost(why);
                         }
                     }
-                    Err(error) => return Ended::Lost(format!("network: {:?}", error.kind())),
+                    Err(error) => return Ended::Lost(why_network(&error)),
                 },
                 changed = durable.changed() => if changed.is_err() {
                     return Ended::Stopped;
@@ -199,7 +199,7 @@ impl Hl7v2 {
             self.sent.insert(sequence, Sent::Unanswered);
             match tokio::time::timeout(self.answer_within(), written).await {
                 Ok(Ok(())) => {}
-                Ok(Err(error)) => return Err(format!("network: {:?}", error.kind())),
+                Ok(Err(error)) => return Err(why_network(&error)),
                 Err(_) => return Err("the receiver does not read".to_owned()),
             }
             connection.waiting.insert(sequence, Instant::now() + self.answer_within());
@@ -312,6 +312,10 @@ fn moment(now_ms: u64) -> Moment {
 impl Binding for Hl7v2 {
     type Message = Arc<Outgoing>;
 
+    fn files(&self) -> TlsFiles {
+        self.config.tls()
+    }
+
     fn message(&mut self, outbound: &Outbound<'_>) -> Fate<Arc<Outgoing>> {
         let Some(routed) = outbound.routed() else { return Fate::Damaged };
         match render(&self.map, &routed) {
@@ -333,10 +337,11 @@ impl Binding for Hl7v2 {
         durable: &mut watch::Receiver<u64>,
         stop: &mut watch::Receiver<bool>,
     ) -> Ended {
+        let connecting = tokio::time::timeout(CONNECT_WITHIN, self.connect(&pump.counters.peer));
         let connected = tokio::select! {
             biased;
             _ = stop.wait_for(|stop| *stop) => return Ended::Stopped,
-            connected = tokio::time::timeout(CONNECT_WITHIN, self.connect()) => connected,
+            connected = connecting => connected,
         };
         let mut connection = match connected {
             Ok(Ok(connection)) => connection,

@@ -19,6 +19,8 @@ pub struct HttpConfig {
     pub url: String,
     /// The certificate authorities of the receiver, a PEM file. `https` needs it.
     pub ca: Option<PathBuf>,
+    /// Lists of revoked certificates of these authorities, a PEM file.
+    pub crl: Option<PathBuf>,
     /// Our certificate, a PEM file; with `key`.
     pub certificate: Option<PathBuf>,
     /// Its private key, a PEM file.
@@ -91,6 +93,7 @@ impl ConfigError {
             ConfigError::SecretFile(_) | ConfigError::BadSecret => &["oauth2", "secret_file"],
             ConfigError::Tls(error) => match error.field().as_bytes() {
                 b"ca" => &["ca"],
+                b"crl" => &["crl"],
                 b"certificate" => &["certificate"],
                 _ => &["key"],
             },
@@ -112,10 +115,10 @@ impl HttpConfig {
         if secure && self.ca.is_none() {
             return Err(ConfigError::NoAuthority { keys: URL });
         }
-        if !secure && (self.ca.is_some() || self.certificate.is_some() || self.key.is_some()) {
+        if !secure && self.tls() != TlsFiles::default() {
             return Err(ConfigError::TlsWithoutHttps);
         }
-        self.tls().client()?;
+        self.tls().check()?;
         if self.answer_within_s == 0 {
             return Err(ConfigError::Zero { keys: &["answer_within_s"] });
         }
@@ -124,7 +127,7 @@ impl HttpConfig {
         if secure && oauth2.ca.is_none() && self.ca.is_none() {
             return Err(ConfigError::NoAuthority { keys: TOKEN_URL });
         }
-        TlsFiles { ca: oauth2.ca.as_ref(), certificate: None, key: None }.client()?;
+        TlsFiles { ca: oauth2.ca.clone(), ..TlsFiles::default() }.check()?;
         if oauth2.client_id.is_empty() || oauth2.client_id.chars().count() > 200 {
             return Err(ConfigError::BadClientId);
         }
@@ -132,11 +135,12 @@ impl HttpConfig {
     }
 
     /// The TLS files that the table names.
-    pub const fn tls(&self) -> TlsFiles<'_> {
+    pub fn tls(&self) -> TlsFiles {
         TlsFiles {
-            ca: self.ca.as_ref(),
-            certificate: self.certificate.as_ref(),
-            key: self.key.as_ref(),
+            ca: self.ca.clone(),
+            crl: self.crl.clone(),
+            certificate: self.certificate.clone(),
+            key: self.key.clone(),
         }
     }
 
@@ -146,7 +150,7 @@ impl HttpConfig {
     }
 
     /// Whether the receiver is proven to us by TLS, and we to it by certificate or token.
-    pub const fn proves_both(&self) -> bool {
+    pub fn proves_both(&self) -> bool {
         self.tls().are_mutual() || (self.ca.is_some() && self.oauth2.is_some())
     }
 

@@ -10,6 +10,7 @@ fn config(url: &str) -> HttpConfig {
     HttpConfig {
         url: url.to_owned(),
         ca: None,
+        crl: None,
         certificate: None,
         key: None,
         oauth2: None,

@@ -19,6 +19,9 @@ pub struct HttpsConfig {
     /// The certificate authorities of the receiver, a PEM file.
     #[serde(default)]
     pub ca: Option<PathBuf>,
+    /// Lists of revoked certificates of these authorities, a PEM file.
+    #[serde(default)]
+    pub crl: Option<PathBuf>,
     /// Our certificate, a PEM file; with `key`.
     #[serde(default)]
     pub certificate: Option<PathBuf>,
@@ -120,6 +123,7 @@ impl HttpsConfig {
         HttpConfig {
             url: self.url.clone(),
             ca: self.ca.clone(),
+            crl: self.crl.clone(),
             certificate: self.certificate.clone(),
             key: self.key.clone(),
             oauth2: self.oauth2.clone(),

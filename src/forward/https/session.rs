@@ -14,6 +14,8 @@ use crate::forward::window::Verdict;
 /// How often the receiver is asked what it has: one that was restored between two batches ends no
 /// connection that we would notice.
 const ASK_EVERY: Duration = Duration::from_secs(10);
+/// So many manifests are asked of in one go; the oldest is what the others wait for.
+const MANIFESTS_AT_ONCE: usize = 64;
 /// The cursor lags behind acknowledgements at most so long.
 const SAVE_AFTER: Duration = Duration::from_millis(200);
 /// The longest sleep between two looks at what is due.
@@ -64,14 +66,20 @@ impl Https {
         durable: &mut watch::Receiver<u64>,
     ) -> Result<std::convert::Infallible, String> {
         // Files are replaced while we run: each connection reads them anew.
-        let http = Http::new(&self.destination.https.http(), self.destination.plain)
-            .map_err(|error| error.to_string())?;
+        let http = Http::noting(
+            &self.destination.https.http(),
+            self.destination.plain,
+            &pump.counters.peer,
+        )
+        .map_err(|error| error.to_string())?;
         ask_have(&http, pump).await?;
         pump.connected();
+        ask_manifests(&http, pump).await?;
         let (mut saved_at, mut asked_at) = (Instant::now(), Instant::now());
         loop {
             if asked_at.elapsed() >= ASK_EVERY {
                 ask_have(&http, pump).await?;
+                ask_manifests(&http, pump).await?;
                 asked_at = Instant::now();
             }
             let now_durable = *durable.borrow_and_update();
@@ -193,6 +201,22 @@ async fn ask_have(http: &Http, pump: &mut Pump<Outgoing>) -> Result<(), String> 
         }
         status => Err(format!("answers {status} when asked what it has")),
     }
+}
+
+/// Asks for the answers to the oldest manifests that wait for one.
+async fn ask_manifests(http: &Http, pump: &mut Pump<Outgoing>) -> Result<(), String> {
+    for manifest in pump.waiting_manifests().into_iter().take(MANIFESTS_AT_ONCE) {
+        let path = format!("/ingest/v1/streams/{}/manifests/{manifest}", pump.reader.stream());
+        let request = Request { answer_bytes_max: ANSWER_BYTES_MAX, ..Request::get(path) };
+        let answer = http.send(request.with("accept", "application/json")).await;
+        let answer = answer.map_err(|error| error.to_string())?;
+        match answer.status {
+            404 => {}
+            200 => pump.hear_manifest_answer(&answer.body),
+            status => return Err(format!("answers {status} when asked of a manifest")),
+        }
+    }
+    Ok(())
 }
 
 async fn post(http: &Http, pump: &mut Pump<Outgoing>, batch: &Batch) -> Outcome {

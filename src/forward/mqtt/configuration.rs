@@ -26,6 +26,9 @@ pub struct MqttConfig {
     /// The certificate authorities of the broker, a PEM file. With it the connection is TLS.
     #[serde(default)]
     pub ca: Option<PathBuf>,
+    /// Lists of revoked certificates of these authorities, a PEM file.
+    #[serde(default)]
+    pub crl: Option<PathBuf>,
     /// Our certificate, a PEM file; with `key`.
     #[serde(default)]
     pub certificate: Option<PathBuf>,
@@ -69,7 +72,7 @@ pub fn check(mqtt: &MqttConfig) -> Result<(), Error> {
     if !receivers.iter().all(good) {
         return Err(Error::BadReceiver);
     }
-    mqtt.tls().client()?;
+    mqtt.tls().check()?;
     if *resend_after_s == 0 {
         return Err(Error::Zero { field: "resend_after_s" });
     }
@@ -78,11 +81,12 @@ pub fn check(mqtt: &MqttConfig) -> Result<(), Error> {
 
 impl MqttConfig {
     /// The TLS files that the table names.
-    pub const fn tls(&self) -> TlsFiles<'_> {
+    pub fn tls(&self) -> TlsFiles {
         TlsFiles {
-            ca: self.ca.as_ref(),
-            certificate: self.certificate.as_ref(),
-            key: self.key.as_ref(),
+            ca: self.ca.clone(),
+            crl: self.crl.clone(),
+            certificate: self.certificate.clone(),
+            key: self.key.clone(),
         }
     }
 }

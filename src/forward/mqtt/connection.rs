@@ -2,11 +2,12 @@
 
 use rumqttc::{
     AsyncClient, ClientError, ConnectionError, Event, EventLoop, Packet, PubAckReason,
-    PublishOptions, PublishProperties, StateError, SubscribeReasonCode,
+    PublishOptions, PublishProperties, StateError, SubscribeReasonCode, TlsError,
 };
 use tokio::sync::mpsc;
 
 use super::Outgoing;
+use crate::forward::tls::{why, why_network};
 
 /// What the connection tells us.
 pub(super) enum News {
@@ -87,9 +88,11 @@ fn news_of(packet: Packet) -> Option<News> {
 /// The sort of the error: the client's own text may quote what a peer sent.
 fn name_of(error: &ConnectionError) -> String {
     let text = match error {
-        ConnectionError::Io(error) | ConnectionError::MqttState(StateError::Io(error)) => {
-            return format!("network: {:?}", error.kind());
-        }
+        ConnectionError::Io(error)
+        | ConnectionError::MqttState(StateError::Io(error))
+        | ConnectionError::MqttState(StateError::Deserialization(rumqttc::Error::Io(error)))
+        | ConnectionError::Tls(TlsError::Io(error)) => return why_network(error),
+        ConnectionError::Tls(TlsError::TLS(error)) => return format!("TLS: {}", why(error)),
         ConnectionError::ConnectionRefused(code) => return format!("refused: {code:?}"),
         ConnectionError::Timeout(_) | ConnectionError::MqttState(StateError::AwaitPingResp) => {
             "no answer in time"

@@ -44,7 +44,7 @@ impl Mqtt {
         durable: &mut watch::Receiver<u64>,
         stop: &mut watch::Receiver<bool>,
     ) -> Ended {
-        let options = match self.options() {
+        let options = match self.options(&pump.counters.peer) {
             Ok(options) => options,
             // Files are replaced while we run: the next attempt may find them whole.
             Err(error) => return Ended::Lost(error.to_string()),
@@ -164,7 +164,8 @@ impl Mqtt {
         if let Some(limit) = limit {
             self.packet_bytes_max = (limit as usize).min(PACKET_BYTES_MAX);
         }
-        let filters = [self.topic_in("acknowledgement"), self.topic_in("have")];
+        let filters =
+            ["acknowledgement", "have", "manifest-answer"].map(|what| self.topic_in(what));
         let filters = filters.map(|topic| SubscribeFilter::new(topic, QoS::AtLeastOnce));
         if session.client.try_subscribe_many(filters).is_err() {
             return Some("cannot subscribe".to_owned());
@@ -194,6 +195,8 @@ impl Mqtt {
             pump.hear_acknowledgement(payload);
         } else if topic == self.topic_in("have") {
             pump.hear_have(payload);
+        } else if topic == self.topic_in("manifest-answer") {
+            pump.hear_manifest_answer(payload);
         }
     }
 

@@ -1,7 +1,7 @@
 //! From the journal into the window: which records are for this destination, and what becomes of
 //! those that cannot be read.
 
-use super::{Binding, Counters, Fate, Outbound, Pump};
+use super::{Binding, Counters, Fate, Outbound, Pump, Settings};
 use crate::forward::UnavailableWhy;
 use crate::forward::stored::Written;
 use crate::journal::{self, Kind, Record};
@@ -29,38 +29,65 @@ impl<M: Send + Sync + 'static> Pump<M> {
                 // Damage may end above the hole that is being drained.
                 one.sequence.number() <= reading.until
             }) {
-                self.take(binding, record);
+                self.take(binding, record)?;
             }
             self.window.pass((read.next.number() - 1).min(reading.until));
         }
         Ok(())
     }
 
-    fn take<B: Binding<Message = M>>(&mut self, binding: &mut B, record: Record) {
+    fn take<B: Binding<Message = M>>(
+        &mut self,
+        binding: &mut B,
+        record: Record,
+    ) -> Result<(), journal::Error> {
         let sequence = record.sequence.number();
         let forwardable = forwardable(record.kind);
-        if forwardable == Forwardable::No || self.window.is_accepted(sequence) {
-            return self.window.pass(sequence);
+        let chain = self.earlier.as_mut().filter(|chain| chain.covers(sequence));
+        let accepted = self.window.is_accepted(sequence);
+        if forwardable == Forwardable::No || (accepted && chain.is_none()) {
+            self.window.pass(sequence);
+            return chain.map_or(Ok(()), |chain| chain.route(&mut self.reader, &record, None));
         }
-        let Some(written) = Written::from_bytes(&record.payload) else {
-            if forwardable == Forwardable::Yes {
-                self.tell(sequence..=sequence, UnavailableWhy::Damaged);
+        let mut written = Written::from_bytes(&record.payload);
+        if let Some(chain) = chain {
+            chain.route(&mut self.reader, &record, written.as_mut())?;
+        }
+        match written {
+            Some(written) if !accepted && written.routes.contains_key(&self.settings.name) => {
+                self.put(binding, &record, written);
             }
-            return self.window.pass(sequence);
-        };
-        if !written.routes.contains_key(&self.settings.name) {
-            return self.window.pass(sequence);
+            Some(_) => self.window.pass(sequence),
+            None => {
+                if forwardable == Forwardable::Yes {
+                    self.tell(sequence..=sequence, UnavailableWhy::Damaged);
+                }
+                self.window.pass(sequence);
+            }
         }
+        Ok(())
+    }
+
+    fn put<B: Binding<Message = M>>(
+        &mut self,
+        binding: &mut B,
+        record: &Record,
+        written: Written<'_>,
+    ) {
+        let sequence = record.sequence.number();
+        let Settings { name, source, .. } = &self.settings;
+        let (destination, source) = (name.clone(), source.clone());
         let outbound = Outbound {
             written,
             stream: self.reader.stream(),
             sequence: record.sequence,
             time_us: record.time_us,
-            destination: &self.settings.name,
-            source: &self.settings.source,
+            destination: &destination,
+            source: &source,
         };
         match binding.message(&outbound) {
             Fate::Send { message, bytes } => {
+                self.note_manifest(&outbound);
                 let names = outbound.names();
                 self.window.put_after(sequence, message, bytes, record.time_us, names);
             }

@@ -4,7 +4,7 @@
 use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant};
 
-use super::{Binding, Pump, Ranges, State};
+use super::{Binding, Proof, Pump, Ranges, State};
 use crate::forward::Counters;
 use crate::vocabulary::Sequence;
 
@@ -24,6 +24,7 @@ impl<M: Send + Sync + 'static> Pump<M> {
         binding: &mut B,
     ) -> Result<(), String> {
         self.obey().await;
+        self.send_due_manifests();
         let broken = self.broken_at.is_some_and(|at| at.elapsed() < SAVE_AGAIN_AFTER);
         let most = if broken { self.may_be_sent() } else { u64::MAX };
         self.take_from_journal(binding, most).map_err(|error| format!("journal: {error}"))?;
@@ -56,7 +57,8 @@ impl<M: Send + Sync + 'static> Pump<M> {
 
     /// Whether the cursor on disk lags behind what is done.
     pub(in crate::forward) fn is_behind(&self) -> bool {
-        self.window.low_water() != self.saved.low_water
+        let proven = self.proof.as_ref().map(Proof::saved);
+        self.window.low_water() != self.saved.low_water || proven != self.saved.proven.as_ref()
     }
 
     /// Makes the cursor durable if it moved, then lets the gateway know. `false`: it is not.
@@ -69,9 +71,17 @@ impl<M: Send + Sync + 'static> Pump<M> {
         self.write(state).await
     }
 
-    /// What the cursor file is to hold. It does not pass a range that cannot be had before the gap
-    /// record of it is durable.
+    /// What the cursor file is to hold.
     pub(super) fn state(&mut self) -> State {
+        let mut state = self.done();
+        state.earlier = self.earlier.as_mut().map(|chain| chain.save(state.low_water));
+        state.proven = self.proof.as_ref().map(|proof| proof.saved().clone());
+        state
+    }
+
+    /// What is done here. It does not pass a range that cannot be had before the gap record of it
+    /// is durable.
+    fn done(&mut self) -> State {
         self.hear_answers();
         let mut state = State { required: self.required, ..self.window.state() };
         state.promised = self.reader.durable().map_or(0, Sequence::number).max(state.highest_sent);
@@ -97,7 +107,7 @@ impl<M: Send + Sync + 'static> Pump<M> {
                 self.saved_unsent = state.unsent.iter().copied().collect();
                 self.saved = state;
                 self.broken_at = None;
-                self.low_water.send_replace(self.saved.low_water);
+                self.low_water.send_replace(self.saved.let_go_through());
                 return true;
             }
             Ok(Err(error)) => error.to_string(),

@@ -10,6 +10,8 @@ use crate::forward::acknowledgement::{Have, Range};
 use crate::forward::stored::EventKind;
 use crate::journal::{Appender, Journal, Kind, NewRecord, Opened, Options, SEGMENT_BYTES_MIN};
 
+mod earlier;
+
 fn observation(number: u64) -> NewRecord {
     let stored = Stored {
         kind: EventKind::Observation,

@@ -33,10 +33,16 @@ pub struct DestinationTable {
     /// `lanes`: live data overtake a backlog; `strict`: everything in the journal's order.
     #[serde(default)]
     pub order: OrderKey,
-    /// What its acknowledgement proves.
+    /// What its acknowledgement proves. An HL7 v2 destination has to say it: its AA often comes
+    /// from an engine; elsewhere `stored-by-core` unless said.
     #[serde(default)]
-    pub proves: Proves,
-    /// Where a destination begins that was never here: `now`. Without a cursor file only.
+    pub proves: Option<Proves>,
+    /// How many hours lie between two backups of the core, from which it may come back: what it
+    /// stored since then is sent again if the journal still has it.
+    #[serde(default)]
+    pub backup_every_h: Option<u32>,
+    /// Where a destination begins that was never here: `now` unless said, `oldest`, or a time such
+    /// as `2026-11-20T08:00:00Z`. It counts once; then its cursor says how far it is.
     #[serde(default)]
     pub start: Option<Start>,
     /// The MQTT 5 binding. Of the bindings exactly one is given.
@@ -130,10 +136,29 @@ impl From<OrderKey> for Order {
 
 /// Where a new destination begins.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "kebab-case")]
+#[serde(try_from = "String")]
 pub enum Start {
     /// With what is kept from its first start on.
     Now,
+    /// With the oldest record that is still there.
+    Oldest,
+    /// With what was kept at this time or later, microseconds since 1970 UTC.
+    At { time_us: i64 },
+}
+
+impl TryFrom<String> for Start {
+    type Error = &'static str;
+
+    fn try_from(text: String) -> Result<Self, &'static str> {
+        match text.as_str() {
+            "now" => Ok(Start::Now),
+            "oldest" => Ok(Start::Oldest),
+            time => time
+                .parse()
+                .map(|time: jiff::Timestamp| Start::At { time_us: time.as_microsecond() })
+                .map_err(|_| "expected \"now\", \"oldest\" or a time: \"2026-11-20T08:00:00Z\""),
+        }
+    }
 }
 
 /// What a destination does with the data.
@@ -177,11 +202,68 @@ impl DestinationTable {
         given.next().filter(|_| given.next().is_none())
     }
 
-    /// Everything that is wrong with it and can be known without a connection.
-    pub(super) fn problems(&self, mode: Mode) -> Vec<DestinationProblem> {
+    /// The TLS files of its binding.
+    pub fn tls(&self) -> TlsFiles {
+        match self.transport() {
+            Some(Transport::Mqtt(mqtt)) => mqtt.tls(),
+            Some(Transport::Hl7v2(hl7v2)) => hl7v2.tls(),
+            Some(Transport::Fhir(fhir)) => fhir.http().tls(),
+            Some(Transport::Https(https)) => https.http().tls(),
+            None => TlsFiles::default(),
+        }
+    }
+
+    /// What its acknowledgement proves.
+    pub fn proves(&self) -> Proves {
+        self.proves.unwrap_or_default()
+    }
+
+    /// Everything that is wrong with it and can be known without a connection. The journal keeps
+    /// `retention_hours` of what is delivered.
+    pub(super) fn problems(&self, mode: Mode, retention_hours: u32) -> Vec<DestinationProblem> {
         let mut problems = self.problems_of_transport(mode);
+        problems.extend(self.does_not_say_what_it_proves());
         problems.extend(self.frees_too_early());
+        problems.extend(self.starts_too_early());
+        problems.extend(self.outlives_the_retention(retention_hours));
         problems
+    }
+
+    /// An AA of HL7 v2 is the same whether the core wrote it or an engine on the way.
+    fn does_not_say_what_it_proves(&self) -> Option<DestinationProblem> {
+        let what = "expected `proves`: over HL7 v2 an AA may come from an interface engine, so \
+                    somebody has to say whether it means \"stored-by-core\", \
+                    \"accepted-by-engine\" or \"written-to-broker\"";
+        let silent = self.hl7v2.is_some() && self.proves.is_none();
+        silent.then(|| (Vec::new(), what.to_owned()))
+    }
+
+    /// What was kept before it came is whole records that no manifest covers.
+    fn starts_too_early(&self) -> Option<DestinationProblem> {
+        let early = match self.start {
+            None | Some(Start::Now) => false,
+            Some(Start::Oldest | Start::At { .. }) => true,
+        };
+        let whole = self.take == Take::All && self.proves() == Proves::StoredByCore;
+        let what = "expected \"now\": only a destination with take = \"all\" and proves = \
+                    \"stored-by-core\" may begin with what was kept before it came";
+        (early && !whole).then(|| (vec!["start"], what.to_owned()))
+    }
+
+    /// A core that comes back from a backup needs what it stored since (`INGESTION.md`,
+    /// "Acknowledgement").
+    fn outlives_the_retention(&self, retention_hours: u32) -> Option<DestinationProblem> {
+        let hours = self.backup_every_h?;
+        let what = if hours == 0 {
+            "expected hours, 24 for a backup a day".to_owned()
+        } else {
+            format!(
+                "expected less than the {retention_hours} hours of [gateway.retention]: a core \
+                 that comes back from a backup needs again what it stored since"
+            )
+        };
+        let wrong = hours == 0 || hours >= retention_hours;
+        wrong.then(|| (vec!["backup_every_h"], what))
     }
 
     fn problems_of_transport(&self, mode: Mode) -> Vec<DestinationProblem> {
@@ -198,15 +280,18 @@ impl DestinationTable {
     }
 
     /// What an engine or a broker accepted may still be lost on its way to the core
-    /// (`INGESTION.md`, "Acknowledgement"), so it must not free what a required destination needs.
+    /// (`INGESTION.md`, "Acknowledgement"), so it must not free what a required destination needs:
+    /// an answered manifest does, which HL7 v2 and FHIR have no word for.
     fn frees_too_early(&self) -> Option<DestinationProblem> {
-        let early = match self.proves {
+        let early = match self.proves() {
             Proves::StoredByCore => false,
             Proves::AcceptedByEngine | Proves::WrittenToBroker => true,
         };
         let what = "expected \"stored-by-core\", or required = \"best-effort\": nothing may be \
-                    freed on the word of an engine or a broker";
-        let wrong = early && self.required == Required::Required;
+                    freed on the word of an engine or a broker, and only mqtt and https carry \
+                    manifests and their answers, which prove more";
+        let speechless = self.hl7v2.is_some() || self.fhir.is_some();
+        let wrong = early && speechless && self.required == Required::Required;
         wrong.then(|| (vec!["proves"], what.to_owned()))
     }
 }
@@ -296,7 +381,7 @@ pub(super) fn load_map(
 fn lacks_mutual_tls(
     key: &'static str,
     host: &str,
-    tls: &TlsFiles<'_>,
+    tls: &TlsFiles,
     mode: Mode,
 ) -> Option<DestinationProblem> {
     let address: Option<IpAddr> = host.parse().ok();
@@ -332,7 +417,7 @@ mod tests {
     }
 
     fn keys(table: &DestinationTable, mode: Mode) -> Vec<Vec<&'static str>> {
-        table.problems(mode).into_iter().map(|(keys, _)| keys).collect()
+        table.problems(mode, 24).into_iter().map(|(keys, _)| keys).collect()
     }
 
     #[test]
@@ -353,12 +438,60 @@ mod tests {
     fn nothing_is_freed_on_the_word_of_an_engine() {
         let mqtt = "mqtt = { host = \"core\", receivers = [\"a\"] }";
         for word in ["accepted-by-engine", "written-to-broker"] {
-            let required = table(&format!("proves = \"{word}\"\n{mqtt}"));
+            let by_manifest = table(&format!("proves = \"{word}\"\n{mqtt}"));
+            assert!(keys(&by_manifest, Mode::Bench).is_empty());
+            let fhir = "fhir = { url = \"http://127.0.0.1/\" }";
+            let required = table(&format!("proves = \"{word}\"\n{fhir}"));
             assert_eq!(keys(&required, Mode::Bench), [vec!["proves"]]);
             let free = DestinationTable { required: Required::BestEffort, ..required };
             assert!(keys(&free, Mode::Bench).is_empty());
         }
         let stored = table(&format!("proves = \"stored-by-core\"\n{mqtt}"));
         assert!(keys(&stored, Mode::Bench).is_empty());
+    }
+
+    #[test]
+    fn a_destination_begins_now_at_the_oldest_or_at_a_time() {
+        let start = |text: &str| Start::try_from(text.to_owned());
+        assert_eq!(start("now"), Ok(Start::Now));
+        assert_eq!(start("oldest"), Ok(Start::Oldest));
+        // `date -u -d 2026-11-20T08:00:00Z +%s`
+        let time_us = 1_795_161_600_000_000;
+        assert_eq!(start("2026-11-20T08:00:00Z"), Ok(Start::At { time_us }));
+        assert_eq!(start("2026-11-20T10:00:00+02:00"), Ok(Start::At { time_us }));
+        for bad in ["", "Now", "first", "2026-11-20", "2026-11-20T08:00:00", "8:00"] {
+            assert!(start(bad).is_err(), "{bad}");
+        }
+        let mqtt = "mqtt = { host = \"core\", receivers = [\"a\"] }";
+        for (take, good) in [("all", true), ("every 1 min", false), ("confirmed", false)] {
+            let table = table(&format!("start = \"oldest\"\ntake = \"{take}\"\n{mqtt}"));
+            let wrong: &[Vec<&str>] = if good { &[] } else { &[vec!["start"]] };
+            assert_eq!(keys(&table, Mode::Bench), wrong, "{take}");
+        }
+    }
+
+    #[test]
+    fn an_hl7_v2_destination_says_what_its_answer_proves() {
+        let hl7v2 = "hl7v2 = { host = \"127.0.0.1\", port = 2575, map = \"pcd-01.toml\" }";
+        let nowhere = Vec::<&str>::new();
+        for required in [Required::Required, Required::BestEffort] {
+            let silent = table(hl7v2);
+            let silent = DestinationTable { required, ..silent };
+            assert_eq!(keys(&silent, Mode::Bench), [nowhere.clone()], "{required:?}");
+        }
+        let stored = table(&format!("proves = \"stored-by-core\"\n{hl7v2}"));
+        assert!(keys(&stored, Mode::Bench).is_empty());
+        let engine = table(&format!("proves = \"accepted-by-engine\"\n{hl7v2}"));
+        assert_eq!(keys(&engine, Mode::Bench), [vec!["proves"]]);
+    }
+
+    #[test]
+    fn what_is_kept_reaches_back_behind_the_cores_last_backup() {
+        for (hours, good) in [(0, false), (1, true), (23, true), (24, false), (168, false)] {
+            let mqtt = "mqtt = { host = \"core\", receivers = [\"a\"] }";
+            let table = table(&format!("backup_every_h = {hours}\n{mqtt}"));
+            let wrong: &[Vec<&str>] = if good { &[] } else { &[vec!["backup_every_h"]] };
+            assert_eq!(keys(&table, Mode::Bench), wrong, "{hours}");
+        }
     }
 }

@@ -45,6 +45,8 @@ struct CarriedDevice {
     last: Option<(i64, u64)>,
     open_gaps: BTreeMap<u64, OpenGap>,
     association: Option<(String, u64)>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    clock_ahead_ms: Option<u64>,
 }
 
 /// The parts that have come so far.
@@ -82,6 +84,7 @@ impl Memory {
             last: memory.last,
             open_gaps: memory.open_gaps.clone(),
             association: memory.association.clone(),
+            clock_ahead_ms: memory.clock_ahead_ms,
         };
         let carried = Carried {
             devices: self.devices.iter().map(|(name, one)| (name.clone(), device(one))).collect(),
@@ -130,6 +133,7 @@ impl Memory {
             memory.last = device.last;
             memory.open_gaps = device.open_gaps;
             memory.association = device.association;
+            memory.clock_ahead_ms = device.clock_ahead_ms;
         }
         self.last_routed = carried.last_routed;
         self.manifests = carried.manifests;

@@ -33,6 +33,7 @@ fn full(segment_bytes: u64, devices: u64) -> Memory {
     let oximeter = memory.devices.entry("device-0".to_owned()).or_default();
     oximeter.last = Some((5_000_000, 41));
     oximeter.association = Some(("icu/bed-1".to_owned(), 7));
+    oximeter.clock_ahead_ms = Some(3_600_000);
     let gap = OpenGap { cause: "link-down".to_owned(), began_us: Some(4), after: Some(40) };
     oximeter.open_gaps.insert(42, gap);
     memory.last_routed.insert("core".to_owned(), 42);

@@ -10,10 +10,15 @@
 //! | what comes | the record |
 //! |---|---|
 //! | a CR | is whole |
-//! | the beginning of another record | is whole |
+//! | the beginning of another record, of the number that may follow | is whole |
 //! | anything else | is refused, together with the piece that was cut off it |
 //! | EOT, from a device without L records | is whole |
 //! | EOT before the L record, ENQ, silence, a closed link | is refused |
+//!
+//! Records of one letter count upwards from 1 and begin again with what they belong to
+//! (facts/lab.md 2.1), so `M|5` behind a result that ends in `m` is no record of its own where no
+//! `M` was before it: it was `mM`. What is left undecided is a piece with the number 1, and a
+//! result's with a higher one.
 //!
 //! An L record needs nothing behind it: it has no value, and nothing follows it.
 
@@ -212,7 +217,8 @@ impl Assembly {
         }
         let open = self.text.get(self.records.open_at..).unwrap_or_default();
         let delimiter = records::field_delimiter(open).or(self.records.field_delimiter);
-        if records::can_end(open, delimiter) && records::begins_one(next, delimiter) {
+        let begins = records::begins_one(next, delimiter) && self.may_follow(next, delimiter);
+        if records::can_end(open, delimiter) && begins {
             self.believe_open_record();
             return;
         }
@@ -220,6 +226,22 @@ impl Assembly {
         let known = self.torn_at.last() == Some(&self.records.open_at);
         if !matches!(*first, CR | LF) && !known {
             self.torn_at.push(self.records.open_at);
+        }
+    }
+
+    /// Whether a record has a number that may come now: the first one, or a higher one than the
+    /// last of its letter. Analysers leave numbers out (the ABL735's results are 1, 2, 3, 5, 7),
+    /// and results that were handed over before are not here any more.
+    fn may_follow(&self, next: &[u8], delimiter: Option<u8>) -> bool {
+        let Some((letter, number)) = records::numbered(next, delimiter) else { return true };
+        if number <= 1 {
+            return true;
+        }
+        let mut before = self.text.rsplit(|byte| matches!(*byte, CR | LF));
+        let same = |record| records::numbered(record, delimiter).filter(|one| one.0 == letter);
+        match before.find_map(same) {
+            Some((_, last)) => number > last,
+            None => letter == b'R' && self.context > 0,
         }
     }
 

@@ -76,22 +76,30 @@ pub(super) fn field_delimiter(record: &[u8]) -> Option<u8> {
 /// `L||N`) that was cut in two; an L record has two fields behind it at most.
 pub(super) fn begins_one(text: &[u8], field: Option<u8>) -> bool {
     let record = text.split(|byte| matches!(*byte, CR | LF)).next().unwrap_or_default();
-    let (letter, rest) = match record {
+    match record {
         [b'H', ..] => return Delimiters::of_header(record).is_some(),
         [b'L'] => return true,
-        [letter @ (b'P' | b'O' | b'R' | b'C' | b'Q' | b'M' | b'S' | b'L'), rest @ ..] => {
-            (*letter, rest)
-        }
-        _ => return false,
-    };
-    let [delimiter, rest @ ..] = rest else { return false };
-    if !can_delimit(*delimiter) || field.is_some_and(|known| known != *delimiter) {
-        return false;
+        _ => {}
     }
-    let mut fields = rest.split(|byte| byte == delimiter);
-    let number = fields.next().unwrap_or_default();
+    let Some((letter, number)) = numbered(record, field) else { return false };
+    let mut fields = record.get(1..).unwrap_or_default().split(|byte| Some(byte) == record.get(1));
+    letter != b'L' || (number == 1 && fields.by_ref().skip(3).all(<[u8]>::is_empty))
+}
+
+/// The letter and the sequence number of a record that has both, which a header has not.
+pub(super) fn numbered(record: &[u8], field: Option<u8>) -> Option<(u8, u64)> {
+    let [letter @ (b'P' | b'O' | b'R' | b'C' | b'Q' | b'M' | b'S' | b'L'), delimiter, rest @ ..] =
+        record
+    else {
+        return None;
+    };
+    if !can_delimit(*delimiter) || field.is_some_and(|known| known != *delimiter) {
+        return None;
+    }
+    let number = rest.split(|byte| byte == delimiter || matches!(*byte, CR | LF)).next()?;
     let is_number = !number.is_empty() && number.iter().all(u8::is_ascii_digit);
-    is_number && (letter != b'L' || (number == b"1" && fields.skip(1).all(<[u8]>::is_empty)))
+    let text = std::str::from_utf8(number).ok().filter(|_| is_number)?;
+    Some((*letter, text.parse().ok()?))
 }
 
 /// Whether a record may end where it does: a result has a value field behind its test, or `^^^C`

@@ -42,8 +42,11 @@ fn etx_in_the_middle_of_a_value_makes_no_shorter_value() {
 
 #[test]
 fn wherever_etx_cuts_a_record_no_other_value_comes_out() {
-    for value in ["7.35", "7", "12"] {
-        let whole = format!("R|1|^^^CR|{value}|mmol/L|3 to 9|N||F");
+    let records = [("7.35", "mmol/L|3 to 9"), ("7", "mmol/L|3 to 9"), ("12", "mmol/L|3 to 9")];
+    // `M|5` and `C|9` would be records, were there others of their letter before them.
+    let units = [("7.35", "mM|5"), ("7.35", "M|5"), ("12", "aS|3"), ("12", "C|9")];
+    for (value, unit) in records.into_iter().chain(units) {
+        let whole = format!("R|1|^^^CR|{value}|{unit}|N||F");
         for more in [PLAIN, NO_L] {
             for at in 1..=whole.len() {
                 let mut bench = Bench::new(more);
