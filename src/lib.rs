@@ -25,6 +25,7 @@ pub mod check;
 pub mod cli;
 pub mod forward;
 pub mod gateway;
+pub mod index;
 pub mod journal;
 pub mod link;
 pub mod mapping;

@@ -1,7 +1,6 @@
 //! `wardgate status`
 
 use super::{ConfigurationPath, Failed, say};
-use crate::gateway::configuration::ConfigurationFile;
 use crate::gateway::status::{JournalSnapshot, Snapshot, ask};
 
 #[derive(clap::Args)]
@@ -14,13 +13,7 @@ pub(super) struct StatusArguments {
 }
 
 pub(super) fn run(arguments: &StatusArguments) -> Result<(), Failed> {
-    let config = &arguments.path.config;
-    let text = std::fs::read_to_string(config)
-        .map_err(|error| Failed::one(format!("{}: cannot be read: {error}", config.display())))?;
-    let file: ConfigurationFile = toml::from_str(&text).map_err(|error| {
-        let problem = crate::profile::Problem::of_toml(&text, &error);
-        Failed::one(problem.in_file(&config.display().to_string(), &text))
-    })?;
+    let file = arguments.path.read()?;
     let socket = file.gateway.socket;
     let snapshot = ask(&socket).map_err(|error| {
         Failed::one(format!("no daemon answers on {}: {error}", socket.display()))
@@ -42,6 +35,7 @@ fn table(snapshot: &Snapshot) {
         journal.door, journal.durable, journal.segments, snapshot.stream
     ));
     room(journal);
+    behind(snapshot);
     say("");
     say(&format!(
         "{:<24} {:<5} {:>9} {:>8} {:>8} {:>8} {:>8}  last message",
@@ -114,6 +108,37 @@ fn destinations(snapshot: &Snapshot) {
         let (name, low_water) = (&holding.name, holding.low_water);
         say(&format!("{name:<24} has no table and holds the journal from record {low_water} on"));
         say(&format!("    wardgate destination retire {name} --reason ... lets it go"));
+    }
+}
+
+/// The index of look-ups and the scrub of the journal.
+fn behind(snapshot: &Snapshot) {
+    match &snapshot.index {
+        None => say("index    none: nothing can be looked up while the disk takes no writes"),
+        Some(index) => {
+            let how = if index.rebuilding { "BEING REBUILT, complete" } else { "complete" };
+            let thrown = match &index.trouble {
+                Some(why) => format!("; thrown away {} times, last: {why}", index.thrown_away),
+                None => String::new(),
+            };
+            say(&format!("index    {how} through record {}{thrown}", index.complete_through));
+        }
+    }
+    if let Some(scrub) = &snapshot.scrub {
+        let how = match scrub.position {
+            0 => "waiting for the next pass".to_owned(),
+            position => format!("at record {position}"),
+        };
+        let megabytes = scrub.read_bytes / 1_000_000;
+        let (passes, position) = (scrub.passes, how);
+        say(&format!("scrub    {position}, {passes} passes and {megabytes} MB since the start"));
+        if scrub.damaged_ranges > 0 || scrub.read_failures > 0 {
+            say(&format!(
+                "ATTENTION the journal is damaged in {} places: {} records are lost; {} reads \
+                 failed",
+                scrub.damaged_ranges, scrub.lost_records, scrub.read_failures
+            ));
+        }
     }
 }
 

@@ -13,6 +13,7 @@ use serde_json::json;
 use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot};
 
 use super::configuration::{DestinationTable, Take};
+use super::ending::{Ending, Outcome};
 use super::gaps::GapCause;
 use super::keeping::Plan;
 use super::memory::Memory;
@@ -95,6 +96,11 @@ pub enum Request {
         payload: serde_json::Value,
         done: oneshot::Sender<bool>,
     },
+    /// A person ends a record that is carried forward.
+    End {
+        ending: Box<Ending>,
+        done: oneshot::Sender<Outcome>,
+    },
     /// What a destination must have, signed.
     Manifest {
         destination: String,
@@ -104,6 +110,11 @@ pub enum Request {
     /// What lies before may go, once some of it is carried forward.
     Free {
         plan: Plan,
+        now: Moment,
+    },
+    /// Something that was durable cannot be read any more.
+    Damaged {
+        devices: Vec<Arc<DeviceIdentity>>,
         now: Moment,
     },
     /// Once a second.
@@ -177,10 +188,16 @@ impl Committer {
                 Request::Person { payload, done } => {
                     self.person(&payload, done, clock::now()).await;
                 }
+                Request::End { ending, done } => {
+                    let outcome = self.end(&ending, clock::now()).await;
+                    // Whoever asked may have gone.
+                    let _ = done.send(outcome);
+                }
                 Request::Manifest { destination, data, now } => {
                     self.manifest(&destination, data, now).await;
                 }
                 Request::Free { plan, now } => self.free(plan, now).await,
+                Request::Damaged { devices, now } => self.damaged(&devices, now).await,
                 Request::Tick { now } => self.tick(now).await,
                 Request::Ping(answer) => {
                     let _ = answer.send(());

@@ -1,7 +1,7 @@
 //! Starting and stopping the house, in order.
 //!
 //! Start: journal, memory, gaps of the time before, destinations, devices, status, ready.
-//! Stop: links, committer, settlements, destinations, cursors. No task is aborted.
+//! Stop: links, committer, settlements, destinations, cursors, index. No task is aborted.
 
 mod signals;
 
@@ -16,6 +16,7 @@ use tokio::task::JoinHandle;
 
 use self::signals::Signals;
 use super::asked::Desk;
+use super::background::Background;
 use super::committer::{Begin, Committer, DeviceIdentity, Request};
 use super::configuration::{Configuration, DeviceSetup};
 use super::destinations::{self, Ground};
@@ -171,6 +172,7 @@ struct House {
     devices: Vec<JoinHandle<()>>,
     destinations: Vec<JoinHandle<()>>,
     committer: JoinHandle<()>,
+    background: Background,
     room: Arc<Room>,
 }
 
@@ -214,7 +216,9 @@ impl House {
         // Everything that can fail comes before the first record is written.
         let (stop_destinations, stopping) = watch::channel(false);
         let (requests, received) = mpsc::unbounded_channel();
-        let ground = (&opened.reader, &room);
+        let background =
+            Background::start(&gateway.data, &opened.reader, &lasting.identities, &requests);
+        let ground = (&opened.reader, &room, &background);
         let (mut destinations, low_waters) =
             lasting.deliver(ground, &durable, &requests, &stopping, None)?;
         let configuration = &lasting.configuration;
@@ -262,6 +266,7 @@ impl House {
             devices,
             destinations,
             committer,
+            background,
             room,
         })
     }
@@ -280,8 +285,10 @@ impl House {
         let (stop_destinations, stopping) = watch::channel(false);
         let (requests, received) = mpsc::unbounded_channel();
         let (durable, seen) = watch::channel(reader.durable().map_or(0, Sequence::number));
+        let background = Background::default();
+        let ground = (&reader, &room, &background);
         let (mut destinations, _) =
-            lasting.deliver((&reader, &room), &seen, &requests, &stopping, Some(failure))?;
+            lasting.deliver(ground, &seen, &requests, &stopping, Some(failure))?;
         // A destination ends when nobody can make records durable any more.
         let mut until = stopping.clone();
         destinations.push(tokio::spawn(async move {
@@ -300,6 +307,7 @@ impl House {
             devices,
             destinations,
             committer,
+            background,
             room,
         })
     }
@@ -324,6 +332,7 @@ impl House {
                 tracing::error!("a destination's task did not stop in time");
             }
         }
+        self.background.stop().await;
     }
 }
 
@@ -334,7 +343,7 @@ impl Lasting {
     /// Starts the destinations and shows them with the journal they read.
     fn deliver(
         &mut self,
-        (reader, room): (&Reader, &Arc<Room>),
+        (reader, room, background): (&Reader, &Arc<Room>, &Background),
         durable: &watch::Receiver<u64>,
         requests: &mpsc::UnboundedSender<Request>,
         stop: &watch::Receiver<bool>,
@@ -352,6 +361,7 @@ impl Lasting {
             reader: reader.clone(),
             cursors: configuration.gateway.data.join("cursors"),
             held: Mutex::new(held),
+            index: background.index.clone(),
         });
         self.show(HouseShown {
             identities: self.identities.clone(),
@@ -359,6 +369,7 @@ impl Lasting {
             room: Arc::clone(room),
             counters,
             desk,
+            scrub: background.scrub.clone(),
             failure,
         })?;
         Ok((tasks, low_waters))

@@ -35,6 +35,8 @@ const STEP_BYTES: u64 = 256 << 10;
 pub struct ScrubCounters {
     /// Whole passes over all sealed segments.
     pub passes: AtomicU64,
+    /// The last sequence of the segment that this pass has come to; 0 between passes.
+    pub position: AtomicU64,
     pub read_bytes: AtomicU64,
     /// Ranges of bytes found damaged, each counted once.
     pub damaged_ranges: AtomicU64,
@@ -85,6 +87,7 @@ impl Scrub {
         while step.read_bytes < bytes_max.max(1) {
             let Some(scan) = self.scan.take().or_else(|| self.next_segment()) else {
                 self.seen_until = 0;
+                self.counters.position.store(0, Ordering::Relaxed);
                 step.pass_ended = true;
                 self.counters.passes.fetch_add(1, Ordering::Relaxed);
                 break;
@@ -143,6 +146,7 @@ impl Scrub {
             .find(|(_, next)| fresh(*next))
             .map(|(segment, next)| (segment, next - 1))?;
         self.seen_until = until;
+        self.counters.position.store(until, Ordering::Relaxed);
         Some(Scan::of(&self.reader.shared, segment, until))
     }
 
