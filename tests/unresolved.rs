@@ -29,7 +29,8 @@ fn send(house: &mut House, device: &str, from: u32, count: u32) {
         let (sent, time, patient) = (time.as_str(), time.as_str(), "P-1");
         let message =
             vital(Vital { sent, control_id: &control_id, time, patient, heart_rate: "61" });
-        assert_eq!(client.ask(&message).unwrap().code, "AA");
+        // Little room: it is taken a little later.
+        house.wait("it is acknowledged", |_| client.ask(&message).unwrap().code == "AA");
     }
 }
 

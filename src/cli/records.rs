@@ -16,6 +16,9 @@ use crate::gateway::status;
 /// An identity is a line, not a document.
 const IDENTITY_BYTES_MAX: u64 = 1 << 10;
 
+/// What may be asked for at once.
+const LIMITS: std::ops::RangeInclusive<u64> = 1..=ROWS_MAX as u64;
+
 #[derive(clap::Args)]
 pub(super) struct RecordsArguments {
     #[command(flatten)]
@@ -41,7 +44,7 @@ pub(super) struct RecordsArguments {
     #[arg(long, value_name = "TIME")]
     until: Option<String>,
     /// At most so many, the newest.
-    #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u64).range(1..=ROWS_MAX as u64))]
+    #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u64).range(LIMITS))]
     limit: u64,
     /// One JSON object instead of a table.
     #[arg(long)]

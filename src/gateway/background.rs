@@ -11,7 +11,6 @@ use super::committer::{DeviceIdentity, Request};
 use super::indexing;
 use crate::index::{Hasher, Index, IndexThread, Options};
 use crate::journal::{DamagedRange, Reader, Scrub, ScrubCounters, ScrubPace, ScrubThread};
-use crate::link::clock;
 
 /// 10 GB in a day. A larger journal is read faster, so that each pass ends within its day.
 const SCRUB_PACE: ScrubPace =
@@ -120,7 +119,7 @@ async fn tell_of(
         if lost {
             let devices = devices.clone();
             // The committer is gone only when the house stops.
-            let _ = requests.send(Request::Damaged { devices, now: clock::now() });
+            let _ = requests.send(Request::Damaged(devices));
         }
     }
 }

@@ -120,7 +120,7 @@ impl Desk {
         };
         let ending = Ending { record, wire, by, reason, user };
         let (done, outcome) = oneshot::channel();
-        let sent = self.requests.send(Request::End { ending: Box::new(ending), done }).is_ok();
+        let sent = self.requests.send(Request::End(Box::new(ending), done)).is_ok();
         let id = RecordId::of(self.reader.stream(), record);
         match outcome.await {
             Ok(Outcome::Ended) if sent => {

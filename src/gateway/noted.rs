@@ -29,8 +29,19 @@ impl Committer {
         let _ = self.append(vec![record], done).await;
     }
 
-    /// Ends a record that is carried forward, once that is durable.
-    pub(super) async fn end(&mut self, ending: &Ending, now: Moment) -> Outcome {
+    /// Ends a record that is carried forward, and says so, once that is durable.
+    pub(super) async fn end(
+        &mut self,
+        ending: &Ending,
+        done: oneshot::Sender<Outcome>,
+        now: Moment,
+    ) {
+        let outcome = self.ended(ending, now).await;
+        // Whoever asked may have gone.
+        let _ = done.send(outcome);
+    }
+
+    async fn ended(&mut self, ending: &Ending, now: Moment) -> Outcome {
         if self.memory.ended.contains_key(&ending.record.number()) {
             return Outcome::Already;
         }

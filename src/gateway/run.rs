@@ -3,6 +3,7 @@
 //! Start: journal, memory, gaps of the time before, destinations, devices, status, ready.
 //! Stop: links, committer, settlements, destinations, cursors, index. No task is aborted.
 
+mod found;
 mod signals;
 
 use std::collections::BTreeMap;
@@ -14,6 +15,7 @@ use std::time::Duration;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 
+use self::found::report;
 use self::signals::Signals;
 use super::asked::Desk;
 use super::background::Background;
@@ -434,19 +436,6 @@ fn read_back(
 
 fn segment_bytes(configuration: &Configuration) -> u64 {
     configuration.gateway.segment_bytes.unwrap_or(journal::SEGMENT_BYTES)
-}
-
-fn report(recovery: &journal::Recovery, memory: &Memory) {
-    for damage in &recovery.damaged {
-        tracing::error!(?damage, "the journal is damaged below what was durable");
-    }
-    if let Some(folder) = &recovery.set_aside {
-        tracing::warn!(folder, "the journal's end could not be proven: a new stream begins");
-    }
-    if recovery.last.is_some() && !memory.stopped_in_order {
-        let (torn_bytes, copied) = (recovery.torn_bytes, recovery.copied_records);
-        tracing::warn!(torn_bytes, copied, "the last run did not stop in order");
-    }
 }
 
 fn ledger(configuration: &Configuration) -> Ledger {

@@ -13,7 +13,7 @@ use super::keys::{self, CAME_FROM, Covers, Row, TRENDS};
 use super::shelf::{Odd, OpenSled, Shelf};
 use super::trends::Range;
 use super::{BATCH_ROWS_MAX, Options};
-use crate::journal::{Error, Read};
+use crate::journal::{Error, Read, give_way};
 use crate::vocabulary::Sequence;
 
 /// What is read without a pause.
@@ -162,6 +162,7 @@ impl From<Odd> for Failure {
 
 impl Keeper {
     fn serve(mut self, mailbox: &Receiver<Mail>) {
+        give_way();
         let mut next = Instant::now();
         loop {
             match mailbox.recv_timeout(next.saturating_duration_since(Instant::now())) {

@@ -575,3 +575,80 @@ fn what_is_freed_goes_from_the_index() {
     let facets = rows.scan_prefix(b"a").count() as u64;
     assert!(facets <= 3 * kept, "{facets} rows for {kept} records");
 }
+
+fn of_this_process(file: &str, key: &str) -> u64 {
+    let text = fs::read_to_string(format!("/proc/self/{file}")).unwrap();
+    let line = text.lines().find_map(|line| line.strip_prefix(key)).unwrap();
+    line.trim().trim_end_matches(" kB").parse().unwrap()
+}
+
+/// What an index of many results and trends takes. Run it alone:
+/// `cargo nextest run --lib --run-ignored only what_it_takes --no-capture`, with `RECORDS` and
+/// `TRENDS` in the environment.
+#[test]
+#[ignore = "a measurement"]
+fn what_it_takes() {
+    let number = |name: &str| std::env::var(name).ok().and_then(|text| text.parse().ok());
+    let (results, trends) = (number("RECORDS").unwrap_or(100_000), number("TRENDS").unwrap_or(0));
+    let folder = tempfile::tempdir().unwrap();
+    let opened = Journal::open(&folder.path().join("journal"), Default::default()).unwrap();
+    let (mut house, mut kept) = (opened.appender, 0);
+    while kept < results + trends {
+        let records: Vec<NewRecord> = (kept..kept + 100)
+            .map(|number: u64| {
+                let says = Says {
+                    class: Some(if number < results { 0 } else { 5 }),
+                    time_us: number.cast_signed() * 1000,
+                    device: device(number % 40),
+                    patients: vec![patient(1 + number % 60)],
+                    specimens: vec![format!("S-{}", number / 10)],
+                    ..Says::default()
+                };
+                let payload = serde_json::to_vec(&says).unwrap();
+                NewRecord { kind: Kind::Observation, time_us: says.time_us, payload }
+            })
+            .collect();
+        let (told, fate) = std::sync::mpsc::channel();
+        let done = std::boxed::Box::new(move |kept| told.send(kept).unwrap());
+        assert!(house.try_append(records, done).is_ok());
+        fate.recv().unwrap().unwrap();
+        kept += 100;
+    }
+    let written_before = of_this_process("io", "write_bytes:");
+    let resident_before = of_this_process("status", "VmRSS:");
+    fs::write("/proc/self/clear_refs", "5").unwrap();
+    let options = Options {
+        folder: folder.path().join("index"),
+        reader: opened.reader.clone(),
+        describe: Arc::new(describe),
+        hasher: Hasher::of(&KEY),
+    };
+    let begun = Instant::now();
+    let (index, thread) = Index::start(options).unwrap();
+    let mut processor = 0;
+    while index.shown().rebuilding.load(Ordering::Relaxed) {
+        std::thread::sleep(Duration::from_millis(200));
+        processor += 1;
+    }
+    let built = begun.elapsed();
+    let looking = Instant::now();
+    let query = Query { classes: vec![Class::Result], limit: 50, ..everything() };
+    for number in 0..100 {
+        let patient = Some(patient(1 + number % 60));
+        assert_eq!(look(&index, &Query { patient, ..query.clone() }).found.len(), 50);
+    }
+    let looked = looking.elapsed() / 100;
+    let resident = of_this_process("status", "VmHWM:") - resident_before;
+    let stopping = Instant::now();
+    thread.stop();
+    let stopped = stopping.elapsed();
+    let written = of_this_process("io", "write_bytes:") - written_before;
+    let size: u64 =
+        files(&folder.path().join("index")).iter().map(|file| file.metadata().unwrap().len()).sum();
+    println!(
+        "{results} results and {trends} trends: built in {built:?} ({processor} looks), peak of \
+         memory {resident} kB more, {} bytes written per record, {size} bytes on disk, stop \
+         {stopped:?}, a look-up of 50 {looked:?}",
+        written / (results + trends)
+    );
+}

@@ -30,6 +30,16 @@ impl Default for ScrubPace {
 /// How much is read before the thread looks whether it should stop, and sleeps.
 const STEP_BYTES: u64 = 256 << 10;
 
+/// From now on the calling thread runs when nobody else on this box wants to.
+pub fn give_way() {
+    // On Linux it is the thread whose priority is set, and lowering it is never refused.
+    if let Err(error) = rustix::process::setpriority_process(None, LOWEST_PRIORITY) {
+        tracing::debug!(%error, "a thread in the background keeps its priority");
+    }
+}
+
+const LOWEST_PRIORITY: i32 = 19;
+
 /// What the scrub has done since the journal was opened.
 #[derive(Debug, Default)]
 pub struct ScrubCounters {
@@ -177,6 +187,7 @@ impl Scrub {
         mut on_damage: Box<dyn FnMut(DamagedRange) + Send>,
         stop: &Stop,
     ) {
+        give_way();
         let mut began = Instant::now();
         let mut wait = Duration::ZERO;
         while !stop.wait(wait) {
