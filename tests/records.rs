@@ -213,7 +213,8 @@ fn while_it_is_rebuilt_a_person_is_told() {
         }
         !partial
     });
-    println!("{told_so} answers while it was rebuilt");
+    let peak = house::process::peak_resident_bytes(house.gateway_id());
+    println!("{told_so} answers while it was rebuilt; the process took {peak} bytes at most");
     wait_for_index(&mut house);
     let newest: Vec<u64> = scanned(&house, &[Class::Trend]).into_iter().take(1000).collect();
     assert_eq!(sequences(&found(&told(&house, &words, ""))), newest);

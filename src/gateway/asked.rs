@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Value as Json, json};
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 
 use super::committer::Request;
 use super::ending::End;
@@ -81,7 +81,12 @@ pub struct Desk {
     pub held: Mutex<BTreeMap<String, watch::Sender<u64>>>,
     /// None while the disk takes no writes, or where it cannot be kept.
     pub index: Option<Index>,
+    /// Persons take turns, so that looking up never takes more than this of the box.
+    pub turns: Semaphore,
 }
+
+/// How many look-ups read the journal at once.
+pub const LOOK_UPS_AT_ONCE: usize = 2;
 
 impl Desk {
     /// Does what `user` asks.
@@ -101,6 +106,9 @@ impl Desk {
     pub async fn records(&self, asked: LookUp, user: u32) -> Result<Records, String> {
         let Some(index) = self.index.clone() else {
             return Err("there is no index: the disk takes no writes".to_owned());
+        };
+        let Ok(_turn) = self.turns.acquire().await else {
+            return Err("the house stops".to_owned());
         };
         // Whose records and which stands in no log.
         tracing::info!(user, "records are looked up");

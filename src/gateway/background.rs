@@ -98,7 +98,7 @@ fn start_index(
         folder: data.join("index"),
         reader: reader.clone(),
         describe: Arc::new(indexing::describe),
-        hasher: Hasher::in_folder(data)?,
+        hasher: Hasher::new(reader, data)?,
     };
     Ok(Index::start(options)?)
 }

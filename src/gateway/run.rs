@@ -12,12 +12,12 @@ use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 
 use self::found::report;
 use self::signals::Signals;
-use super::asked::Desk;
+use super::asked::{Desk, LOOK_UPS_AT_ONCE};
 use super::background::Background;
 use super::committer::{Begin, Committer, DeviceIdentity, Request};
 use super::configuration::{Configuration, DeviceSetup};
@@ -364,6 +364,7 @@ impl Lasting {
             cursors: configuration.gateway.data.join("cursors"),
             held: Mutex::new(held),
             index: background.index.clone(),
+            turns: Semaphore::new(LOOK_UPS_AT_ONCE),
         });
         self.show(HouseShown {
             identities: self.identities.clone(),

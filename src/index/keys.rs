@@ -9,6 +9,7 @@ use ring::hmac;
 use ring::rand::SecureRandom as _;
 
 use super::{Class, Entry};
+use crate::journal::Reader;
 use crate::vocabulary::StreamId;
 
 /// Another version than this is thrown away.
@@ -29,11 +30,19 @@ pub struct KeyProblem(#[from] io::Error);
 pub struct Hasher(hmac::Key);
 
 impl Hasher {
-    /// With the key in this folder, which is made if there is none. The file is this user's alone.
+    /// With the journal's own key where it has one; else with the key in this folder, which is made
+    /// if there is none. That file is this user's alone.
     ///
     /// # Errors
     /// The file cannot be read or made, or does not hold a key.
-    pub fn in_folder(data: &Path) -> Result<Self, KeyProblem> {
+    pub fn new(reader: &Reader, data: &Path) -> Result<Self, KeyProblem> {
+        match reader.index_key() {
+            Some(key) => Ok(Self::of(&key)),
+            None => Self::in_folder(data),
+        }
+    }
+
+    fn in_folder(data: &Path) -> Result<Self, KeyProblem> {
         let path = data.join(KEY_FILE);
         let bytes = match std::fs::read(&path) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => make_key(data, &path)?,

@@ -173,12 +173,15 @@ impl Index {
     ) -> Result<Result<(), IsOdd>, LookError> {
         let (generation, mut page) = (first.generation, first);
         loop {
+            let last = page.hits.last().copied().filter(|_| page.more);
+            // The journal is read forwards: going back would read a segment anew for each record.
+            page.hits.sort_by_key(|hit| hit.place);
             for hit in &page.hits {
                 if self.take(reader, hit, found, show)?.is_err() {
                     return Ok(Err(IsOdd));
                 }
             }
-            let Some(last) = page.hits.last().filter(|_| page.more) else { return Ok(Ok(())) };
+            let Some(last) = last else { return Ok(Ok(())) };
             if found.rows.len() >= found.query.limit {
                 found.more = true;
                 return Ok(Ok(()));
@@ -217,7 +220,7 @@ impl Index {
             return Ok(Err(IsOdd));
         }
         let wanted = match hit.class {
-            Class::SetAside => self.concerns(reader, hit.about, found.query)?,
+            Class::SetAside => self.concerns(&mut reader.clone(), hit.about, found.query)?,
             Class::Result
             | Class::Event
             | Class::Gap
