@@ -6,13 +6,18 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
+use crate::gateway::configuration::ConfigurationFile;
+
 mod check;
 mod destination;
 mod explain;
 mod journal;
 mod profile;
+mod records;
 mod run;
 mod status;
+mod times;
+mod unresolved;
 
 /// Keeps every reading of the ward's devices before acknowledging it, says whose it is, and
 /// forwards it to the core.
@@ -39,6 +44,11 @@ enum Verb {
     Check(ConfigurationPath),
     /// Devices, links, backlog and destinations of the running daemon.
     Status(status::StatusArguments),
+    /// What the journal has of a device, a patient, a span of time: newest first.
+    Records(records::RecordsArguments),
+    /// What waits for a person: list, end.
+    #[command(subcommand)]
+    Unresolved(unresolved::UnresolvedVerb),
     /// From a record in the core back to the bytes on the wire.
     Explain(explain::ExplainArguments),
     /// What is on the disk: status, verify, export, salvage; and new-key.
@@ -52,12 +62,27 @@ enum Verb {
     Profile(profile::ProfileVerb),
 }
 
+impl ConfigurationPath {
+    /// The file's tables, as they stand there.
+    fn read(&self) -> Result<ConfigurationFile, Failed> {
+        let name = self.config.display();
+        let text = std::fs::read_to_string(&self.config)
+            .map_err(|error| Failed::one(format!("{name}: cannot be read: {error}")))?;
+        toml::from_str(&text).map_err(|error| {
+            let problem = crate::profile::Problem::of_toml(&text, &error);
+            Failed::one(problem.in_file(&name.to_string(), &text))
+        })
+    }
+}
+
 /// Runs the verb that the command line names.
 pub fn main() -> ExitCode {
     let done = match Arguments::parse().verb {
         Verb::Run(path) => run::run(&path.config),
         Verb::Check(path) => check::run(&path.config),
         Verb::Status(arguments) => status::run(&arguments),
+        Verb::Records(arguments) => records::run(&arguments),
+        Verb::Unresolved(verb) => unresolved::run(&verb),
         Verb::Explain(arguments) => explain::run(&arguments),
         Verb::Journal(verb) => journal::run(&verb),
         Verb::Destination(verb) => destination::run(&verb),

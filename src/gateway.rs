@@ -9,11 +9,15 @@
 //! | `committer` | one task that owns sequence, repeats, attribution, routes and the journal's write side |
 //! | `destinations` | one pump per destination, with the binding that its table names |
 //! | `door` | what happens when the journal takes nothing any more |
+//! | `ending` | a person ends what is carried forward |
 //! | `freeing` | when room in the journal is freed |
 //! | `gaps` | records of spans in which data could not be had |
 //! | `guests` | who may hold a connection to the box, and who makes room |
 //! | `housekeeping` | records about the house: start, configuration, associations, clock, checkpoints |
+//! | `background` | what runs behind everybody else: the index, the scrub of the journal |
+//! | `indexing` | what the index has to know of a record |
 //! | `keeping` | what outlives the segment that it was written in |
+//! | `look_up` | what a person looks up in the journal through the index |
 //! | `manifests` | counts what each destination must have, once a day, signed |
 //! | `memory` | what the committer remembers, and how it is rebuilt from the journal |
 //! | `noted` | what destinations and persons need in the journal before it takes effect |
@@ -31,6 +35,7 @@
 //! Stop order: links, committer, settlements, destinations, cursors. No task is aborted.
 
 pub mod asked;
+mod background;
 pub mod certificates;
 pub mod committer;
 pub mod configuration;
@@ -39,11 +44,14 @@ pub mod datagrams;
 mod destinations;
 pub mod device;
 mod door;
+pub mod ending;
 mod freeing;
 pub mod gaps;
 pub mod guests;
 pub mod housekeeping;
+pub mod indexing;
 pub mod keeping;
+pub mod look_up;
 mod manifests;
 pub mod memory;
 mod noted;

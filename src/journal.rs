@@ -118,7 +118,7 @@ pub use reader::{Read, Reader, SegmentAge, Verification};
 pub use recovery::{Damage, Recovery};
 pub use salvage::Salvaged;
 pub use scan::DamagedRange;
-pub use scrub::{Scrub, ScrubCounters, ScrubPace, ScrubStep, ScrubThread};
+pub use scrub::{Scrub, ScrubCounters, ScrubPace, ScrubStep, ScrubThread, give_way};
 pub use storage::{Disk, Storage};
 
 /// What a record is. Numbers that this version does not know stay readable.

@@ -5,7 +5,7 @@
 //! | 0 words | [`vocabulary`] | nothing: types only |
 //! | 1 bytes to readings | [`protocol`] | pure state machines |
 //! | 2 meaning | `profile`, `mapping`, `check`, `association` | pure functions |
-//! | 3 the world | `link`, `journal`, `forward` | ports, files, sockets; no clinical meaning |
+//! | 3 the world | `link`, `journal`, `forward`, `index` | ports, files, sockets; no clinical meaning |
 //! | 4 assembly | `gateway`, `operate`, `cli` | everything |
 //!
 //! Imports run downwards only; `tests/floors.rs` checks it.
@@ -25,6 +25,7 @@ pub mod check;
 pub mod cli;
 pub mod forward;
 pub mod gateway;
+pub mod index;
 pub mod journal;
 pub mod link;
 pub mod mapping;

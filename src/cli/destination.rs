@@ -75,8 +75,9 @@ pub(super) fn resend(arguments: &Resend) -> Result<(), Failed> {
     ask(&arguments.path, &Ask::Resend { destination, what })
 }
 
-fn ask(path: &ConfigurationPath, ask: &Ask) -> Result<(), Failed> {
-    let socket = read(path)?.gateway.socket;
+/// Asks the running daemon to do something, and says what became of it.
+pub(super) fn ask(path: &ConfigurationPath, ask: &Ask) -> Result<(), Failed> {
+    let socket = path.read()?.gateway.socket;
     let answer = status::ask_for(&socket, ask).map_err(|error| {
         Failed::one(format!("no daemon answers on {}: {error}", socket.display()))
     })?;
@@ -87,22 +88,12 @@ fn ask(path: &ConfigurationPath, ask: &Ask) -> Result<(), Failed> {
     Ok(())
 }
 
-fn read(path: &ConfigurationPath) -> Result<ConfigurationFile, Failed> {
-    let name = path.config.display();
-    let text = std::fs::read_to_string(&path.config)
-        .map_err(|error| Failed::one(format!("{name}: cannot be read: {error}")))?;
-    toml::from_str(&text).map_err(|error| {
-        let problem = crate::profile::Problem::of_toml(&text, &error);
-        Failed::one(problem.in_file(&name.to_string(), &text))
-    })
-}
-
 fn cursors(file: &ConfigurationFile) -> PathBuf {
     file.gateway.data.join("cursors")
 }
 
 fn list(path: &ConfigurationPath) -> Result<(), Failed> {
-    let file = read(path)?;
+    let file = path.read()?;
     let folder = cursors(&file);
     say(&format!("{:<24} {:<12} {:>14} {:>9}  what", "destination", "", "has all up to", "aside"));
     let mut rows: BTreeMap<String, &str> = without_table(&folder, &names(&file), NO_STREAM)
@@ -140,7 +131,7 @@ pub(super) fn holding(file: &ConfigurationFile) -> Vec<String> {
 }
 
 fn set_aside(name: &str, path: &ConfigurationPath) -> Result<(), Failed> {
-    let folder = cursors(&read(path)?);
+    let folder = cursors(&path.read()?);
     let found = cursor::peek(&cursor::path(&folder, name)).map_err(Failed::one)?;
     let Found::State(state) = found else {
         return Err(Failed::one(format!("destination {name} has no readable cursor file")));

@@ -2,7 +2,6 @@
 
 use super::{ConfigurationPath, Failed, say};
 use crate::gateway::certificates::CertificateSnapshot;
-use crate::gateway::configuration::ConfigurationFile;
 use crate::gateway::status::{JournalSnapshot, ProofSnapshot, Snapshot, ask};
 
 #[derive(clap::Args)]
@@ -15,13 +14,7 @@ pub(super) struct StatusArguments {
 }
 
 pub(super) fn run(arguments: &StatusArguments) -> Result<(), Failed> {
-    let config = &arguments.path.config;
-    let text = std::fs::read_to_string(config)
-        .map_err(|error| Failed::one(format!("{}: cannot be read: {error}", config.display())))?;
-    let file: ConfigurationFile = toml::from_str(&text).map_err(|error| {
-        let problem = crate::profile::Problem::of_toml(&text, &error);
-        Failed::one(problem.in_file(&config.display().to_string(), &text))
-    })?;
+    let file = arguments.path.read()?;
     let socket = file.gateway.socket;
     let snapshot = ask(&socket).map_err(|error| {
         Failed::one(format!("no daemon answers on {}: {error}", socket.display()))
@@ -43,6 +36,7 @@ fn table(snapshot: &Snapshot) {
         journal.door, journal.durable, journal.segments, snapshot.stream
     ));
     room(journal);
+    behind(snapshot);
     say("");
     say(&format!(
         "{:<24} {:<5} {:>9} {:>8} {:>8} {:>8} {:>8}  last message",
@@ -141,6 +135,37 @@ pub(super) fn certificate(one: &CertificateSnapshot) -> String {
     match attention {
         Some(attention) => format!("ATTENTION {which} {attention} ({day})"),
         None => format!("{which} until {day}, {days_left} days"),
+    }
+}
+
+/// The index of look-ups and the scrub of the journal.
+fn behind(snapshot: &Snapshot) {
+    match &snapshot.index {
+        None => say("index    none: nothing can be looked up while the disk takes no writes"),
+        Some(index) => {
+            let how = if index.rebuilding { "BEING REBUILT, complete" } else { "complete" };
+            let thrown = match &index.trouble {
+                Some(why) => format!("; thrown away {} times, last: {why}", index.thrown_away),
+                None => String::new(),
+            };
+            say(&format!("index    {how} through record {}{thrown}", index.complete_through));
+        }
+    }
+    if let Some(scrub) = &snapshot.scrub {
+        let how = match scrub.position {
+            0 => "waiting for the next pass".to_owned(),
+            position => format!("at record {position}"),
+        };
+        let megabytes = scrub.read_bytes / 1_000_000;
+        let (passes, position) = (scrub.passes, how);
+        say(&format!("scrub    {position}, {passes} passes and {megabytes} MB since the start"));
+        if scrub.damaged_ranges > 0 || scrub.read_failures > 0 {
+            say(&format!(
+                "ATTENTION the journal is damaged in {} places: {} records are lost; {} reads \
+                 failed",
+                scrub.damaged_ranges, scrub.lost_records, scrub.read_failures
+            ));
+        }
     }
 }
 

@@ -12,12 +12,15 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Value as Json, json};
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 
 use super::committer::Request;
+use super::ending::End;
+use super::look_up::{self, LookUp, Records};
 use crate::forward::Command;
 use crate::forward::cursor::{self, CursorError, CursorFile, Found, State};
 use crate::forward::stored::Stored;
+use crate::index::Index;
 use crate::journal::Reader;
 use crate::vocabulary::{RecordId, Sequence, StreamId};
 
@@ -41,6 +44,10 @@ pub enum Ask {
     Resend { destination: String, what: What },
     /// End a destination's hold on the journal.
     Retire { destination: String, reason: String },
+    /// End a record that is carried forward.
+    End(End),
+    /// Look records up.
+    Records(LookUp),
 }
 
 /// Which records.
@@ -72,16 +79,43 @@ pub struct Desk {
     pub cursors: PathBuf,
     /// Destinations that are in no table any more and still hold the journal.
     pub held: Mutex<BTreeMap<String, watch::Sender<u64>>>,
+    /// None while the disk takes no writes, or where it cannot be kept.
+    pub index: Option<Index>,
+    /// Persons take turns, so that looking up never takes more than this of the box.
+    pub turns: Semaphore,
 }
+
+/// How many look-ups read the journal at once.
+pub const LOOK_UPS_AT_ONCE: usize = 2;
 
 impl Desk {
     /// Does what `user` asks.
     pub async fn answer(&self, ask: Ask, user: u32) -> Answer {
         match ask {
-            Ask::Status => Answer::no("a snapshot is not asked here"),
+            Ask::Status | Ask::Records(_) => Answer::no("that is answered elsewhere"),
             Ask::Resend { destination, what } => self.resend(&destination, what, user).await,
+            Ask::End(end) => self.end(end, user).await,
             Ask::Retire { destination, reason } => self.retire(&destination, &reason, user).await,
         }
+    }
+
+    /// Looks records up for `user`.
+    ///
+    /// # Errors
+    /// Why nothing can be looked up, for a person.
+    pub async fn records(&self, asked: LookUp, user: u32) -> Result<Records, String> {
+        let Some(index) = self.index.clone() else {
+            return Err("there is no index: the disk takes no writes".to_owned());
+        };
+        let Ok(_turn) = self.turns.acquire().await else {
+            return Err("the house stops".to_owned());
+        };
+        // Whose records and which stands in no log.
+        tracing::info!(user, "records are looked up");
+        let (stream, cursors) = (self.reader.stream(), self.cursors.clone());
+        let looking = move || look_up::look_up(&index, stream, &cursors, asked);
+        let looking = tokio::task::spawn_blocking(looking);
+        looking.await.unwrap_or_else(|_| Err("the look-up has failed".to_owned()))
     }
 
     /// The destinations that hold the journal without a table.

@@ -2,17 +2,19 @@
 //! journal's write side. It gives sequence and attribution in one step, and tells a device's task
 //! the fate of a message only when the journal says that it is on stable storage.
 
+mod counts;
 mod handing_over;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use serde_json::json;
 use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot};
 
+use self::counts::Counts;
 use super::configuration::{DestinationTable, Take};
+use super::ending::{Ending, Outcome};
 use super::gaps::GapCause;
 use super::keeping::Plan;
 use super::memory::Memory;
@@ -97,6 +99,8 @@ pub enum Request {
         payload: serde_json::Value,
         done: oneshot::Sender<bool>,
     },
+    /// A person ends a record that is carried forward.
+    End(Box<Ending>, oneshot::Sender<Outcome>),
     /// What a destination must have, signed.
     Manifest {
         destination: String,
@@ -108,6 +112,8 @@ pub enum Request {
         plan: Plan,
         now: Moment,
     },
+    /// Something that was durable cannot be read any more.
+    Damaged(Vec<Arc<DeviceIdentity>>),
     /// Once a second.
     Tick {
         now: Moment,
@@ -179,10 +185,12 @@ impl Committer {
                 Request::Person { payload, done } => {
                     self.person(&payload, done, clock::now()).await;
                 }
+                Request::End(ending, done) => self.end(&ending, done, clock::now()).await,
                 Request::Manifest { destination, data, now } => {
                     self.manifest(&destination, data, now).await;
                 }
                 Request::Free { plan, now } => self.free(plan, now).await,
+                Request::Damaged(devices) => self.damaged(&devices, clock::now()).await,
                 Request::Tick { now } => self.tick(now).await,
                 Request::Ping(answer) => {
                     let _ = answer.send(());
@@ -427,44 +435,4 @@ pub(super) struct Staged {
     statements: Vec<(StatementKeys, Sequence)>,
     /// Destination and record, of those that it takes one value per interval of.
     pub sampled: Vec<(String, Routable)>,
-}
-
-/// What a message adds to its device's counters once it is kept.
-struct Counts {
-    readings: u64,
-    refused: u64,
-    unmapped: u64,
-    held: u64,
-    repeats: u64,
-    received_us: i64,
-}
-
-impl Counts {
-    fn of(submission: &Submission, how: Settled) -> Self {
-        let repeat = how == Settled::Repeat;
-        let observations = || submission.observations.iter().map(|(observation, _)| observation);
-        let metrics: usize = observations().map(|one| one.metrics.len()).sum();
-        let unmapped: usize = observations().map(Observation::unmapped).sum();
-        let held =
-            observations().filter(|one| !record::held(one.mode, submission.proof).is_empty());
-        let count = |number: usize| if repeat { 0 } else { number as u64 };
-        Self {
-            readings: count(metrics),
-            refused: count(submission.refusals.len()),
-            unmapped: count(unmapped),
-            held: count(held.count()),
-            repeats: u64::from(repeat),
-            received_us: submission.message.received.utc_us(),
-        }
-    }
-
-    fn add(&self, status: &DeviceStatus) {
-        status.messages.fetch_add(1, Ordering::Relaxed);
-        status.readings.fetch_add(self.readings, Ordering::Relaxed);
-        status.refused.fetch_add(self.refused, Ordering::Relaxed);
-        status.unmapped.fetch_add(self.unmapped, Ordering::Relaxed);
-        status.held.fetch_add(self.held, Ordering::Relaxed);
-        status.repeats.fetch_add(self.repeats, Ordering::Relaxed);
-        status.last_message_us.store(self.received_us, Ordering::Relaxed);
-    }
 }

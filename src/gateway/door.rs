@@ -66,8 +66,10 @@ pub(super) async fn take_nothing(mut requests: mpsc::UnboundedReceiver<Request>)
             | Request::Unavailable(_)
             | Request::Noted(_)
             | Request::Person { .. }
+            | Request::End(..)
             | Request::Manifest { .. }
             | Request::Free { .. }
+            | Request::Damaged(_)
             | Request::Tick { .. } => {}
         }
     }

@@ -161,7 +161,7 @@ impl Committer {
 
     /// Frees segments wholly before `plan.before`, after what has to outlive them is durable again.
     pub(super) async fn free(&mut self, plan: Plan, now: Moment) {
-        let still = |kept: &&Kept| !self.memory.ended.contains(&kept.sequence.number());
+        let still = |kept: &&Kept| !self.memory.ended.contains_key(&kept.sequence.number());
         let payloads: Vec<Vec<u8>> = plan.keep.iter().filter(still).map(Kept::to_bytes).collect();
         let count = payloads.len();
         let mut fates = Vec::new();
@@ -186,8 +186,10 @@ impl Committer {
             Ok(segments) => tracing::info!(segments, carried = count, "room in the journal freed"),
             Err(error) => tracing::error!(%error, "room in the journal cannot be freed"),
         }
-        // What was ended and is gone for good need not be remembered.
-        self.memory.ended = self.memory.ended.split_off(&plan.before.number());
+        // Every copy that was carried of an ended record lies before the record that ended it: once
+        // that one goes, too, there is nothing left to remember.
+        let first = plan.before.number();
+        self.memory.ended.retain(|_, ended_by| *ended_by >= first);
     }
 
     /// Once a second: the box's clock, and whether there is room again.

@@ -19,6 +19,8 @@
 
 use std::collections::BTreeSet;
 
+use serde_json::Value as Json;
+
 use super::memory::has_checkpoint;
 use super::record::Held;
 use crate::forward::stored::Stored;
@@ -74,6 +76,12 @@ impl Kept {
             time_us: i64::from_le_bytes(*time_us),
             payload: rest.to_vec(),
         })
+    }
+
+    /// The record as it was.
+    pub fn into_record(self) -> Record {
+        let Self { sequence, kind, batch_index, batch_records, time_us, payload } = self;
+        Record { sequence, kind, time_us, batch_index, batch_records, payload }
     }
 
     fn of(record: Record) -> Self {
@@ -159,10 +167,15 @@ fn waits_for_a_person(record: &Record) -> bool {
         return false;
     }
     let Some(stored) = Stored::from_bytes(&record.payload) else { return false };
-    let holds = |reason: &str| {
-        let held = stored.data.get("held").and_then(serde_json::Value::as_array);
-        held.is_some_and(|held| held.iter().any(|one| one == reason))
-    };
-    let unclassified = stored.data.get("mode").is_some_and(|m| m == Mode::Unclassified.as_str());
-    holds(Held::FirmwareNotProven.as_str()) || (unclassified && holds(Held::NotProduction.as_str()))
+    let held = stored.data.get("held").and_then(Json::as_array).into_iter().flatten();
+    waits(held.filter_map(Json::as_str), stored.data.get("mode").and_then(Json::as_str))
+}
+
+/// Whether something with these reasons and this mode is held until somebody says what it is.
+pub(super) fn waits<'a>(mut held: impl Iterator<Item = &'a str>, mode: Option<&str>) -> bool {
+    let unclassified = mode == Some(Mode::Unclassified.as_str());
+    held.any(|reason| {
+        reason == Held::FirmwareNotProven.as_str()
+            || (unclassified && reason == Held::NotProduction.as_str())
+    })
 }

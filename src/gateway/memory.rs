@@ -41,8 +41,9 @@ pub struct Memory {
     pub stopped_in_order: bool,
     /// The configuration that was last in force.
     pub configuration: String,
-    /// Records that would be carried forward and that a person has ended.
-    pub ended: BTreeSet<u64>,
+    /// Records that would be carried forward and that a person has ended, each with the record that
+    /// says so.
+    pub ended: BTreeMap<u64, u64>,
     /// What all windows together may take in a checkpoint.
     windows_bytes_max: usize,
     /// The batch that is being read back.
@@ -90,7 +91,7 @@ impl Memory {
             profiles: BTreeSet::new(),
             stopped_in_order: false,
             configuration: String::new(),
-            ended: BTreeSet::new(),
+            ended: BTreeMap::new(),
             windows_bytes_max: usize::try_from(segment_bytes / WINDOWS_PART).unwrap_or(usize::MAX),
             batch: Batch::default(),
             parts: checkpoint::Parts::default(),
@@ -215,7 +216,10 @@ impl Memory {
                     value.ok().and_then(|one| Some(one.get("digest")?.as_str()?.to_owned()));
                 self.configuration = digest.unwrap_or_default();
             }
-            Kind::SetAside => self.ended.extend(Ended::from_bytes(&record.payload)),
+            Kind::SetAside => {
+                let ended = Ended::from_bytes(&record.payload);
+                self.ended.extend(ended.into_iter().map(|one| (one, record.sequence.number())));
+            }
             Kind::ClockStep | Kind::Start | Kind::Stop | Kind::Destination | Kind::Other(_) => {}
         }
     }
@@ -288,10 +292,16 @@ pub struct Ended {
     pub ended: Vec<u64>,
     /// Who said so.
     pub by: String,
+    #[serde(default)]
+    pub reason: String,
+    /// Who asked, as the system knows it.
+    #[serde(default)]
+    pub user: Option<u32>,
 }
 
 impl Ended {
-    fn from_bytes(payload: &[u8]) -> Vec<u64> {
+    /// The records that a record of this payload ends; none of any other payload.
+    pub fn from_bytes(payload: &[u8]) -> Vec<u64> {
         serde_json::from_slice::<Self>(payload).map(|one| one.ended).unwrap_or_default()
     }
 }

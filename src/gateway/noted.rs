@@ -5,6 +5,7 @@ use serde_json::{Value as Json, json};
 use tokio::sync::oneshot;
 
 use super::committer::Committer;
+use super::ending::{Ending, Outcome};
 use crate::forward::{Aside, Notice};
 use crate::journal::{Done, Kind, NewRecord};
 use crate::vocabulary::{Moment, RecordId};
@@ -26,6 +27,38 @@ impl Committer {
         });
         let record = NewRecord { kind: Kind::SetAside, time_us, payload };
         let _ = self.append(vec![record], done).await;
+    }
+
+    /// Ends a record that is carried forward, and says so, once that is durable.
+    pub(super) async fn end(
+        &mut self,
+        ending: &Ending,
+        done: oneshot::Sender<Outcome>,
+        now: Moment,
+    ) {
+        let outcome = self.ended(ending, now).await;
+        // Whoever asked may have gone.
+        let _ = done.send(outcome);
+    }
+
+    async fn ended(&mut self, ending: &Ending, now: Moment) -> Outcome {
+        if self.memory.ended.contains_key(&ending.record.number()) {
+            return Outcome::Already;
+        }
+        let ended = ending.payload(|one| self.memory.ended.contains_key(&one));
+        let payload = serde_json::to_vec(&ended).expect("numbers and texts are JSON");
+        let record = NewRecord { kind: Kind::SetAside, time_us: now.utc_us(), payload };
+        let (told, durable) = oneshot::channel();
+        let done: Done = Box::new(move |kept| {
+            let _ = told.send(kept.is_ok());
+        });
+        let Ok(sequence) = self.append(vec![record], done).await else { return Outcome::NotKept };
+        if durable.await != Ok(true) {
+            return Outcome::NotKept;
+        }
+        let ended = ended.ended.into_iter().map(|one| (one, sequence.number()));
+        self.memory.ended.extend(ended);
+        Outcome::Ended
     }
 
     /// Keeps what a person asked, before it takes effect.

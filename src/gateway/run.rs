@@ -1,8 +1,9 @@
 //! Starting and stopping the house, in order.
 //!
 //! Start: journal, memory, gaps of the time before, destinations, devices, status, ready.
-//! Stop: links, committer, settlements, destinations, cursors. No task is aborted.
+//! Stop: links, committer, settlements, destinations, cursors, index. No task is aborted.
 
+mod found;
 mod signals;
 
 use std::collections::BTreeMap;
@@ -12,11 +13,13 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use tokio::runtime::Handle;
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 
+use self::found::report;
 use self::signals::Signals;
-use super::asked::Desk;
+use super::asked::{Desk, LOOK_UPS_AT_ONCE};
+use super::background::Background;
 use super::committer::{Begin, Committer, DeviceIdentity, Request};
 use super::configuration::{Configuration, DeviceSetup};
 use super::destinations::{self, Ground};
@@ -174,6 +177,7 @@ struct House {
     devices: Vec<JoinHandle<()>>,
     destinations: Vec<JoinHandle<()>>,
     committer: JoinHandle<()>,
+    background: Background,
     room: Arc<Room>,
 }
 
@@ -222,7 +226,9 @@ impl House {
         // Everything that can fail comes before the first record is written.
         let (stop_destinations, stopping) = watch::channel(false);
         let (requests, received) = mpsc::unbounded_channel();
-        let ground = (&opened.reader, &room);
+        let background =
+            Background::start(&gateway.data, &opened.reader, &lasting.identities, &requests);
+        let ground = (&opened.reader, &room, &background);
         let (mut destinations, low_waters) =
             lasting.deliver(ground, &durable, &requests, &stopping, None)?;
         let configuration = &lasting.configuration;
@@ -275,6 +281,7 @@ impl House {
             devices,
             destinations,
             committer,
+            background,
             room,
         })
     }
@@ -293,8 +300,10 @@ impl House {
         let (stop_destinations, stopping) = watch::channel(false);
         let (requests, received) = mpsc::unbounded_channel();
         let (durable, seen) = watch::channel(reader.durable().map_or(0, Sequence::number));
+        let background = Background::default();
+        let ground = (&reader, &room, &background);
         let (mut destinations, _) =
-            lasting.deliver((&reader, &room), &seen, &requests, &stopping, Some(failure))?;
+            lasting.deliver(ground, &seen, &requests, &stopping, Some(failure))?;
         // A destination ends when nobody can make records durable any more.
         let mut until = stopping.clone();
         destinations.push(tokio::spawn(async move {
@@ -313,6 +322,7 @@ impl House {
             devices,
             destinations,
             committer,
+            background,
             room,
         })
     }
@@ -337,6 +347,7 @@ impl House {
                 tracing::error!("a destination's task did not stop in time");
             }
         }
+        self.background.stop().await;
     }
 }
 
@@ -347,7 +358,7 @@ impl Lasting {
     /// Starts the destinations and shows them with the journal they read.
     fn deliver(
         &mut self,
-        (reader, room): (&Reader, &Arc<Room>),
+        (reader, room, background): (&Reader, &Arc<Room>, &Background),
         durable: &watch::Receiver<u64>,
         requests: &mpsc::UnboundedSender<Request>,
         stop: &watch::Receiver<bool>,
@@ -368,6 +379,8 @@ impl Lasting {
             reader: reader.clone(),
             cursors: configuration.gateway.data.join("cursors"),
             held: Mutex::new(held),
+            index: background.index.clone(),
+            turns: Semaphore::new(LOOK_UPS_AT_ONCE),
         });
         self.show(HouseShown {
             identities: self.identities.clone(),
@@ -375,6 +388,7 @@ impl Lasting {
             room: Arc::clone(room),
             counters,
             desk,
+            scrub: background.scrub.clone(),
             failure,
         })?;
         Ok((tasks, low_waters))
@@ -439,19 +453,6 @@ fn read_back(
 
 fn segment_bytes(configuration: &Configuration) -> u64 {
     configuration.gateway.segment_bytes.unwrap_or(journal::SEGMENT_BYTES)
-}
-
-fn report(recovery: &journal::Recovery, memory: &Memory) {
-    for damage in &recovery.damaged {
-        tracing::error!(?damage, "the journal is damaged below what was durable");
-    }
-    if let Some(folder) = &recovery.set_aside {
-        tracing::warn!(folder, "the journal's end could not be proven: a new stream begins");
-    }
-    if recovery.last.is_some() && !memory.stopped_in_order {
-        let (torn_bytes, copied) = (recovery.torn_bytes, recovery.copied_records);
-        tracing::warn!(torn_bytes, copied, "the last run did not stop in order");
-    }
 }
 
 fn ledger(configuration: &Configuration) -> Ledger {

@@ -10,10 +10,12 @@ use super::committer::DeviceIdentity;
 use super::configuration::Configuration;
 use super::room::Room;
 use super::status::{
-    self, DestinationSnapshot, Fixed, HoldingSnapshot, JournalSnapshot, ProofSnapshot, Snapshot,
+    self, DestinationSnapshot, Fixed, HoldingSnapshot, IndexSnapshot, JournalSnapshot,
+    ProofSnapshot, ScrubSnapshot, Snapshot,
 };
 use crate::forward::Counters;
-use crate::journal::{self, Failure, Reader};
+use crate::index::Index;
+use crate::journal::{self, Failure, Reader, ScrubCounters};
 use crate::link::clock;
 use crate::vocabulary::moment::utc_text;
 use crate::vocabulary::{Moment, Sequence};
@@ -43,6 +45,8 @@ pub(super) struct HouseShown {
     pub counters: Vec<(String, Arc<Counters>)>,
     /// Where persons ask.
     pub desk: Arc<Desk>,
+    /// How far the scrub of the journal is.
+    pub scrub: Option<Arc<ScrubCounters>>,
     /// Why the journal could not be opened for writing.
     pub failure: Option<Failure>,
 }
@@ -87,6 +91,8 @@ pub(super) fn of(
         let counters = house.counters.iter();
         snapshot.destinations = counters.map(|(name, one)| destination(name, one)).collect();
         let holding = |(name, low_water)| HoldingSnapshot { name, low_water };
+        snapshot.index = house.desk.index.as_ref().map(index);
+        snapshot.scrub = house.scrub.as_deref().map(scrub);
         snapshot.holding = house.desk.held().into_iter().map(holding).collect();
         snapshot
     })
@@ -133,6 +139,28 @@ impl HouseShown {
         }
         let what = "room is short: of live values, one message a minute and device is taken";
         self.room.thinned.load(Ordering::Relaxed).then(|| what.to_owned())
+    }
+}
+
+fn index(index: &Index) -> IndexSnapshot {
+    let shown = index.shown();
+    IndexSnapshot {
+        complete_through: shown.through.load(Ordering::Relaxed),
+        rebuilding: shown.rebuilding.load(Ordering::Relaxed),
+        thrown_away: shown.thrown_away.load(Ordering::Relaxed),
+        unreadable: shown.unreadable.load(Ordering::Relaxed),
+        trouble: Some(shown.trouble()).filter(|trouble| !trouble.is_empty()),
+    }
+}
+
+fn scrub(counters: &ScrubCounters) -> ScrubSnapshot {
+    ScrubSnapshot {
+        passes: counters.passes.load(Ordering::Relaxed),
+        position: counters.position.load(Ordering::Relaxed),
+        read_bytes: counters.read_bytes.load(Ordering::Relaxed),
+        damaged_ranges: counters.damaged_ranges.load(Ordering::Relaxed),
+        lost_records: counters.lost_records.load(Ordering::Relaxed),
+        read_failures: counters.read_failures.load(Ordering::Relaxed),
     }
 }
 

@@ -15,6 +15,7 @@ use tokio::net::{UnixListener, UnixStream};
 
 use super::asked::{Answer, Ask, Desk};
 use super::certificates::CertificateSnapshot;
+use super::look_up::{LookUp, Records};
 use crate::vocabulary::moment::utc_text;
 
 /// A request is a line; who sends none gets a snapshot.
@@ -73,6 +74,40 @@ pub struct Snapshot {
     /// Destinations whose tables are gone and that still hold the journal.
     #[serde(default)]
     pub holding: Vec<HoldingSnapshot>,
+    /// The index of look-ups; none while the disk takes no writes.
+    #[serde(default)]
+    pub index: Option<IndexSnapshot>,
+    /// How the journal's old segments are read again; none while the disk takes no writes.
+    #[serde(default)]
+    pub scrub: Option<ScrubSnapshot>,
+}
+
+/// The index of look-ups in a snapshot.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct IndexSnapshot {
+    /// Every record up to this one is in it.
+    pub complete_through: u64,
+    /// It is built anew.
+    pub rebuilding: bool,
+    /// How often it was thrown away since the start.
+    pub thrown_away: u64,
+    /// Records that the journal's key does not open.
+    pub unreadable: u64,
+    /// Why the last one was thrown away, or why there is none.
+    pub trouble: Option<String>,
+}
+
+/// The journal's scrub in a snapshot. Totals since the start.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ScrubSnapshot {
+    /// Whole passes over all sealed segments.
+    pub passes: u64,
+    /// The last sequence of the segment that this pass has come to; 0 between passes.
+    pub position: u64,
+    pub read_bytes: u64,
+    pub damaged_ranges: u64,
+    pub lost_records: u64,
+    pub read_failures: u64,
 }
 
 /// A destination that is not configured and not retired.
@@ -265,10 +300,17 @@ async fn answer(
     let ask = if asked { serde_json::from_str(&line) } else { Ok(Ask::Status) };
     let text = match ask {
         Ok(Ask::Status) => serde_json::to_vec(&snapshot()),
-        Ok(ask @ (Ask::Resend { .. } | Ask::Retire { .. })) => {
+        Ok(ask @ (Ask::Resend { .. } | Ask::Retire { .. } | Ask::End(_))) => {
             let answer = match desk {
                 Some(desk) => desk.answer(ask, user).await,
                 None => Answer::no("the daemon is still starting"),
+            };
+            serde_json::to_vec(&answer)
+        }
+        Ok(Ask::Records(asked)) => {
+            let answer = match desk {
+                Some(desk) => desk.records(asked, user).await,
+                None => Err("the daemon is still starting".to_owned()),
             };
             serde_json::to_vec(&answer)
         }
@@ -291,6 +333,15 @@ pub fn ask(socket: &Path) -> io::Result<Snapshot> {
 /// Nobody answers on the socket, or what answers is no daemon.
 pub fn ask_for(socket: &Path, ask: &Ask) -> io::Result<Answer> {
     exchange(socket, ask, ANSWER_WITHIN)
+}
+
+/// Looks records up in a running daemon.
+///
+/// # Errors
+/// Nobody answers on the socket, or what answers is no daemon; inside: why nothing can be looked
+/// up.
+pub fn look_up(socket: &Path, asked: LookUp) -> io::Result<Result<Records, String>> {
+    exchange(socket, &Ask::Records(asked), ANSWER_WITHIN)
 }
 
 fn exchange<T: for<'a> Deserialize<'a>>(

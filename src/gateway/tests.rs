@@ -98,10 +98,12 @@ async fn a_full_share_stops_reading_and_is_one_gap() {
             | Request::Unavailable(_)
             | Request::Noted(_)
             | Request::Person { .. }
+            | Request::End(..)
             | Request::Free { .. }
             | Request::Manifest { .. }
             | Request::Tick { .. }
             | Request::Ping(_)
+            | Request::Damaged(_)
             | Request::Stop { .. } => panic!("only messages and the gap are expected"),
         }
     };

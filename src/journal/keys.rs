@@ -3,6 +3,7 @@
 //! ```text
 //! box key (32 random bytes, in a file of its own)
 //!   |- HKDF-SHA256, info "wardgate journal key id"  -> SHA-256 -> first 8 bytes: the key's id
+//!   |- HKDF-SHA256, info "wardgate index hash key"  -> HMAC-SHA-256 of identities in the index
 //!   '- HKDF-SHA256, salt = the segment's, info "wardgate journal record key" + stream
 //!        '-> XChaCha20-Poly1305, 24 random bytes of nonce for each record
 //! ```
@@ -26,6 +27,7 @@ const KEY_BYTES: usize = 32;
 /// A key file holds 64 digits and a line end; anything much larger is another file.
 const KEY_FILE_BYTES_MAX: u64 = 256;
 const ID_INFO: &[u8] = b"wardgate journal key id";
+const INDEX_INFO: &[u8] = b"wardgate index hash key";
 const RECORD_INFO: &[u8] = b"wardgate journal record key";
 
 /// The key of this box.
@@ -114,6 +116,13 @@ impl BoxKey {
         self.derive(&[], &[ID_INFO], &mut derived);
         let digest: [u8; 32] = Sha256::digest(derived).into();
         KeyId(*digest.first_chunk().expect("a digest has 32 bytes"))
+    }
+
+    /// What the index hashes identities with. Says nothing about the key.
+    pub fn index_key(&self) -> [u8; KEY_BYTES] {
+        let mut derived = [0; KEY_BYTES];
+        self.derive(&[], &[INDEX_INFO], &mut derived);
+        derived
     }
 
     fn derive(&self, salt: &[u8], info: &[&[u8]], into: &mut [u8; KEY_BYTES]) {

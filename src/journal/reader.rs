@@ -7,7 +7,7 @@ use std::sync::Arc;
 pub use age::SegmentAge;
 
 use super::format::{SEGMENT_HEADER_BYTES, Tag};
-use super::keys::{KeyId, RecordKey, Seal};
+use super::keys::{BoxKey, KeyId, RecordKey, Seal};
 use super::scan::{DamagedRange, Scan};
 use super::storage::segment_name;
 use super::walk::{Framed, Walk};
@@ -84,6 +84,11 @@ impl Reader {
         ids.sort_unstable();
         ids.dedup();
         ids
+    }
+
+    /// What the index hashes identities with, where the journal is encrypted.
+    pub fn index_key(&self) -> Option<[u8; 32]> {
+        self.shared.keys.current.as_ref().map(BoxKey::index_key)
     }
 
     /// The first sequence that has not been freed.

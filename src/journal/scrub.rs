@@ -30,11 +30,23 @@ impl Default for ScrubPace {
 /// How much is read before the thread looks whether it should stop, and sleeps.
 const STEP_BYTES: u64 = 256 << 10;
 
+/// From now on the calling thread runs when nobody else on this box wants to.
+pub fn give_way() {
+    // On Linux it is the thread whose priority is set, and lowering it is never refused.
+    if let Err(error) = rustix::process::setpriority_process(None, LOWEST_PRIORITY) {
+        tracing::debug!(%error, "a thread in the background keeps its priority");
+    }
+}
+
+const LOWEST_PRIORITY: i32 = 19;
+
 /// What the scrub has done since the journal was opened.
 #[derive(Debug, Default)]
 pub struct ScrubCounters {
     /// Whole passes over all sealed segments.
     pub passes: AtomicU64,
+    /// The last sequence of the segment that this pass has come to; 0 between passes.
+    pub position: AtomicU64,
     pub read_bytes: AtomicU64,
     /// Ranges of bytes found damaged, each counted once.
     pub damaged_ranges: AtomicU64,
@@ -85,6 +97,7 @@ impl Scrub {
         while step.read_bytes < bytes_max.max(1) {
             let Some(scan) = self.scan.take().or_else(|| self.next_segment()) else {
                 self.seen_until = 0;
+                self.counters.position.store(0, Ordering::Relaxed);
                 step.pass_ended = true;
                 self.counters.passes.fetch_add(1, Ordering::Relaxed);
                 break;
@@ -143,6 +156,7 @@ impl Scrub {
             .find(|(_, next)| fresh(*next))
             .map(|(segment, next)| (segment, next - 1))?;
         self.seen_until = until;
+        self.counters.position.store(until, Ordering::Relaxed);
         Some(Scan::of(&self.reader.shared, segment, until))
     }
 
@@ -173,6 +187,7 @@ impl Scrub {
         mut on_damage: Box<dyn FnMut(DamagedRange) + Send>,
         stop: &Stop,
     ) {
+        give_way();
         let mut began = Instant::now();
         let mut wait = Duration::ZERO;
         while !stop.wait(wait) {

@@ -37,7 +37,7 @@ struct Carried {
     #[serde(default)]
     profiles: BTreeSet<String>,
     #[serde(default)]
-    ended: BTreeSet<u64>,
+    ended_by: BTreeMap<u64, u64>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -92,7 +92,7 @@ impl Memory {
             manifests: self.manifests.clone(),
             configuration: self.configuration.clone(),
             profiles: self.profiles.clone(),
-            ended: self.ended.clone(),
+            ended_by: self.ended.clone(),
         };
         let text = serde_json::to_vec(&carried).expect("texts and numbers are JSON");
         let mut body = u32::try_from(text.len()).unwrap_or(u32::MAX).to_le_bytes().to_vec();
@@ -139,7 +139,7 @@ impl Memory {
         self.manifests = carried.manifests;
         self.configuration = carried.configuration;
         self.profiles.extend(carried.profiles);
-        self.ended.extend(carried.ended);
+        self.ended.extend(carried.ended_by);
     }
 }
 

@@ -38,7 +38,7 @@ fn full(segment_bytes: u64, devices: u64) -> Memory {
     oximeter.open_gaps.insert(42, gap);
     memory.last_routed.insert("core".to_owned(), 42);
     memory.profiles.insert("a digest".to_owned());
-    memory.ended.insert(17);
+    memory.ended.insert(17, 40);
     memory.configuration = "digest".to_owned();
     memory
 }
