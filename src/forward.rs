@@ -31,6 +31,8 @@ pub mod manifest;
 pub mod mqtt;
 pub mod pump;
 pub mod ranges;
+#[cfg(test)]
+pub(crate) mod simulated;
 pub mod stored;
 pub mod tls;
 pub mod window;

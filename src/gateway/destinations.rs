@@ -9,6 +9,7 @@ use tokio::task::JoinHandle;
 use super::asked;
 use super::committer::Request;
 use super::configuration::{Configuration, DestinationTable, Files, Required, Transport};
+use super::world::{World, stop_for_one};
 use crate::forward::cursor::{self, CursorFile, Found, State};
 use crate::forward::fhir::{self, Fhir};
 use crate::forward::hl7v2::Hl7v2;
@@ -16,7 +17,7 @@ use crate::forward::https::{self, Https};
 use crate::forward::mqtt::{self, Mqtt};
 use crate::forward::pump::{Binding, Pump, Settings};
 use crate::forward::{Command, Counters, Notice, Unavailable};
-use crate::journal::Reader;
+use crate::journal::{Reader, Storage};
 use crate::vocabulary::Sequence;
 
 /// The destinations as they run.
@@ -32,6 +33,7 @@ pub(super) struct Forwarding {
 
 /// What every destination gets from the house.
 pub(super) struct Ground<'a> {
+    pub world: &'a World,
     pub configuration: &'a Configuration,
     pub reader: &'a Reader,
     pub durable: &'a watch::Receiver<u64>,
@@ -78,6 +80,11 @@ pub(super) fn held(
 impl Ground<'_> {
     fn start(&self, table: &DestinationTable, into: &mut Forwarding) -> Result<(), String> {
         let gateway = &self.configuration.gateway;
+        #[cfg(test)]
+        if let Some(cores) = &self.world.cores {
+            let binding = cores.binding(&table.name);
+            return self.spawn(table, binding.settings(&gateway.id), binding, into);
+        }
         let cursors = gateway.data.join("cursors");
         match table.transport() {
             Some(Transport::Mqtt(config)) => {
@@ -135,8 +142,9 @@ impl Ground<'_> {
         into: &mut Forwarding,
     ) -> Result<(), String> {
         let counters = Arc::new(Counters::default());
-        start_again(table, &settings, self.reader)?;
-        let pump = Pump::open(settings, self.reader.clone(), Arc::clone(&counters))
+        let cursors = self.world.disk.cursors().map_err(|error| error.to_string())?;
+        start_again(table, &cursors, self.reader)?;
+        let pump = Pump::open_in(cursors, settings, self.reader.clone(), Arc::clone(&counters))
             .map_err(|error| error.to_string())?;
         let (unavailable, told) = mpsc::unbounded_channel();
         let (notices, noted) = mpsc::unbounded_channel();
@@ -147,7 +155,7 @@ impl Ground<'_> {
         into.commands.insert(table.name.clone(), command);
         into.tasks.push(tokio::spawn(pass_on(told, noted, self.requests.clone())));
         let low_water = pump.low_water();
-        let running = pump.run(binding, self.durable.clone(), self.stop.clone());
+        let running = pump.run(binding, self.durable.clone(), stop_for_one(self.stop));
         into.tasks.push(tokio::spawn(running));
         into.counters.push((table.name.clone(), counters));
         if table.required == Required::Required {
@@ -161,11 +169,10 @@ impl Ground<'_> {
 /// is kept from then on.
 fn start_again(
     table: &DestinationTable,
-    settings: &Settings,
+    cursors: &Arc<dyn Storage>,
     reader: &Reader,
 ) -> Result<(), String> {
-    let path = cursor::path(&settings.cursors, &settings.name);
-    let found = cursor::peek(&path).map_err(|error| error.to_string())?;
+    let found = cursor::peek_in(&**cursors, &table.name).map_err(|error| error.to_string())?;
     if !matches!(found, Found::State(state) if state.retired) {
         return Ok(());
     }
@@ -175,7 +182,8 @@ fn start_again(
     }
     let durable = reader.durable().map_or(0, Sequence::number);
     let now = State { low_water: durable, highest_sent: durable, ..State::start(reader.stream()) };
-    let (mut file, _) = CursorFile::open(&path).map_err(|error| error.to_string())?;
+    let (mut file, _) =
+        CursorFile::open_in(Arc::clone(cursors), &table.name).map_err(|error| error.to_string())?;
     file.write(&now).map_err(|error| error.to_string())
 }
 
@@ -186,6 +194,7 @@ async fn pass_on(
 ) {
     loop {
         let request = tokio::select! {
+            biased;
             Some(what) = told.recv() => Request::Unavailable(what),
             Some(what) = noted.recv() => Request::Noted(what),
             else => return,
