@@ -23,8 +23,10 @@ pub(super) struct Book {
     pub waits: bool,
     /// What it saw acknowledged.
     pub acknowledged: BTreeSet<u64>,
-    /// When each message was sent, by the box's own clock: number and UTC in microseconds.
-    pub sent: Vec<(u64, i64)>,
+    /// When the newest was begun, by the box's own clock, in UTC microseconds.
+    pub begun_us: i64,
+    /// Each message that was sent, and its first and last byte by that clock.
+    pub sent: Vec<(u64, i64, i64)>,
     /// Damaged on purpose: whoever checks the checksum refuses them.
     pub damaged: BTreeSet<u64>,
     /// How often something happens to the line: once in so many messages, 0 for never.
@@ -44,6 +46,7 @@ impl Shared {
             last,
             waits: false,
             acknowledged: BTreeSet::new(),
+            begun_us: 0,
             sent: Vec::new(),
             damaged: BTreeSet::new(),
             trouble_once_in,
@@ -72,14 +75,16 @@ impl Shared {
         tokio::time::sleep(Duration::from_millis(wait_ms)).await;
         let mut book = self.book();
         book.newest += 1;
+        book.begun_us = clock::now().utc_us();
         book.waits = true;
         Some(book.newest)
     }
 
     pub fn note_sent(&self, number: u64) {
         let mut book = self.book();
-        if book.sent.last().is_none_or(|(last, _)| *last < number) {
-            book.sent.push((number, clock::now().utc_us()));
+        if book.sent.last().is_none_or(|(last, ..)| *last < number) {
+            let sent = (number, book.begun_us, clock::now().utc_us());
+            book.sent.push(sent);
         }
     }
 

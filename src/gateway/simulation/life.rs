@@ -77,7 +77,9 @@ impl Simulation {
         let mut manners = options.core;
         manners.answers_before_it_stores = options.broken == Some(Broken::CoreForgets);
         cores.add(CORE, Core::new(CORE, chance.branch(), manners));
-        cores.add(ARCHIVE, Core::new(ARCHIVE, chance.branch(), options.archive));
+        if let Some(manners) = options.archive {
+            cores.add(ARCHIVE, Core::new(ARCHIVE, chance.branch(), manners));
+        }
         let synced = cores.lock().values().map(|core| Arc::clone(&core.synced)).collect();
         disk.journal.tell_synced(synced);
         let books = [0, 1, 2].map(|index| {
@@ -224,13 +226,14 @@ impl Simulation {
         let until = Arc::clone(&asked);
         let limit = Duration::from_secs(self.options.limit_s);
         let (disk, books) = (Arc::clone(&self.disk), self.books.clone());
+        let names: Vec<String> = self.cores.lock().keys().cloned().collect();
         let late = Arc::new(AtomicU64::new(0));
         let is_late = Arc::clone(&late);
         tokio::spawn(async move {
             let deadline = Instant::now() + limit;
-            while !(books.iter().all(is_through) && backlog(&disk) == Some(0)) {
+            while !(books.iter().all(is_through) && backlog(&disk, &names) == Some(0)) {
                 if Instant::now() > deadline {
-                    is_late.store(1 + backlog(&disk).unwrap_or(0), Ordering::Relaxed);
+                    is_late.store(1 + backlog(&disk, &names).unwrap_or(0), Ordering::Relaxed);
                     break;
                 }
                 tokio::time::sleep(Duration::from_secs(1)).await;
@@ -332,10 +335,11 @@ fn is_through(shared: &Shared) -> bool {
 }
 
 /// What the cursors say is not done; `None` while that cannot be said.
-fn backlog(disk: &SimulatedDisk) -> Option<u64> {
+fn backlog(disk: &SimulatedDisk, names: &[String]) -> Option<u64> {
     let durable = disk.durable()?;
     disk.cursors.quiet(true);
-    let low_waters = [CORE, ARCHIVE].map(|name| cursor::peek_in(&*disk.cursors, name));
+    let low_waters = names.iter().map(|name| cursor::peek_in(&*disk.cursors, name));
+    let low_waters: Vec<_> = low_waters.collect();
     disk.cursors.quiet(false);
     let mut behind = 0;
     for found in low_waters {
@@ -347,10 +351,10 @@ fn backlog(disk: &SimulatedDisk) -> Option<u64> {
 
 async fn happen(fault: Fault, disk: &SimulatedDisk, cores: &Cores, wait_ms_max: u64) {
     let down = |name: &str, is_down: bool| {
-        cores.with(name, |core| {
+        if let Some(core) = cores.lock().get_mut(name) {
             core.is_up = !is_down;
             core.cut();
-        });
+        }
     };
     match fault {
         Fault::CoreDies => cores.with(CORE, Core::die),
@@ -416,7 +420,14 @@ fn configured(options: &Options) -> Configuration {
     configuration.gateway.segment_bytes = Some(options.segment_bytes);
     configuration.gateway.retention.bytes = Some(options.quota_segments * options.segment_bytes);
     configuration.gateway.retention.hours = 1;
+    configuration.gateway.manifest_every_s = options.manifest_every_s;
+    let has_archive = options.archive.is_some();
+    configuration.destinations.retain(|one| has_archive || one.name != ARCHIVE);
     for destination in &mut configuration.destinations {
+        if options.manifest_every_s.is_none() {
+            // What gets HL7 v2 gets no manifest; what speaks to the core is simulated anyway.
+            destination.hl7v2 = Some(toml::from_str(HL7_V2).unwrap());
+        }
         destination.order = match options.order {
             Order::Lanes => OrderKey::Lanes,
             Order::Strict => OrderKey::Strict,
@@ -424,6 +435,10 @@ fn configured(options: &Options) -> Configuration {
     }
     configuration
 }
+
+const HL7_V2: &str = r#"host = "127.0.0.1"
+port = 1
+map = "none""#;
 
 /// `folder` holds the gateway's own signing key and nothing else.
 fn text(folder: &std::path::Path) -> String {

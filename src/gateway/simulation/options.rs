@@ -18,10 +18,12 @@ pub(super) struct Options {
     pub segment_bytes: u64,
     pub quota_segments: u64,
     pub order: Order,
+    /// `None`: no manifests, whose counting is a third of the time of a run.
+    pub manifest_every_s: Option<u32>,
     /// The required destination.
     pub core: Manners,
-    /// The best-effort one.
-    pub archive: Manners,
+    /// The best-effort one, if there is one.
+    pub archive: Option<Manners>,
     pub broken: Option<Broken>,
     /// How long the last life may take until everything is where it belongs.
     pub limit_s: u64,
@@ -103,11 +105,12 @@ impl Options {
     pub fn of(seed: u64) -> Self {
         let mut chance = Chance(seed ^ 0x5EED);
         let chance = &mut chance;
-        let lives: Vec<Life> = (0..chance.between(1, 3)).map(|_| Life::of(chance)).collect();
+        let lives: Vec<Life> =
+            (0..[1, 2, 2, 3][chance.below(4) as usize]).map(|_| Life::of(chance)).collect();
         let pause_ms =
             [chance.between(300, 1_500), chance.between(300, 2_000), chance.between(800, 4_000)];
         let in_all_ms = 5_000 + lives.iter().map(|life| life.ms).sum::<u64>();
-        let messages = pause_ms.map(|pause_ms| (in_all_ms / pause_ms).clamp(2, 40));
+        let messages = pause_ms.map(|pause_ms| (in_all_ms / pause_ms).clamp(2, 18));
         let segment_bytes = 1 << chance.between(15, 17);
         Self {
             seed,
@@ -118,8 +121,9 @@ impl Options {
             segment_bytes,
             quota_segments: chance.between(6, 16),
             order: if chance.once_in(3) { Order::Strict } else { Order::Lanes },
+            manifest_every_s: chance.once_in(6).then(|| chance.between(4, 30) as u32),
             core: manners(chance),
-            archive: manners(chance),
+            archive: chance.once_in(2).then(|| manners(chance)),
             broken: None,
             limit_s: 1_800,
             lives,
@@ -147,7 +151,7 @@ fn manners(chance: &mut Chance) -> Manners {
 
 impl Life {
     fn of(chance: &mut Chance) -> Self {
-        let ms = chance.between(500, 14_000);
+        let ms = chance.between(300, 9_000);
         let end = match chance.below(5) {
             0 | 1 => End::PowerCut,
             2 | 3 => End::Kill,

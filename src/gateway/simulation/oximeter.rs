@@ -5,6 +5,9 @@ use super::devices::{Line, Shared};
 use super::ports::Sockets;
 use crate::vocabulary::chance::Chance;
 
+/// A line that is not whole within this time is refused, as its device file has it by default.
+const UNFINISHED_MS: u64 = 1_000;
+
 /// The values of reading `number`: saturation, pulse, perfusion. No two of 40,000 are the same.
 pub(super) fn values(number: u64) -> [String; 3] {
     let perfusion = number / 200 % 200;
@@ -72,10 +75,10 @@ async fn in_trouble(
             port.send(&garbage);
             port.send(&bytes);
         }
-        // Half of it, a pause, and the rest.
+        // Half of it, a pause, and the rest, within the time that a line has.
         2 => {
             port.send(&bytes[..middle]);
-            let pause_ms = shared.between(1, 2_000);
+            let pause_ms = shared.between(1, UNFINISHED_MS - 100);
             tokio::time::sleep(std::time::Duration::from_millis(pause_ms)).await;
             // What comes on another connection is no rest of it.
             port.send(&bytes[middle..]);
