@@ -37,6 +37,8 @@ pub mod proof;
 pub mod pump;
 pub mod ranges;
 mod renewal;
+#[cfg(test)]
+pub(crate) mod simulated;
 pub mod stored;
 pub mod tls;
 pub mod window;

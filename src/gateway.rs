@@ -29,8 +29,10 @@
 //! | `routing` | where a record goes, decided once when it is kept |
 //! | `run` | starting and stopping it all, in order |
 //! | `sampling` | routes with `every`: one value per interval, chosen by time alone. Pure |
+//! | `simulation` | the whole house between simulated devices, disk, clock and cores (tests only) |
 //! | `snapshot` | what the house looks like at a moment, for the status |
 //! | `status` | what the house says of itself over a Unix socket |
+//! | `world` | the disk and the ports under the house |
 //!
 //! Stop order: links, committer, settlements, destinations, cursors. No task is aborted.
 
@@ -61,8 +63,11 @@ pub mod room;
 pub mod routing;
 pub mod run;
 mod sampling;
+#[cfg(test)]
+mod simulation;
 mod snapshot;
 pub mod status;
+mod world;
 
 #[cfg(test)]
 mod tests;

@@ -108,7 +108,9 @@ mod walk;
 mod writer;
 
 #[cfg(test)]
-mod memory;
+pub(crate) mod memory;
+#[cfg(test)]
+pub(crate) mod simulated;
 #[cfg(test)]
 mod tests;
 
@@ -119,7 +121,7 @@ pub use recovery::{Damage, Recovery};
 pub use salvage::Salvaged;
 pub use scan::DamagedRange;
 pub use scrub::{Scrub, ScrubCounters, ScrubPace, ScrubStep, ScrubThread, give_way};
-pub use storage::{Disk, Storage};
+pub use storage::{Disk, Storage, beside};
 
 /// What a record is. Numbers that this version does not know stay readable.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -459,6 +461,12 @@ impl Journal {
                 Ok((shared, recovery)) => return Ok((Reader::new(Arc::new(shared)), recovery)),
             }
         }
+    }
+
+    /// As [`Journal::open_proven`], on any storage.
+    #[cfg(test)]
+    pub(crate) fn open_proven_on(storage: Arc<dyn Storage>, keys: Keys) -> Result<Reader, Error> {
+        Ok(Self::look(&storage, &keys, &[], recovery::Upto::Proven)?.0)
     }
 
     /// As [`Journal::open`], on any storage.

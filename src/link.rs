@@ -10,9 +10,11 @@
 //! | `capture` | the text form of a capture, read and written |
 //! | `back_off` | how long to wait before the next attempt |
 
+use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::pin::Pin;
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
@@ -21,6 +23,8 @@ use tokio::net::TcpStream;
 pub mod back_off;
 pub mod capture;
 pub mod clock;
+#[cfg(test)]
+pub(crate) mod simulated;
 
 /// How long a TCP connection may take to open.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
@@ -92,6 +96,25 @@ impl Endpoint {
             Self::Serial { .. } | Self::Udp { .. } => true,
             Self::TcpClient { .. } | Self::TcpServer { .. } | Self::Replay { .. } => false,
         }
+    }
+}
+
+/// Opens ports: those of this box, or simulated ones.
+pub trait Ports: Send + Sync {
+    /// As [`Port::open`].
+    fn open<'a>(&'a self, endpoint: &'a Endpoint) -> Opening<'a>;
+}
+
+/// A port that is being opened.
+pub type Opening<'a> = Pin<Box<dyn Future<Output = io::Result<Port>> + Send + 'a>>;
+
+/// The ports of this box.
+#[derive(Clone, Copy, Debug)]
+pub struct BoxPorts;
+
+impl Ports for BoxPorts {
+    fn open<'a>(&'a self, endpoint: &'a Endpoint) -> Opening<'a> {
+        Box::pin(Port::open(endpoint))
     }
 }
 

@@ -17,6 +17,8 @@
 //! | settled | the fate of a message is known (durable, repeat, not kept) and may be told to the device |
 
 pub mod association;
+#[cfg(test)]
+pub(crate) mod chance;
 pub mod device_time;
 pub mod identifiers;
 pub mod moment;

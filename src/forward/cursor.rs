@@ -20,13 +20,13 @@
 //! Version 2 has no `earlier` (nothing goes there that was kept before the destination came) and no
 //! `proven` (an acknowledgement is enough). A file of a later version is refused and left alone.
 
-use std::fs::{File, OpenOptions};
 use std::io;
-use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use crate::journal::{Disk, Storage};
 use crate::vocabulary::StreamId;
 
 /// Room for every list of [`State`] at its limit, with numbers of 16 digits.
@@ -183,26 +183,54 @@ pub enum Found {
 
 /// An open cursor file.
 pub struct CursorFile {
-    path: PathBuf,
-    /// `None` while the disk takes no writes.
-    file: Option<File>,
+    folder: Arc<dyn Storage>,
+    name: String,
+    /// `false` while the disk takes no writes.
+    has_room: bool,
     /// The generation that the next write gets; it goes into slot `generation % 2`.
     generation: u64,
 }
 
 /// Where a destination's cursor is.
 pub fn path(folder: &Path, destination: &str) -> PathBuf {
-    folder.join(format!("{destination}.cursor"))
+    folder.join(file_name(destination))
+}
+
+fn file_name(destination: &str) -> String {
+    format!("{destination}.cursor")
 }
 
 /// What the cursor file says, without changing it: before the journal is opened, which wants to
 /// know the highest sequences that left the box.
 pub fn peek(path: &Path) -> Result<Found, CursorError> {
-    match File::open(path) {
-        Ok(file) => Ok(newest(&file)?.0),
+    match folder_and_name(path) {
+        Ok((folder, name)) => look(&*folder, &name),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Found::New),
         Err(error) => Err(error.into()),
     }
+}
+
+/// As [`peek`], of a destination's cursor in a folder.
+pub fn peek_in(folder: &dyn Storage, destination: &str) -> Result<Found, CursorError> {
+    look(folder, &file_name(destination))
+}
+
+fn look(folder: &dyn Storage, name: &str) -> Result<Found, CursorError> {
+    match folder.size(name) {
+        Ok(_) => Ok(newest(folder, name)?.0),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Found::New),
+        Err(error) => Err(error.into()),
+    }
+}
+
+fn folder_and_name(path: &Path) -> io::Result<(Arc<dyn Storage>, String)> {
+    let named = path.file_name().and_then(|name| name.to_str());
+    let (Some(folder), Some(name)) = (path.parent(), named) else {
+        return Err(io::ErrorKind::InvalidInput.into());
+    };
+    let here = Path::new(".");
+    let folder = if folder.as_os_str().is_empty() { here } else { folder };
+    Ok((Arc::new(Disk::open_existing(folder)?), name.to_owned()))
 }
 
 impl CursorFile {
@@ -212,25 +240,33 @@ impl CursorFile {
     /// # Errors
     /// The file is there and cannot be read.
     pub fn open(path: &Path) -> Result<(Self, Found), CursorError> {
-        let fresh = !path.exists();
-        match open_writable(path) {
-            Ok(file) => {
-                let (found, generation) = if fresh { (Found::New, 0) } else { newest(&file)? };
-                let cursor =
-                    Self { path: path.to_owned(), file: Some(file), generation: generation + 1 };
-                Ok((cursor, found))
-            }
-            Err(error) if takes_no_writes(error.kind()) => {
-                let (found, generation) = match File::open(path) {
-                    Ok(file) if !fresh => newest(&file)?,
-                    Ok(_) => (Found::New, 0),
-                    Err(error) if error.kind() == io::ErrorKind::NotFound => (Found::New, 0),
-                    Err(error) => return Err(error.into()),
-                };
-                Ok((Self { path: path.to_owned(), file: None, generation: generation + 1 }, found))
-            }
-            Err(error) => Err(error.into()),
-        }
+        let (folder, name) = folder_and_name(path)?;
+        Self::open_named(folder, name)
+    }
+
+    /// As [`CursorFile::open`], of a destination's cursor in a folder.
+    ///
+    /// # Errors
+    /// The file is there and cannot be read.
+    pub fn open_in(
+        folder: Arc<dyn Storage>,
+        destination: &str,
+    ) -> Result<(Self, Found), CursorError> {
+        Self::open_named(folder, file_name(destination))
+    }
+
+    fn open_named(folder: Arc<dyn Storage>, name: String) -> Result<(Self, Found), CursorError> {
+        let fresh = match folder.size(&name) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => true,
+            Ok(_) | Err(_) => false,
+        };
+        let has_room = match reserve(&*folder, &name) {
+            Ok(()) => true,
+            Err(error) if takes_no_writes(error.kind()) => false,
+            Err(error) => return Err(error.into()),
+        };
+        let (found, generation) = if fresh { (Found::New, 0) } else { newest(&*folder, &name)? };
+        Ok((Self { folder, name, has_room, generation: generation + 1 }, found))
     }
 
     /// Writes and syncs. After a failure the next write goes to the same slot again, with its
@@ -255,28 +291,15 @@ impl CursorFile {
         bytes.extend(crc32fast::hash(&body).to_le_bytes());
         bytes.extend(crc32fast::hash(&bytes).to_le_bytes());
         bytes.extend(body);
-        let file = match &self.file {
-            Some(file) => file,
-            None => self.file.insert(open_writable(&self.path)?),
-        };
-        file.write_all_at(&bytes, slot_offset(self.generation))?;
-        file.sync_data()?;
+        if !self.has_room {
+            reserve(&*self.folder, &self.name)?;
+            self.has_room = true;
+        }
+        self.folder.write_at(&self.name, slot_offset(self.generation), &bytes)?;
+        self.folder.sync(&self.name)?;
         self.generation += 1;
         Ok(())
     }
-}
-
-/// Opens or makes the file with the room of both slots.
-fn open_writable(path: &Path) -> io::Result<File> {
-    let mut options = OpenOptions::new();
-    let file = options.read(true).write(true).create(true).truncate(false).open(path)?;
-    if file.metadata()?.len() < (2 * SLOT_BYTES) as u64 {
-        reserve(&file)?;
-        if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
-            File::open(folder)?.sync_all()?;
-        }
-    }
-    Ok(file)
 }
 
 /// Full, read-only or failing: the disk's state, and no mistake of the site's.
@@ -294,28 +317,32 @@ fn slot_offset(generation: u64) -> u64 {
     (generation % 2) * SLOT_BYTES as u64
 }
 
-/// Zeros are written, not only reserved: later writes in place then need no new room.
-fn reserve(file: &File) -> io::Result<()> {
-    let from = file.metadata()?.len();
-    let zeros = vec![0; (2 * SLOT_BYTES).saturating_sub(from as usize)];
-    file.write_all_at(&zeros, from)?;
-    file.sync_all()
+/// Opens or makes the file with the room of both slots. Zeros are written, not only reserved: later
+/// writes in place then need no new room.
+fn reserve(folder: &dyn Storage, name: &str) -> io::Result<()> {
+    let from = match folder.size(name) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            folder.create(name, 0)?;
+            0
+        }
+        size => size?,
+    };
+    folder.opens_for_writing(name)?;
+    let missing = (2 * SLOT_BYTES).saturating_sub(usize::try_from(from).unwrap_or(usize::MAX));
+    if missing > 0 {
+        folder.write_at(name, from, &vec![0; missing])?;
+        folder.sync(name)?;
+        folder.sync_folder("")?;
+    }
+    Ok(())
 }
 
 /// The newest good slot and its generation.
-fn newest(file: &File) -> Result<(Found, u64), CursorError> {
+fn newest(folder: &dyn Storage, name: &str) -> Result<(Found, u64), CursorError> {
     let mut slots = Vec::new();
     for index in 0..2_u64 {
         let mut bytes = vec![0; SLOT_BYTES];
-        let mut filled = 0;
-        while let Some(rest) = bytes.get_mut(filled..).filter(|rest| !rest.is_empty()) {
-            match file.read_at(rest, slot_offset(index) + filled as u64) {
-                Ok(0) => break,
-                Ok(count) => filled += count,
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) => return Err(error.into()),
-            }
-        }
+        folder.read_at(name, slot_offset(index), &mut bytes)?;
         slots.extend(decode(&bytes)?.filter(|(generation, _)| generation % 2 == index));
     }
     let newest = slots.into_iter().max_by_key(|(generation, _)| *generation);

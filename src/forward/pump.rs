@@ -10,9 +10,10 @@ use std::future::Future;
 use std::path::PathBuf;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use tokio::sync::{mpsc, watch};
+use tokio::time::Instant;
 
 use super::acknowledgement::{Acknowledgement, Have};
 use super::cursor::{self, CursorError, CursorFile, Found, State};
@@ -24,7 +25,7 @@ use super::stored::{Rendered, Stored, Written};
 use super::tls::TlsFiles;
 use super::window::{Effect, Order, Pace, Verdict, Window};
 use super::{Aside, Command, Counters, Notice, Recorded, Unavailable};
-use crate::journal::{Missing, Reader};
+use crate::journal::{Disk, Missing, Reader, Storage};
 use crate::vocabulary::{RecordId, Sequence, StreamId};
 
 mod noted;
@@ -205,8 +206,21 @@ impl<M: Send + Sync + 'static> Pump<M> {
         reader: Reader,
         counters: Arc<Counters>,
     ) -> Result<Self, CursorError> {
-        let path = cursor::path(&settings.cursors, &settings.name);
-        let (cursor, found) = CursorFile::open(&path)?;
+        let folder = Disk::open_existing(&settings.cursors)?;
+        Self::open_in(Arc::new(folder), settings, reader, counters)
+    }
+
+    /// As [`Pump::open`], with the cursor in a folder of any storage.
+    ///
+    /// # Errors
+    /// The cursor file cannot be made, read or written.
+    pub fn open_in(
+        cursors: Arc<dyn Storage>,
+        settings: Settings,
+        reader: Reader,
+        counters: Arc<Counters>,
+    ) -> Result<Self, CursorError> {
+        let (cursor, found) = CursorFile::open_in(cursors, &settings.name)?;
         let state = starting_state(found, &reader);
         let window = Window::new(state.clone(), settings.receivers.clone(), settings.pace);
         let (low_water, _) = watch::channel(state.let_go_through());
@@ -488,12 +502,12 @@ fn starting_state(found: Found, reader: &Reader) -> State {
 /// # Errors
 /// A cursor file is there and cannot be read.
 pub fn highest_sent(
-    folder: &std::path::Path,
+    cursors: &dyn Storage,
     destinations: &[&str],
 ) -> Result<Vec<(StreamId, Sequence)>, CursorError> {
     let mut known = BTreeMap::new();
     for name in destinations {
-        if let Found::State(state) = cursor::peek(&cursor::path(folder, name))? {
+        if let Found::State(state) = cursor::peek_in(cursors, name)? {
             let highest = known.entry(state.stream).or_insert(0);
             *highest = state.highest_sent.max(state.promised).max(*highest);
         }
@@ -504,6 +518,10 @@ pub fn highest_sent(
 
 /// For jitter only: without random bytes there is none.
 pub(super) fn chance() -> u64 {
+    #[cfg(test)]
+    if let Some(number) = super::simulated::chance() {
+        return number;
+    }
     getrandom::u64().unwrap_or(0)
 }
 

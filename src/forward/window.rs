@@ -181,6 +181,11 @@ impl<M> Window<M> {
         self.in_flight.len()
     }
 
+    /// What they cost in memory.
+    pub fn bytes(&self) -> usize {
+        self.bytes
+    }
+
     /// The time of the oldest record in flight.
     pub fn oldest_time_us(&self) -> Option<i64> {
         self.in_flight.values().next().map(|oldest| oldest.time_us)

@@ -160,11 +160,12 @@ impl Committer {
         tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
             let request = tokio::select! {
-                request = requests.recv() => request,
+                biased;
                 _ = tick.tick(), if !self.samplers.is_empty() => {
                     self.samples_due(clock::now()).await;
                     continue;
                 }
+                request = requests.recv() => request,
             };
             let Some(request) = request else { return };
             match request {

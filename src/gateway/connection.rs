@@ -54,7 +54,7 @@ impl Device {
         let mut back_off = BackOff::default();
         let mut told = false;
         while !*stop.borrow() {
-            match Port::open(&self.setup.endpoint).await {
+            match self.ports.open(&self.setup.endpoint).await {
                 Ok(port) => {
                     told = true;
                     let opened = Instant::now();
@@ -79,8 +79,9 @@ impl Device {
                 return;
             }
             tokio::select! {
-                () = tokio::time::sleep(back_off.next_wait()) => {}
+                biased;
                 _ = stop.changed() => {}
+                () = tokio::time::sleep(back_off.next_wait()) => {}
             }
         }
     }

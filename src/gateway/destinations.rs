@@ -12,6 +12,7 @@ use super::committer::Request;
 use super::configuration::{
     Configuration, DestinationTable, Files, Proves, Required, Start, Transport,
 };
+use super::world::{World, stop_for_one};
 use crate::forward::cursor::{self, CursorFile, Earlier, Found, State};
 use crate::forward::earlier;
 use crate::forward::fhir::{self, Fhir};
@@ -20,7 +21,7 @@ use crate::forward::https::{self, Https};
 use crate::forward::mqtt::{self, Mqtt};
 use crate::forward::pump::{Binding, Pump, Settings};
 use crate::forward::{Command, Counters, Notice, Unavailable};
-use crate::journal::Reader;
+use crate::journal::{Reader, Storage};
 use crate::vocabulary::Sequence;
 
 /// The destinations as they run.
@@ -36,6 +37,7 @@ pub(super) struct Forwarding {
 
 /// What every destination gets from the house.
 pub(super) struct Ground<'a> {
+    pub world: &'a World,
     pub configuration: &'a Configuration,
     pub reader: &'a Reader,
     pub durable: &'a watch::Receiver<u64>,
@@ -82,6 +84,11 @@ pub(super) fn held(
 impl Ground<'_> {
     fn start(&self, table: &DestinationTable, into: &mut Forwarding) -> Result<(), String> {
         let gateway = &self.configuration.gateway;
+        #[cfg(test)]
+        if let Some(cores) = &self.world.cores {
+            let binding = cores.binding(&table.name);
+            return self.spawn(table, binding.settings(&gateway.id), binding, into);
+        }
         let cursors = gateway.data.join("cursors");
         match table.transport() {
             Some(Transport::Mqtt(config)) => {
@@ -139,8 +146,9 @@ impl Ground<'_> {
         into: &mut Forwarding,
     ) -> Result<(), String> {
         let counters = Arc::new(Counters::default());
-        begin(table, &settings, self.reader)?;
-        let pump = Pump::open(settings, self.reader.clone(), Arc::clone(&counters))
+        let cursors = self.world.disk.cursors().map_err(|error| error.to_string())?;
+        begin(table, &cursors, self.reader)?;
+        let pump = Pump::open_in(cursors, settings, self.reader.clone(), Arc::clone(&counters))
             .map_err(|error| error.to_string())?;
         let (unavailable, told) = mpsc::unbounded_channel();
         let (notices, noted) = mpsc::unbounded_channel();
@@ -154,7 +162,7 @@ impl Ground<'_> {
         into.tasks.push(tokio::spawn(warning));
         into.tasks.push(tokio::spawn(pass_on(told, noted, self.requests.clone())));
         let low_water = pump.low_water();
-        let running = pump.run(binding, self.durable.clone(), self.stop.clone());
+        let running = pump.run(binding, self.durable.clone(), stop_for_one(self.stop));
         into.tasks.push(tokio::spawn(running));
         into.counters.push((table.name.clone(), counters));
         if table.required == Required::Required {
@@ -176,9 +184,12 @@ fn by_manifest(table: &DestinationTable) -> bool {
 /// Writes where a destination begins, if it was never here or was retired. One that was retired
 /// begins again only where its table says so in words, and with what is kept from then on: what it
 /// had before has other routes.
-fn begin(table: &DestinationTable, settings: &Settings, reader: &Reader) -> Result<(), String> {
-    let path = cursor::path(&settings.cursors, &settings.name);
-    let found = cursor::peek(&path).map_err(|error| error.to_string())?;
+fn begin(
+    table: &DestinationTable,
+    cursors: &Arc<dyn Storage>,
+    reader: &Reader,
+) -> Result<(), String> {
+    let found = cursor::peek_in(&**cursors, &table.name).map_err(|error| error.to_string())?;
     let durable = reader.durable().map_or(0, Sequence::number);
     let fresh = State::start(reader.stream());
     let start = table.start;
@@ -200,7 +211,8 @@ fn begin(table: &DestinationTable, settings: &Settings, reader: &Reader) -> Resu
         }
         (Found::State(_) | Found::New | Found::Lost, _) => return Ok(()),
     };
-    let (mut file, _) = CursorFile::open(&path).map_err(|error| error.to_string())?;
+    let (mut file, _) =
+        CursorFile::open_in(Arc::clone(cursors), &table.name).map_err(|error| error.to_string())?;
     file.write(&state).map_err(|error| error.to_string())
 }
 
@@ -235,13 +247,14 @@ fn from_before(start: Start, table: &DestinationTable, reader: &Reader) -> Resul
 /// The name of a destination, and why it cannot be known.
 pub(super) fn from_before_on(
     configuration: &Configuration,
+    world: &World,
     reader: &Reader,
 ) -> Result<Vec<(String, u64, u64)>, (String, String)> {
     let mut found = Vec::new();
     for table in &configuration.destinations {
-        let path = cursor::path(&configuration.gateway.data.join("cursors"), &table.name);
         let failed = |error: &dyn std::fmt::Display| (table.name.clone(), error.to_string());
-        let state = cursor::peek(&path).map_err(|error| failed(&error))?;
+        let cursors = world.disk.cursors().map_err(|error| failed(&error))?;
+        let state = cursor::peek_in(&*cursors, &table.name).map_err(|error| failed(&error))?;
         let Found::State(State { stream, earlier: Some(earlier), .. }) = state else { continue };
         if stream == reader.stream() {
             let behind = earlier.through + 1;
@@ -260,6 +273,7 @@ async fn pass_on(
 ) {
     loop {
         let request = tokio::select! {
+            biased;
             Some(what) = told.recv() => Request::Unavailable(what),
             Some(what) = noted.recv() => Request::Noted(what),
             else => return,

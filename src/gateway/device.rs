@@ -14,7 +14,7 @@ use super::gaps::GapCause;
 use super::record::FirmwareProof;
 use crate::check::clock::{DeviceClock, Times};
 use crate::check::{self, Checker};
-use crate::link::clock;
+use crate::link::{Ports, clock};
 use crate::mapping::Mapper;
 use crate::profile::{Learned, OnUnlisted};
 use crate::protocol::{Event, Identity, Message, Peer};
@@ -36,6 +36,7 @@ pub struct Device {
     pub(super) identity: Arc<DeviceIdentity>,
     vocabulary: Arc<Vocabulary>,
     requests: mpsc::UnboundedSender<Request>,
+    pub(super) ports: Arc<dyn Ports>,
     pub(super) share: Arc<Semaphore>,
     pub(super) sessions: AtomicU64,
     uncertainty_ms_max: u64,
@@ -61,6 +62,7 @@ impl Device {
         identity: Arc<DeviceIdentity>,
         vocabulary: Arc<Vocabulary>,
         requests: mpsc::UnboundedSender<Request>,
+        ports: Arc<dyn Ports>,
         uncertainty_ms_max: u64,
     ) -> Arc<Self> {
         let firmware = setup.firmware.clone();
@@ -79,6 +81,7 @@ impl Device {
             identity,
             vocabulary,
             requests,
+            ports,
             share: Arc::new(Semaphore::new(SHARE_UNITS)),
             sessions: AtomicU64::new(1),
             uncertainty_ms_max,

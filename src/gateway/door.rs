@@ -6,12 +6,15 @@
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write as _};
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::mpsc;
 
 use super::committer::Request;
 use super::room::Room;
+use super::world::DataDisk;
+use crate::journal::beside;
 
 /// The first wait before a probe; it doubles.
 const PROBE_AFTER: Duration = Duration::from_millis(500);
@@ -25,22 +28,22 @@ const PROBE_AFTER_MAX: Duration = Duration::from_millis(2_500);
 const PROBE_BYTES: usize = 4096;
 
 /// Waits until the door is shut and the disk takes writes again, with room for a segment.
-pub(super) async fn opens_again(room: &Room, data: &Path, segment_bytes: u64) {
+pub(super) async fn opens_again(room: &Room, disk: &Arc<dyn DataDisk>, segment_bytes: u64) {
     room.shut_now.notified().await;
     let mut wait = PROBE_AFTER;
     let mut told = None;
     loop {
         tokio::time::sleep(wait).await;
-        let folder = data.to_owned();
-        let probe = tokio::task::spawn_blocking(move || probe(&folder, segment_bytes)).await;
+        let disk = Arc::clone(disk);
+        let probe = beside(move || disk.probe(segment_bytes)).await;
         match probe {
-            Ok(Ok(())) => return,
+            Some(Ok(())) => return,
             // The same answer is said once.
-            Ok(Err(error)) if told.replace(error.kind()) != Some(error.kind()) => {
+            Some(Err(error)) if told.replace(error.kind()) != Some(error.kind()) => {
                 tracing::error!(%error, "the disk still takes nothing");
             }
-            Ok(Err(_)) => {}
-            Err(_) => tracing::error!("the probe of the disk has failed"),
+            Some(Err(_)) => {}
+            None => tracing::error!("the probe of the disk has failed"),
         }
         wait = (wait * 2).min(PROBE_AFTER_MAX);
     }
@@ -76,7 +79,7 @@ pub(super) async fn take_nothing(mut requests: mpsc::UnboundedReceiver<Request>)
 }
 
 /// Reserves, writes, syncs and removes a file of a segment's size.
-fn probe(data: &Path, segment_bytes: u64) -> io::Result<()> {
+pub(super) fn probe(data: &Path, segment_bytes: u64) -> io::Result<()> {
     let path = data.join("probe");
     let written = write_synced(&path, segment_bytes);
     let removed = match std::fs::remove_file(&path) {

@@ -6,7 +6,6 @@
 //! journal is then the only place where the data are.
 
 use std::collections::{BTreeSet, VecDeque};
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -18,8 +17,9 @@ use super::committer::Request;
 use super::configuration::{Configuration, RetentionTable};
 use super::keeping::{self, Plan};
 use super::room::{Fullness, RESERVE_SEGMENTS, Room, SHORT_PART, fullness};
+use super::world::DataDisk;
 use crate::forward::cursor::{self, Found};
-use crate::journal::{Error, Reader, SEGMENT_BYTES};
+use crate::journal::{Reader, SEGMENT_BYTES, beside};
 use crate::link::clock;
 use crate::vocabulary::{Certainty, Moment, Sequence};
 
@@ -44,9 +44,9 @@ pub(super) struct Freeing {
     pub room: Arc<Room>,
     pub retention: RetentionTable,
     pub segment_bytes: u64,
-    pub data: PathBuf,
-    /// The cursor files of all destinations: they name what was rejected for good.
-    pub cursors: Vec<PathBuf>,
+    pub disk: Arc<dyn DataDisk>,
+    /// The names of all destinations: their cursors name what was rejected for good.
+    pub destinations: Vec<String>,
 }
 
 impl Freeing {
@@ -56,10 +56,9 @@ impl Freeing {
         requests: mpsc::UnboundedSender<Request>,
         reader: Reader,
         low_waters: Vec<watch::Receiver<u64>>,
-        room: &Arc<Room>,
+        (room, disk): (&Arc<Room>, &Arc<dyn DataDisk>),
     ) -> Self {
         let gateway = &configuration.gateway;
-        let folder = gateway.data.join("cursors");
         let destinations = configuration.destinations.iter();
         Self {
             requests,
@@ -68,8 +67,8 @@ impl Freeing {
             room: Arc::clone(room),
             retention: gateway.retention,
             segment_bytes: gateway.segment_bytes.unwrap_or(SEGMENT_BYTES),
-            data: gateway.data.clone(),
-            cursors: destinations.map(|one| cursor::path(&folder, &one.name)).collect(),
+            disk: Arc::clone(disk),
+            destinations: destinations.map(|one| one.name.clone()).collect(),
         }
     }
 
@@ -90,8 +89,9 @@ impl Freeing {
                 let _ = self.requests.send(Request::Free { plan, now });
             }
             tokio::select! {
-                () = tokio::time::sleep(LOOK_EVERY) => {}
+                biased;
                 _ = stop.changed() => {}
+                () = tokio::time::sleep(LOOK_EVERY) => {}
             }
         }
     }
@@ -101,23 +101,15 @@ impl Freeing {
         let used = self.reader.segments().len() as u64;
         let bytes = self.retention.bytes.unwrap_or_else(|| {
             let (part, whole) = FREE_PART;
-            (self.free_bytes() / whole).saturating_mul(part) + used * self.segment_bytes
+            (self.disk.free_bytes() / whole).saturating_mul(part) + used * self.segment_bytes
         });
         bytes / self.segment_bytes
-    }
-
-    /// What the disk has left for us; without an answer, no limit.
-    fn free_bytes(&self) -> u64 {
-        match rustix::fs::statvfs(&self.data) {
-            Ok(stat) => stat.f_bavail.saturating_mul(stat.f_frsize),
-            Err(_) => u64::MAX / 2,
-        }
     }
 
     fn measure(&self, quota: u64, grown: &mut VecDeque<(Instant, u64)>) {
         let segments = self.reader.segments();
         let used = segments.len() as u64;
-        let there_could_be = used + self.free_bytes() / self.segment_bytes;
+        let there_could_be = used + self.disk.free_bytes() / self.segment_bytes;
         let most = quota.min(there_could_be).saturating_sub(RESERVE_SEGMENTS);
         self.room.segments_max.store(most, Ordering::Relaxed);
         let lowest = self.lowest().unwrap_or(Sequence::FIRST);
@@ -164,16 +156,19 @@ impl Freeing {
         if segments.get(1).is_none_or(|second| second.first > before) {
             return None;
         }
-        let (mut reader, cursors) = (self.reader.clone(), self.cursors.clone());
-        let planning =
-            tokio::task::spawn_blocking(move || planned(&mut reader, before, &cursors)).await;
-        match planning {
-            Ok(Ok(plan)) => plan,
-            Ok(Err(error)) => {
+        let (mut reader, disk) = (self.reader.clone(), Arc::clone(&self.disk));
+        let destinations = self.destinations.clone();
+        let planning = beside(move || {
+            let aside = set_aside(&*disk, &destinations);
+            keeping::plan(&mut reader, before, &aside)
+        });
+        match planning.await {
+            Some(Ok(plan)) => plan,
+            Some(Err(error)) => {
                 tracing::warn!(%error, "the journal cannot be read: nothing is freed");
                 None
             }
-            Err(_) => None,
+            None => None,
         }
     }
 
@@ -193,17 +188,13 @@ impl Freeing {
     }
 }
 
-fn planned(
-    reader: &mut Reader,
-    before: Sequence,
-    cursors: &[PathBuf],
-) -> Result<Option<Plan>, Error> {
-    let mut aside = BTreeSet::new();
-    for path in cursors {
-        // A cursor that cannot be read names nothing; its destination says so itself.
-        if let Ok(Found::State(state)) = cursor::peek(path) {
-            aside.extend(state.set_aside.iter().map(|one| one.sequence));
-        }
-    }
-    keeping::plan(reader, before, &aside)
+/// A cursor that cannot be read names nothing; its destination says so itself.
+fn set_aside(disk: &dyn DataDisk, destinations: &[String]) -> BTreeSet<u64> {
+    let Ok(cursors) = disk.cursors() else { return BTreeSet::new() };
+    let found = destinations.iter().map(|name| cursor::peek_in(&*cursors, name));
+    let states = found.filter_map(|found| match found {
+        Ok(Found::State(state)) => Some(state),
+        Ok(Found::New | Found::Lost) | Err(_) => None,
+    });
+    states.flat_map(|state| state.set_aside).map(|one| one.sequence).collect()
 }

@@ -20,6 +20,7 @@ use tokio::task::JoinHandle;
 
 use super::committer::{Committer, Request};
 use super::configuration::{Configuration, DestinationTable};
+use super::world::stop_for_one;
 use crate::forward::manifest::{Tally, Whose};
 use crate::forward::stored::{EventKind, Stored};
 use crate::journal::{Error, Kind, Reader};
@@ -94,7 +95,7 @@ pub(super) fn start(
             reader: reader.clone(),
             requests: requests.clone(),
         };
-        tokio::spawn(manifests.run(stop.clone()))
+        tokio::spawn(manifests.run(stop_for_one(stop)))
     };
     // HL7 v2 has no word for a manifest.
     let with_records = configuration.destinations.iter().filter(|table| table.hl7v2.is_none());
@@ -140,8 +141,9 @@ impl Manifests {
             }
             let wait = if more { PAUSE } else { LOOK_EVERY.min(self.every / 4) };
             tokio::select! {
-                () = tokio::time::sleep(wait) => {}
+                biased;
                 _ = stop.changed() => {}
+                () = tokio::time::sleep(wait) => {}
             }
         }
     }

@@ -4,6 +4,7 @@
 //! Stop: links, committer, settlements, destinations, cursors, index. No task is aborted.
 
 mod found;
+mod opening;
 mod signals;
 
 use std::collections::BTreeMap;
@@ -17,6 +18,7 @@ use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 
 use self::found::report;
+use self::opening::{open_journal, read_back, segment_bytes};
 use self::signals::Signals;
 use super::asked::{Desk, LOOK_UPS_AT_ONCE};
 use super::background::Background;
@@ -29,17 +31,15 @@ use super::freeing::Freeing;
 use super::gaps::GapCause;
 use super::guests::Guests;
 use super::manifests;
-use super::memory::Memory;
 use super::record::ProfileStamp;
 use super::room::Room;
-use super::routing::Samplers;
 use super::snapshot::{self, HouseShown, Shown};
 use super::status::{self, DeviceStatus};
+use super::world::{World, stop_for_one};
 use crate::association::Ledger;
 use crate::forward::cursor::CursorError;
-use crate::forward::pump;
-use crate::journal::{self, Journal, Reader};
-use crate::link::clock;
+use crate::journal::{self, Reader};
+use crate::link::{Ports, clock};
 use crate::operate;
 use crate::vocabulary::{Moment, Sequence};
 
@@ -80,39 +80,9 @@ pub enum RunError {
 /// What keeps the house from starting, or why it ended without being asked.
 pub async fn run(configuration: Configuration, delivery: Handle) -> Result<(), RunError> {
     let mut signals = Signals::take()?;
-    let mut lasting = Lasting::of(configuration, delivery);
-    let mut before = GapCause::BoxRestarted;
-    loop {
-        let mut house = House::start(&mut lasting, before).await?;
-        if before == GapCause::BoxRestarted {
-            operate::tell_ready("taking data");
-        }
-        tracing::info!("the house is open");
-        let (data, segment_bytes) =
-            (&lasting.configuration.gateway.data, segment_bytes(&lasting.configuration));
-        let ended = tokio::select! {
-            () = signals.wait(&house.requests) => Ended::Asked,
-            () = door::opens_again(&house.room, data, segment_bytes) => Ended::TakesWritesAgain,
-            _ = &mut house.committer => Ended::Failed,
-        };
-        match ended {
-            Ended::TakesWritesAgain => {
-                tracing::info!("the disk takes writes again: the journal is opened anew");
-                house.stop().await;
-                before = GapCause::StorageFailed;
-            }
-            Ended::Asked => {
-                operate::tell_stopping();
-                tracing::info!("stopping");
-                let door_is_shut = house.room.shut.load(Ordering::Relaxed);
-                house.stop().await;
-                lasting.end();
-                tracing::info!("stopped");
-                return if door_is_shut { Err(RunError::TookNothing) } else { Ok(()) };
-            }
-            Ended::Failed => return Err(RunError::Committer),
-        }
-    }
+    let world = World::of(&configuration.gateway, delivery);
+    let lasting = Lasting::of(configuration, world);
+    lasting.run(async |requests| signals.wait(requests).await).await
 }
 
 /// Why a house ends.
@@ -126,10 +96,9 @@ enum Ended {
 }
 
 /// What outlives a house that is opened anew.
-struct Lasting {
+pub(super) struct Lasting {
     configuration: Configuration,
-    /// Where the destinations' tasks run.
-    delivery: Handle,
+    world: World,
     identities: Vec<Arc<DeviceIdentity>>,
     since: Moment,
     shown: Arc<Shown>,
@@ -137,10 +106,57 @@ struct Lasting {
 }
 
 impl Lasting {
-    fn of(configuration: Configuration, delivery: Handle) -> Self {
+    pub fn of(configuration: Configuration, world: World) -> Self {
         let identities = identities(&configuration);
         let (since, shown) = (clock::now(), Arc::default());
-        Self { configuration, delivery, identities, since, shown, status: None }
+        Self { configuration, world, identities, since, shown, status: None }
+    }
+
+    /// A house that nobody asks how it is.
+    #[cfg(test)]
+    pub fn without_status(self) -> Self {
+        Self { status: Some(tokio::spawn(async {})), ..self }
+    }
+
+    /// Runs until `asked` comes back.
+    pub async fn run(
+        mut self,
+        mut asked: impl AsyncFnMut(&mpsc::UnboundedSender<Request>),
+    ) -> Result<(), RunError> {
+        let mut before = GapCause::BoxRestarted;
+        loop {
+            let mut house = House::start(&mut self, before).await?;
+            if before == GapCause::BoxRestarted {
+                operate::tell_ready("taking data");
+            }
+            tracing::info!("the house is open");
+            let segment_bytes = segment_bytes(&self.configuration);
+            let ended = tokio::select! {
+                biased;
+                () = asked(&house.requests) => Ended::Asked,
+                () = door::opens_again(&house.room, &self.world.disk, segment_bytes) => {
+                    Ended::TakesWritesAgain
+                }
+                _ = &mut house.committer => Ended::Failed,
+            };
+            match ended {
+                Ended::TakesWritesAgain => {
+                    tracing::info!("the disk takes writes again: the journal is opened anew");
+                    house.stop().await;
+                    before = GapCause::StorageFailed;
+                }
+                Ended::Asked => {
+                    operate::tell_stopping();
+                    tracing::info!("stopping");
+                    let door_is_shut = house.room.shut.load(Ordering::Relaxed);
+                    house.stop().await;
+                    self.end();
+                    tracing::info!("stopped");
+                    return if door_is_shut { Err(RunError::TookNothing) } else { Ok(()) };
+                }
+                Ended::Failed => return Err(RunError::Committer),
+            }
+        }
     }
 
     /// Shows another house on the status socket, which is made by the first one: by then the
@@ -190,14 +206,14 @@ impl House {
             .map_err(|error| RunError::Data { folder: folder.clone(), error })?;
         let (durable, durable_seen) = watch::channel(0u64);
         let room = Arc::new(Room::default());
-        match open_journal(&lasting.configuration, durable, &room) {
+        match open_journal(&lasting.configuration, &lasting.world, durable, &room) {
             Ok(opened) => Self::open(lasting, opened, durable_seen, room, before).await,
             Err(RunError::Journal { folder, error: journal::Error::Storage(failure) }) => {
                 // A journal that is not there yet has nothing to deliver: that is a fault to fix.
                 let failed = |error| RunError::Journal { folder: folder.clone(), error };
                 let keys = lasting.configuration.gateway.journal_keys()?;
-                let (reader, _) = Journal::open_proven(&folder, keys)
-                    .map_err(|_| failed(journal::Error::Storage(failure)))?;
+                let proven = lasting.world.disk.open_proven(keys);
+                let reader = proven.map_err(|_| failed(journal::Error::Storage(failure)))?;
                 Self::shut(lasting, reader, room, failure)
             }
             Err(error) => Err(error),
@@ -226,18 +242,21 @@ impl House {
         // Everything that can fail comes before the first record is written.
         let (stop_destinations, stopping) = watch::channel(false);
         let (requests, received) = mpsc::unbounded_channel();
-        let background =
-            Background::start(&gateway.data, &opened.reader, &lasting.identities, &requests);
+        let background = if lasting.world.has_background {
+            Background::start(&gateway.data, &opened.reader, &lasting.identities, &requests)
+        } else {
+            Background::default()
+        };
         let ground = (&opened.reader, &room, &background);
         let (mut destinations, low_waters) =
             lasting.deliver(ground, &durable, &requests, &stopping, None)?;
         let configuration = &lasting.configuration;
         let reader = &opened.reader;
-        let from_before = destinations::from_before_on(configuration, reader)
+        let from_before = destinations::from_before_on(configuration, &lasting.world, reader)
             .map_err(|(name, what)| RunError::Destination { name, what })?;
         from_before.into_iter().for_each(|one| memory.begins_behind(one));
         let counting = {
-            let _on_delivery = lasting.delivery.enter();
+            let _on_delivery = lasting.world.delivery.enter();
             manifests::start(configuration, &memory.manifests, reader, &requests, &stopping)
         };
         let folder = &gateway.data;
@@ -268,12 +287,14 @@ impl House {
             committer.profile(&identity.stamp, &text, now).await;
         }
 
+        let under = (&room, &lasting.world.disk);
         let freeing =
-            Freeing::of(configuration, requests.clone(), opened.reader, low_waters, &room);
-        destinations.push(tokio::spawn(freeing.run(stopping.clone())));
+            Freeing::of(configuration, requests.clone(), opened.reader, low_waters, under);
+        destinations.push(tokio::spawn(freeing.run(stop_for_one(&stopping))));
         let committer = tokio::spawn(committer.run(received));
         let (stop_devices, stop_seen) = watch::channel(false);
-        let devices = start_devices(configuration, identities, &requests, &stop_seen);
+        let ports = &lasting.world.ports;
+        let devices = start_devices(configuration, identities, &requests, ports, &stop_seen);
         Ok(Self {
             requests,
             stop_devices,
@@ -305,7 +326,7 @@ impl House {
         let (mut destinations, _) =
             lasting.deliver(ground, &seen, &requests, &stopping, Some(failure))?;
         // A destination ends when nobody can make records durable any more.
-        let mut until = stopping.clone();
+        let mut until = stop_for_one(&stopping);
         destinations.push(tokio::spawn(async move {
             let _ = until.wait_for(|stop| *stop).await;
             drop(durable);
@@ -365,9 +386,10 @@ impl Lasting {
         failure: Option<journal::Failure>,
     ) -> Result<Delivering, RunError> {
         let configuration = &self.configuration;
-        let ground = Ground { configuration, reader, durable, requests, stop };
+        let world = &self.world;
+        let ground = Ground { world, configuration, reader, durable, requests, stop };
         let forwarding = {
-            let _on_delivery = self.delivery.enter();
+            let _on_delivery = world.delivery.enter();
             destinations::start(&ground)
                 .map_err(|(name, what)| RunError::Destination { name, what })?
         };
@@ -399,6 +421,7 @@ fn start_devices(
     configuration: &Configuration,
     identities: &[Arc<DeviceIdentity>],
     requests: &mpsc::UnboundedSender<Request>,
+    ports: &Arc<dyn Ports>,
     stop: &watch::Receiver<bool>,
 ) -> Vec<JoinHandle<()>> {
     let guests = Arc::new(Guests::default());
@@ -408,51 +431,13 @@ fn start_devices(
             Arc::clone(identity),
             Arc::clone(&configuration.vocabulary),
             requests.clone(),
+            Arc::clone(ports),
             configuration.gateway.uncertainty_ms_max,
         );
-        tokio::spawn(device.run(stop.clone(), Arc::clone(&guests)))
+        tokio::spawn(device.run(stop_for_one(stop), Arc::clone(&guests)))
     };
     let setups = configuration.devices.iter().zip(identities);
     setups.map(|(setup, identity)| start(setup, identity)).collect()
-}
-
-fn open_journal(
-    configuration: &Configuration,
-    durable: watch::Sender<u64>,
-    room: &Arc<Room>,
-) -> Result<journal::Opened, RunError> {
-    let folder = configuration.gateway.data.join("journal");
-    let wake = Arc::clone(room);
-    let cursors = configuration.gateway.data.join("cursors");
-    let names: Vec<&str> = configuration.destinations.iter().map(|one| one.name.as_str()).collect();
-    let highest_known = pump::highest_sent(&cursors, &names)
-        .map_err(|error| RunError::Cursors { folder: cursors, error })?;
-    let options = journal::Options {
-        segment_bytes: segment_bytes(configuration),
-        highest_known,
-        keys: configuration.gateway.journal_keys()?,
-        on_durable: Arc::new(move |sequence: Option<Sequence>| {
-            durable.send_replace(sequence.map_or(0, Sequence::number));
-            wake.freed.notify_one();
-        }),
-        ..journal::Options::default()
-    };
-    Journal::open(&folder, options).map_err(|error| RunError::Journal { folder, error })
-}
-
-/// What the house remembers of the runs before.
-fn read_back(
-    configuration: &Configuration,
-    mut reader: Reader,
-    now: Moment,
-) -> Result<(Memory, Samplers), journal::Error> {
-    let memory = Memory::rebuild(&mut reader, segment_bytes(configuration))?;
-    let samplers = Samplers::rebuild(&configuration.destinations, &mut reader, now)?;
-    Ok((memory, samplers))
-}
-
-fn segment_bytes(configuration: &Configuration) -> u64 {
-    configuration.gateway.segment_bytes.unwrap_or(journal::SEGMENT_BYTES)
 }
 
 fn ledger(configuration: &Configuration) -> Ledger {

@@ -20,7 +20,7 @@ use super::routing::Samplers;
 use super::status::DeviceStatus;
 use crate::association::Ledger;
 use crate::journal::{Journal, Options};
-use crate::link::Endpoint;
+use crate::link::{BoxPorts, Endpoint};
 use crate::profile::Drafts;
 use crate::protocol::Site;
 use crate::vocabulary::{Certainty, DeviceName, Moment, Place};
@@ -48,7 +48,10 @@ fn device(requests: mpsc::UnboundedSender<Request>) -> (Arc<Device>, Arc<DeviceS
         endpoint: Endpoint::Udp { listen: "127.0.0.1:0".parse().unwrap() },
         site: Site::default(),
     };
-    (Device::new(setup, Arc::new(identity), vocabulary, requests, 2_000), status)
+    (
+        Device::new(setup, Arc::new(identity), vocabulary, requests, Arc::new(BoxPorts), 2_000),
+        status,
+    )
 }
 
 /// A test that would wait for ever fails instead.

@@ -39,6 +39,9 @@ pub struct Appender {
     shared: Arc<Shared>,
     queue: Arc<Queue>,
     thread: Option<JoinHandle<()>>,
+    /// In place of the thread.
+    #[cfg(test)]
+    steps: Option<Arc<super::simulated::Steps>>,
     next: u64,
     /// What the active segment still holds once all that waits is written: the writer begins the
     /// next segment by the same rule.
@@ -64,15 +67,12 @@ impl Appender {
         let (next, number, room) = (writer.next(), writer.number(), writer.room());
         let (segment_bytes, added) = (writer.segment_bytes(), writer.added());
         let queue = Arc::new(Queue::default());
-        let for_thread = Arc::clone(&queue);
-        let thread = std::thread::Builder::new()
-            .name("journal".to_owned())
-            .spawn(move || for_thread.serve(writer))
-            .map_err(failure("start journal thread"))?;
-        Ok(Self {
+        let mut appender = Self {
             shared,
             queue,
-            thread: Some(thread),
+            thread: None,
+            #[cfg(test)]
+            steps: None,
             next,
             room,
             number,
@@ -81,7 +81,24 @@ impl Appender {
             batch_bytes_max: batch_bytes_max(options.segment_bytes),
             waiting_bytes_max: options.waiting_bytes_max.max(1),
             lock,
-        })
+        };
+        appender.serve(writer)?;
+        Ok(appender)
+    }
+
+    fn serve(&mut self, writer: Writer) -> Result<(), Error> {
+        #[cfg(test)]
+        if super::simulated::is_on() {
+            self.steps = Some(super::simulated::Steps::start(&self.queue, writer));
+            return Ok(());
+        }
+        let queue = Arc::clone(&self.queue);
+        let thread = std::thread::Builder::new()
+            .name("journal".to_owned())
+            .spawn(move || queue.serve(writer))
+            .map_err(failure("start journal thread"))?;
+        self.thread = Some(thread);
+        Ok(())
     }
 
     /// The sequence that the first record of the next batch will get.
@@ -169,7 +186,7 @@ impl Appender {
         waiting.bytes += bytes;
         waiting.batches.push(Batch { records, done, place });
         drop(waiting);
-        self.queue.changed.notify_one();
+        self.queue.wake();
         if place == Where::NewSegment {
             (self.room, self.number) = (whole, self.number + 1);
         }
@@ -220,7 +237,11 @@ impl Appender {
 
     fn end(&mut self) {
         self.queue.lock().closing = true;
-        self.queue.changed.notify_one();
+        self.queue.wake();
+        #[cfg(test)]
+        if let Some(steps) = self.steps.take() {
+            steps.end();
+        }
         if let Some(thread) = self.thread.take() {
             // A panic in a `done` has been told to the others by the thread's guard.
             drop(thread.join());
@@ -245,20 +266,29 @@ fn batch_bytes_max(segment_bytes: u64) -> usize {
 }
 
 #[derive(Default)]
-struct Queue {
+pub(super) struct Queue {
     waiting: Mutex<Waiting>,
     changed: Condvar,
+    /// As `changed`, for a task.
+    #[cfg(test)]
+    pub woken: tokio::sync::Notify,
 }
 
 #[derive(Default)]
-struct Waiting {
-    batches: Vec<Batch>,
-    bytes: usize,
+pub(super) struct Waiting {
+    pub batches: Vec<Batch>,
+    pub bytes: usize,
     closing: bool,
 }
 
 impl Queue {
-    fn lock(&self) -> MutexGuard<'_, Waiting> {
+    fn wake(&self) {
+        self.changed.notify_one();
+        #[cfg(test)]
+        self.woken.notify_one();
+    }
+
+    pub fn lock(&self) -> MutexGuard<'_, Waiting> {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 

@@ -6,29 +6,14 @@
 
 use std::collections::BTreeMap;
 use std::io;
-use std::sync::{Mutex, MutexGuard};
+use std::sync::{Arc, Mutex, MutexGuard};
+
+use tokio::sync::Notify;
 
 use super::storage::Storage;
+use crate::vocabulary::chance::Chance;
 
 const SECTOR: usize = 512;
-
-/// SplitMix64: small, and the same everywhere.
-#[derive(Clone, Debug)]
-pub struct Chance(pub u64);
-
-impl Chance {
-    pub fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
-        let mut mixed = self.0;
-        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-        mixed ^ (mixed >> 31)
-    }
-
-    pub fn below(&mut self, limit: u64) -> u64 {
-        self.next() % limit
-    }
-}
 
 #[derive(Clone, Default)]
 struct FileState {
@@ -40,6 +25,15 @@ struct FileState {
     dirty: Vec<(usize, Vec<u8>)>,
     /// A sync has failed: what was written is not to be trusted, and never to be synced again.
     spoilt: bool,
+}
+
+impl FileState {
+    /// Room for bytes up to here: zeros, as far as anybody knows.
+    fn grow(&mut self, end: usize) {
+        let size = self.current.len().max(end);
+        self.current.resize(size, 0);
+        self.stable.resize(size, 0);
+    }
 }
 
 #[derive(Clone)]
@@ -72,6 +66,16 @@ struct State {
     fail_at: Option<u64>,
     /// And all after it do, as when the power is gone.
     dead_from: Option<u64>,
+    /// Whoever uses this disk writes anew what a failed sync has dropped.
+    rewritten: bool,
+    /// Told at the first operation that comes too late.
+    told: Option<Arc<Notify>>,
+    /// Told after each sync.
+    synced: Vec<Arc<Notify>>,
+    /// Nothing new finds room; what has its room is written.
+    full: bool,
+    /// For proving that tests see it: a sync says yes and does nothing.
+    lies: bool,
     /// Operations are not counted and do not fail.
     quiet: bool,
     /// The medium gives no byte at or after this offset of this file.
@@ -92,6 +96,33 @@ impl Memory {
 
     pub fn die_at(&self, operation: Option<u64>) {
         self.state().dead_from = operation;
+    }
+
+    /// A disk whose user writes its bytes anew after a failed sync, before it syncs again.
+    pub fn rewritten() -> Self {
+        Self(Mutex::new(State { rewritten: true, ..State::default() }))
+    }
+
+    /// Tells of the first operation that fails because the power is gone.
+    pub fn tell_death(&self, told: &Arc<Notify>) {
+        self.state().told = Some(Arc::clone(told));
+    }
+
+    /// Tells these after each sync, in this order.
+    pub fn tell_synced(&self, synced: Vec<Arc<Notify>>) {
+        self.state().synced = synced;
+    }
+
+    pub fn set_full(&self, full: bool) {
+        self.state().full = full;
+    }
+
+    pub fn is_full(&self) -> bool {
+        self.state().full
+    }
+
+    pub fn set_lying(&self, lies: bool) {
+        self.state().lies = lies;
     }
 
     /// While the test itself looks, nothing fails.
@@ -177,7 +208,10 @@ impl Memory {
         let changes: Vec<Change> = state.changes.drain(..).take(survived).collect();
         changes.iter().for_each(|change| apply(&mut state.stable_names, change));
         state.names = state.stable_names.clone();
+        let lies = state.lies;
         for file in &mut state.files {
+            // A cache that lies has kept everything to itself.
+            file.dirty.retain(|_| !lies);
             for (offset, bytes) in file.dirty.drain(..) {
                 let mut at = offset;
                 while at < offset + bytes.len() {
@@ -201,7 +235,11 @@ impl Memory {
         }
         state.operations += 1;
         let now = state.operations;
-        if state.fail_at == Some(now) || state.dead_from.is_some_and(|from| now >= from) {
+        let is_dead = state.dead_from.is_some_and(|from| now >= from);
+        if let Some(told) = state.told.take_if(|_| is_dead) {
+            told.notify_one();
+        }
+        if state.fail_at == Some(now) || is_dead {
             return Err(io::Error::other("made to fail"));
         }
         Ok(state)
@@ -227,6 +265,9 @@ impl Storage for Memory {
         if state.names.contains_key(name) {
             return Err(io::ErrorKind::AlreadyExists.into());
         }
+        if state.full {
+            return Err(io::ErrorKind::StorageFull.into());
+        }
         let zeros = vec![0; size as usize];
         state.files.push(FileState {
             current: zeros.clone(),
@@ -238,12 +279,17 @@ impl Storage for Memory {
         Ok(())
     }
 
+    fn opens_for_writing(&self, name: &str) -> io::Result<()> {
+        self.begin()?.file(name).map(drop)
+    }
+
     fn write_at(&self, name: &str, offset: u64, bytes: &[u8]) -> io::Result<()> {
         let offset = offset as usize;
         match self.begin() {
             Ok(mut state) => {
                 let file = state.file(name)?;
                 assert!(!file.spoilt, "written to after a failed sync");
+                file.grow(offset + bytes.len());
                 file.current[offset..offset + bytes.len()].copy_from_slice(bytes);
                 file.dirty.push((offset, bytes.to_vec()));
                 Ok(())
@@ -253,6 +299,7 @@ impl Storage for Memory {
                 let half = &bytes[..bytes.len() / 2];
                 let mut state = self.state();
                 let file = state.file(name)?;
+                file.grow(offset + half.len());
                 file.current[offset..offset + half.len()].copy_from_slice(half);
                 file.dirty.push((offset, half.to_vec()));
                 Err(error)
@@ -262,7 +309,12 @@ impl Storage for Memory {
 
     fn sync(&self, name: &str) -> io::Result<()> {
         match self.begin() {
+            Ok(state) if state.lies => {
+                state.synced.iter().for_each(|synced| synced.notify_one());
+                Ok(())
+            }
             Ok(mut state) => {
+                state.synced.iter().for_each(|synced| synced.notify_one());
                 let file = state.file(name)?;
                 assert!(!file.spoilt, "a failed sync is never tried again");
                 for (offset, bytes) in file.dirty.drain(..) {
@@ -273,9 +325,10 @@ impl Storage for Memory {
             Err(error) => {
                 let mut state = self.state();
                 if state.dead_from.is_none() {
+                    let spoilt = !state.rewritten;
                     let file = state.file(name)?;
                     file.dirty.clear();
-                    file.spoilt = true;
+                    file.spoilt = spoilt;
                 }
                 Err(error)
             }

@@ -11,9 +11,12 @@ use std::sync::{Arc, Mutex, PoisonError};
 /// A directory change counts only after [`Storage::sync_folder`], a write only after
 /// [`Storage::sync`]. Anything may fail; after a failed `sync` nothing is assumed.
 pub trait Storage: Send + Sync {
-    /// Makes a file of `size` zero bytes, with its room reserved where the disk can do that.
+    /// Makes a file of `size` zero bytes, which may be none, with its room reserved where the disk
+    /// can do that.
     fn create(&self, name: &str, size: u64) -> io::Result<()>;
-    /// Writes all of `bytes` at `offset`.
+    /// Whether the file may be written, as far as opening it says.
+    fn opens_for_writing(&self, name: &str) -> io::Result<()>;
+    /// Writes all of `bytes` at `offset`; the file grows if they end behind it.
     fn write_at(&self, name: &str, offset: u64, bytes: &[u8]) -> io::Result<()>;
     /// Brings what was written to stable storage.
     fn sync(&self, name: &str) -> io::Result<()>;
@@ -102,6 +105,9 @@ impl Storage for Disk {
         self.forget(name);
         let mut options = OpenOptions::new();
         let file = options.read(true).write(true).create_new(true).open(self.folder.join(name))?;
+        if size == 0 {
+            return Ok(());
+        }
         let whole = rustix::fs::FallocateFlags::empty();
         match rustix::fs::fallocate(&file, whole, 0, size) {
             Ok(()) => Ok(()),
@@ -109,6 +115,13 @@ impl Storage for Disk {
             Err(rustix::io::Errno::OPNOTSUPP | rustix::io::Errno::NOSYS) => file.set_len(size),
             Err(error) => Err(error.into()),
         }
+    }
+
+    fn opens_for_writing(&self, name: &str) -> io::Result<()> {
+        OpenOptions::new().read(true).write(true).open(self.folder.join(name))?;
+        // It may be open for reading only, from a time when the disk took no writes.
+        self.forget(name);
+        Ok(())
     }
 
     fn write_at(&self, name: &str, offset: u64, bytes: &[u8]) -> io::Result<()> {
@@ -175,6 +188,15 @@ impl Storage for Disk {
     fn sync_folder(&self, name: &str) -> io::Result<()> {
         File::open(self.folder.join(name))?.sync_all()
     }
+}
+
+/// Does work that waits for a disk beside the tasks that do not; `None` if it panicked.
+pub async fn beside<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Option<T> {
+    #[cfg(test)]
+    if super::simulated::is_on() {
+        return Some(super::simulated::in_turn(work).await);
+    }
+    tokio::task::spawn_blocking(work).await.ok()
 }
 
 const SEGMENT_SUFFIX: &str = ".segment";

@@ -3,10 +3,11 @@
 use std::sync::mpsc::channel;
 use std::sync::{Arc, Mutex};
 
-use super::memory::{Chance, Memory};
+use super::memory::Memory;
 use super::recovery::recover;
 use super::writer::{Batch, Where, Writer};
 use super::*;
+use crate::vocabulary::chance::Chance;
 
 mod f02;
 mod f04;

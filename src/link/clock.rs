@@ -16,6 +16,10 @@ const MARK_AGE_US_MAX: u64 = 10_000_000;
 
 /// Now, by boot time and by UTC.
 pub fn now() -> Moment {
+    #[cfg(test)]
+    if let Some(moment) = super::simulated::now() {
+        return moment;
+    }
     let boot = clock_gettime(ClockId::Boottime);
     let utc = clock_gettime(ClockId::Realtime);
     let monotonic_us = (boot.tv_sec as u64) * 1_000_000 + (boot.tv_nsec as u64) / 1000;

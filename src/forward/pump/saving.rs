@@ -2,10 +2,13 @@
 //! say, and what may leave while it cannot be written.
 
 use std::sync::{Arc, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
+
+use tokio::time::Instant;
 
 use super::{Binding, Proof, Pump, Ranges, State};
 use crate::forward::Counters;
+use crate::journal::beside;
 use crate::vocabulary::Sequence;
 
 /// How often a cursor that cannot be written is tried again.
@@ -99,19 +102,18 @@ impl<M: Send + Sync + 'static> Pump<M> {
 
     pub(super) async fn write(&mut self, state: State) -> bool {
         let (cursor, copy) = (Arc::clone(&self.cursor), state.clone());
-        let write = tokio::task::spawn_blocking(move || {
-            cursor.lock().unwrap_or_else(PoisonError::into_inner).write(&copy)
-        });
+        let write =
+            beside(move || cursor.lock().unwrap_or_else(PoisonError::into_inner).write(&copy));
         let failure = match write.await {
-            Ok(Ok(())) => {
+            Some(Ok(())) => {
                 self.saved_unsent = state.unsent.iter().copied().collect();
                 self.saved = state;
                 self.broken_at = None;
                 self.low_water.send_replace(self.saved.let_go_through());
                 return true;
             }
-            Ok(Err(error)) => error.to_string(),
-            Err(_) => "the writing task ended early".to_owned(),
+            Some(Err(error)) => error.to_string(),
+            None => "the writing task ended early".to_owned(),
         };
         let told = self.broken_at.replace(Instant::now()).is_some();
         Counters::add(&self.counters.cursor_failures, 1);

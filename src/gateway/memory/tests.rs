@@ -112,6 +112,9 @@ impl Storage for Counting {
     fn create(&self, name: &str, size: u64) -> io::Result<()> {
         self.disk.create(name, size)
     }
+    fn opens_for_writing(&self, name: &str) -> io::Result<()> {
+        self.disk.opens_for_writing(name)
+    }
     fn write_at(&self, name: &str, offset: u64, bytes: &[u8]) -> io::Result<()> {
         self.disk.write_at(name, offset, bytes)
     }

@@ -1,0 +1,58 @@
+//! The journal of a house that starts: opened, and what the runs before left in it.
+
+use std::sync::Arc;
+
+use tokio::sync::watch;
+
+use super::RunError;
+use crate::forward::cursor::CursorError;
+use crate::forward::pump;
+use crate::gateway::configuration::Configuration;
+use crate::gateway::memory::Memory;
+use crate::gateway::room::Room;
+use crate::gateway::routing::Samplers;
+use crate::gateway::world::World;
+use crate::journal::{self, Reader};
+use crate::vocabulary::{Moment, Sequence};
+
+pub fn open_journal(
+    configuration: &Configuration,
+    world: &World,
+    durable: watch::Sender<u64>,
+    room: &Arc<Room>,
+) -> Result<journal::Opened, RunError> {
+    let folder = configuration.gateway.data.join("journal");
+    let wake = Arc::clone(room);
+    let cursors = configuration.gateway.data.join("cursors");
+    let names: Vec<&str> = configuration.destinations.iter().map(|one| one.name.as_str()).collect();
+    let known = world.disk.cursors().map_err(CursorError::from);
+    let highest_known = known
+        .and_then(|known| pump::highest_sent(&*known, &names))
+        .map_err(|error| RunError::Cursors { folder: cursors, error })?;
+    let options = journal::Options {
+        segment_bytes: segment_bytes(configuration),
+        highest_known,
+        keys: configuration.gateway.journal_keys()?,
+        on_durable: Arc::new(move |sequence: Option<Sequence>| {
+            durable.send_replace(sequence.map_or(0, Sequence::number));
+            wake.freed.notify_one();
+        }),
+        ..journal::Options::default()
+    };
+    world.disk.open_journal(options).map_err(|error| RunError::Journal { folder, error })
+}
+
+/// What the house remembers of the runs before.
+pub fn read_back(
+    configuration: &Configuration,
+    mut reader: Reader,
+    now: Moment,
+) -> Result<(Memory, Samplers), journal::Error> {
+    let memory = Memory::rebuild(&mut reader, segment_bytes(configuration))?;
+    let samplers = Samplers::rebuild(&configuration.destinations, &mut reader, now)?;
+    Ok((memory, samplers))
+}
+
+pub fn segment_bytes(configuration: &Configuration) -> u64 {
+    configuration.gateway.segment_bytes.unwrap_or(journal::SEGMENT_BYTES)
+}
