@@ -88,7 +88,7 @@ fn state(house: &House) -> State {
     let path = cursor::path(&house.path("data").join("cursors"), "core");
     match cursor::peek(&path).unwrap() {
         Found::State(state) => state,
-        other => panic!("{other:?}"),
+        other @ (Found::New | Found::Lost) => panic!("{other:?}"),
     }
 }
 

@@ -79,7 +79,7 @@ pub struct State {
     pub earlier: Option<Earlier>,
     /// How far answered manifests prove what it has, where an acknowledgement does not.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub proven: Option<Proven>,
+    pub proven: Option<Box<Proven>>,
 }
 
 /// What answered manifests prove (see [`super::proof`]).
@@ -462,11 +462,11 @@ mod tests {
                 settled: large,
                 last: large,
             }),
-            proven: Some(Proven {
+            proven: Some(Box::new(Proven {
                 through: large,
                 ranges: vec![(large, large); PROVEN_RANGES_MAX],
                 unanswered: vec![(large, i64::MIN); UNANSWERED_MAX],
-            }),
+            })),
             ..state(large - 5)
         };
         assert_eq!(cursor.write(&state), Ok(()));
@@ -537,7 +537,7 @@ mod tests {
         assert_eq!(peek(&path), Ok(Found::State(two.clone())));
         let earlier = Earlier { from: 1, through: 70, released_only: true, settled: 5, last: 4 };
         let proven = Proven { through: 4, ranges: vec![(8, 9)], unanswered: vec![(6, 7)] };
-        let three = State { earlier: Some(earlier), proven: Some(proven), ..two.clone() };
+        let three = State { earlier: Some(earlier), proven: Some(Box::new(proven)), ..two.clone() };
         assert_eq!((two.let_go_through(), three.let_go_through()), (5, 4));
         std::fs::write(&path, slot(3, THREE)).unwrap();
         assert_eq!(peek(&path), Ok(Found::State(three.clone())));

@@ -50,7 +50,7 @@ pub(super) async fn warn(
     let mut told = Told::default();
     loop {
         let now_s = clock::now().utc_us().div_euclid(1_000_000);
-        for dated in told.new(&dated(&counters), now_s) {
+        for dated in told.untold(&dated(&counters), now_s) {
             let CertificateSnapshot { which, until, days_left, attention } =
                 snapshot(&dated, now_s);
             let attention = attention.unwrap_or_default();
@@ -83,17 +83,17 @@ enum Near {
 
 impl Told {
     /// What has to be said now and was not yet.
-    fn new(&mut self, dated: &[Dated], now_s: i64) -> Vec<Dated> {
-        let mut new = Vec::new();
+    fn untold(&mut self, dated: &[Dated], now_s: i64) -> Vec<Dated> {
+        let mut untold = Vec::new();
         for one in dated {
             let Some(near) = near(one, now_s) else { continue };
             let key = (one.which, one.validity.not_after_s);
             if self.0.get(&key).is_none_or(|told| *told < near) {
                 self.0.insert(key, near);
-                new.push(one.clone());
+                untold.push(one.clone());
             }
         }
-        new
+        untold
     }
 }
 
@@ -140,12 +140,12 @@ mod tests {
     fn each_step_is_told_once() {
         let ours = [certificate("certificate", 0, 365 * DAY_S)];
         let mut told = Told::default();
-        let hours = (0..=370 * 24).filter(|hour| !told.new(&ours, hour * 3600).is_empty());
+        let hours = (0..=370 * 24).filter(|hour| !told.untold(&ours, hour * 3600).is_empty());
         let days_left: Vec<i64> = hours.map(|hour| 365 * 24 - hour).collect();
         assert_eq!(days_left, [30 * 24, 14 * 24, 7 * 24, 24, -1]);
         // The renewed one is another.
         let renewed = [certificate("certificate", 364 * DAY_S, 370 * DAY_S)];
-        assert_eq!(told.new(&renewed, 365 * DAY_S), renewed);
+        assert_eq!(told.untold(&renewed, 365 * DAY_S), renewed);
     }
 
     #[test]

@@ -12,6 +12,7 @@ use super::committer::Request;
 use super::configuration::{
     Configuration, DestinationTable, Files, Proves, Required, Start, Transport,
 };
+use super::memory::Before;
 use super::world::{World, stop_for_one};
 use crate::forward::cursor::{self, CursorFile, Earlier, Found, State};
 use crate::forward::earlier;
@@ -240,8 +241,7 @@ fn from_before(start: Start, table: &DestinationTable, reader: &Reader) -> Resul
     Ok(State { low_water: from - 1, highest_sent: from - 1, earlier: Some(earlier), ..fresh })
 }
 
-/// Of the destinations that begin with what was kept before they came: the last sequence of that
-/// time, and the last record of it that goes there, which the first one after it names.
+/// What was kept before a destination came, for each that begins with it.
 ///
 /// # Errors
 /// The name of a destination, and why it cannot be known.
@@ -249,7 +249,7 @@ pub(super) fn from_before_on(
     configuration: &Configuration,
     world: &World,
     reader: &Reader,
-) -> Result<Vec<(String, u64, u64)>, (String, String)> {
+) -> Result<Vec<Before>, (String, String)> {
     let mut found = Vec::new();
     for table in &configuration.destinations {
         let failed = |error: &dyn std::fmt::Display| (table.name.clone(), error.to_string());
@@ -260,7 +260,8 @@ pub(super) fn from_before_on(
             let behind = earlier.through + 1;
             let last = earlier::before(&mut reader.clone(), &earlier, &table.name, behind);
             let last = last.map_err(|error| failed(&error))?;
-            found.push((table.name.clone(), earlier.through, last));
+            let (destination, through) = (table.name.clone(), earlier.through);
+            found.push(Before { destination, through, last });
         }
     }
     Ok(found)

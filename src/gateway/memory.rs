@@ -59,6 +59,16 @@ struct Batch {
     statements: Vec<Option<StatementKeys>>,
 }
 
+/// What a destination gets that was kept, without a route, before it came.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Before {
+    pub destination: String,
+    /// The last sequence of that time.
+    pub through: u64,
+    /// The last of it that goes there; 0 for none.
+    pub last: u64,
+}
+
 /// What is remembered of one device.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct DeviceMemory {
@@ -118,11 +128,11 @@ impl Memory {
         }
     }
 
-    /// A destination gets what was kept up to `through` without a route, of which `last` is the
-    /// last. What is routed there from now on comes behind that; its manifests begin there, too.
-    pub fn begins_behind(&mut self, (destination, through, last): (String, u64, u64)) {
-        self.manifests.entry(destination.clone()).or_insert(through);
-        self.last_routed.entry(destination).or_insert(last);
+    /// What is routed there from now on comes behind what was kept before; manifests begin there,
+    /// too.
+    pub fn begins_behind(&mut self, before: Before) {
+        self.manifests.entry(before.destination.clone()).or_insert(before.through);
+        self.last_routed.entry(before.destination).or_insert(before.last);
     }
 
     /// Notes a message that is on its way into the journal. What all windows together take stays

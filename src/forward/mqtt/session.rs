@@ -164,9 +164,12 @@ impl Mqtt {
         if let Some(limit) = limit {
             self.packet_bytes_max = (limit as usize).min(PACKET_BYTES_MAX);
         }
-        let filters =
-            ["acknowledgement", "have", "manifest-answer"].map(|what| self.topic_in(what));
-        let filters = filters.map(|topic| SubscribeFilter::new(topic, QoS::AtLeastOnce));
+        // A broker whose access list is older than answers to manifests refuses the topic, which
+        // nobody needs where an acknowledgement is enough.
+        let manifests = pump.is_proven_by_manifests().then_some("manifest-answer");
+        let topics = ["acknowledgement", "have"].into_iter().chain(manifests);
+        let filter = |what| SubscribeFilter::new(self.topic_in(what), QoS::AtLeastOnce);
+        let filters: Vec<SubscribeFilter> = topics.map(filter).collect();
         if session.client.try_subscribe_many(filters).is_err() {
             return Some("cannot subscribe".to_owned());
         }

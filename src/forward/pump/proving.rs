@@ -14,7 +14,7 @@ impl<M: Send + Sync + 'static> Pump<M> {
     /// Whether only an answered manifest proves that the core has a record.
     #[must_use]
     pub fn proving(mut self, by_manifest: bool) -> Self {
-        let (saved, low_water) = (self.saved.proven.clone(), self.saved.low_water);
+        let (saved, low_water) = (self.saved.proven.as_deref().cloned(), self.saved.low_water);
         self.proof = by_manifest.then(|| Proof::new(saved, low_water));
         self
     }
@@ -35,6 +35,11 @@ impl<M: Send + Sync + 'static> Pump<M> {
         for manifest in self.waiting_manifests() {
             self.window.reopen(manifest..=manifest);
         }
+    }
+
+    /// Whether only an answered manifest proves that the core has a record.
+    pub(in crate::forward) const fn is_proven_by_manifests(&self) -> bool {
+        self.proof.is_some()
     }
 
     /// The manifests that wait for an answer.

@@ -61,7 +61,7 @@ impl<M: Send + Sync + 'static> Pump<M> {
     /// Whether the cursor on disk lags behind what is done.
     pub(in crate::forward) fn is_behind(&self) -> bool {
         let proven = self.proof.as_ref().map(Proof::saved);
-        self.window.low_water() != self.saved.low_water || proven != self.saved.proven.as_ref()
+        self.window.low_water() != self.saved.low_water || proven != self.saved.proven.as_deref()
     }
 
     /// Makes the cursor durable if it moved, then lets the gateway know. `false`: it is not.
@@ -78,7 +78,7 @@ impl<M: Send + Sync + 'static> Pump<M> {
     pub(super) fn state(&mut self) -> State {
         let mut state = self.done();
         state.earlier = self.earlier.as_mut().map(|chain| chain.save(state.low_water));
-        state.proven = self.proof.as_ref().map(|proof| proof.saved().clone());
+        state.proven = self.proof.as_ref().map(|proof| Box::new(proof.saved().clone()));
         state
     }
 

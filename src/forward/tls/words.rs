@@ -7,47 +7,51 @@ use rustls::{AlertDescription as Alert, CertificateError as Bad, Error};
 /// The sort of a TLS error. The library's enums are open; what has no name here is of the last
 /// sort.
 pub fn why(error: &Error) -> &'static str {
-    match error {
-        Error::InvalidCertificate(bad) => why_not_trusted(bad),
-        Error::NoCertificatesPresented => "the receiver shows no certificate",
-        Error::AlertReceived(alert) => why_refused(*alert),
-        _ => "the receiver breaks the protocol",
+    if let Error::InvalidCertificate(bad) = error {
+        why_not_trusted(bad)
+    } else if let Error::AlertReceived(alert) = error {
+        why_refused(*alert)
+    } else if let Error::NoCertificatesPresented = error {
+        "the receiver shows no certificate"
+    } else {
+        "the receiver breaks the protocol"
     }
 }
 
 fn why_not_trusted(bad: &Bad) -> &'static str {
-    match bad {
-        Bad::Expired | Bad::ExpiredContext { .. } => {
-            "the receiver's certificate has expired, or this box's clock is ahead"
-        }
-        Bad::NotValidYet | Bad::NotValidYetContext { .. } => {
-            "the receiver's certificate is not valid yet, or this box's clock is behind"
-        }
-        Bad::Revoked => "the receiver's certificate is revoked",
-        Bad::UnknownIssuer | Bad::BadSignature => {
-            "the receiver's certificate is of no authority that ca names"
-        }
-        Bad::NotValidForName | Bad::NotValidForNameContext { .. } => {
-            "the receiver's certificate is for another name"
-        }
-        Bad::UnknownRevocationStatus => "the crl file says nothing of the receiver's certificate",
-        _ => "the receiver's certificate is not trusted",
+    if matches!(bad, Bad::Expired | Bad::ExpiredContext { .. }) {
+        "the receiver's certificate has expired, or this box's clock is ahead"
+    } else if matches!(bad, Bad::NotValidYet | Bad::NotValidYetContext { .. }) {
+        "the receiver's certificate is not valid yet, or this box's clock is behind"
+    } else if matches!(bad, Bad::Revoked) {
+        "the receiver's certificate is revoked"
+    } else if matches!(bad, Bad::UnknownIssuer | Bad::BadSignature) {
+        "the receiver's certificate is of no authority that ca names"
+    } else if matches!(bad, Bad::NotValidForName | Bad::NotValidForNameContext { .. }) {
+        "the receiver's certificate is for another name"
+    } else if matches!(bad, Bad::UnknownRevocationStatus) {
+        "the crl file says nothing of the receiver's certificate"
+    } else {
+        "the receiver's certificate is not trusted"
     }
 }
 
 /// What the receiver says of us (RFC 8446, 6.2).
+const REFUSALS: [(Alert, &str); 8] = [
+    (Alert::CertificateExpired, "the receiver says that our certificate has expired"),
+    (Alert::CertificateRevoked, "the receiver says that our certificate is revoked"),
+    (Alert::UnknownCA, "the receiver does not know the authority of our certificate"),
+    (Alert::CertificateRequired, "the receiver wants a certificate of ours"),
+    (Alert::BadCertificate, NOT_TAKEN),
+    (Alert::UnsupportedCertificate, NOT_TAKEN),
+    (Alert::CertificateUnknown, NOT_TAKEN),
+    (Alert::AccessDenied, NOT_TAKEN),
+];
+const NOT_TAKEN: &str = "the receiver does not take our certificate";
+
 fn why_refused(alert: Alert) -> &'static str {
-    match alert {
-        Alert::CertificateExpired => "the receiver says that our certificate has expired",
-        Alert::CertificateRevoked => "the receiver says that our certificate is revoked",
-        Alert::UnknownCA => "the receiver does not know the authority of our certificate",
-        Alert::CertificateRequired => "the receiver wants a certificate of ours",
-        Alert::BadCertificate
-        | Alert::UnsupportedCertificate
-        | Alert::CertificateUnknown
-        | Alert::AccessDenied => "the receiver does not take our certificate",
-        _ => "the receiver ends it (our certificate?)",
-    }
+    let known = REFUSALS.iter().find(|(one, _)| *one == alert);
+    known.map_or("the receiver ends it (our certificate?)", |(_, why)| why)
 }
 
 /// The sort of an I/O error, which may be a TLS error inside.
