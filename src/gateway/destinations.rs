@@ -12,7 +12,7 @@ use super::committer::Request;
 use super::configuration::{
     Configuration, DestinationTable, Files, Proves, Required, Start, Transport,
 };
-use super::memory::Before;
+use super::memory::{Before, Memory};
 use super::world::{World, stop_for_one};
 use crate::forward::cursor::{self, CursorFile, Earlier, Found, State};
 use crate::forward::earlier;
@@ -241,16 +241,17 @@ fn from_before(start: Start, table: &DestinationTable, reader: &Reader) -> Resul
     Ok(State { low_water: from - 1, highest_sent: from - 1, earlier: Some(earlier), ..fresh })
 }
 
-/// What was kept before a destination came, for each that begins with it.
+/// What is routed from now on comes behind what was kept before, where a destination begins with
+/// that.
 ///
 /// # Errors
 /// The name of a destination, and why it cannot be known.
-pub(super) fn from_before_on(
+pub(super) fn begin_behind(
     configuration: &Configuration,
     world: &World,
     reader: &Reader,
-) -> Result<Vec<Before>, (String, String)> {
-    let mut found = Vec::new();
+    memory: &mut Memory,
+) -> Result<(), (String, String)> {
     for table in &configuration.destinations {
         let failed = |error: &dyn std::fmt::Display| (table.name.clone(), error.to_string());
         let cursors = world.disk.cursors().map_err(|error| failed(&error))?;
@@ -261,10 +262,10 @@ pub(super) fn from_before_on(
             let last = earlier::before(&mut reader.clone(), &earlier, &table.name, behind);
             let last = last.map_err(|error| failed(&error))?;
             let (destination, through) = (table.name.clone(), earlier.through);
-            found.push(Before { destination, through, last });
+            memory.begins_behind(Before { destination, through, last });
         }
     }
-    Ok(found)
+    Ok(())
 }
 
 async fn pass_on(

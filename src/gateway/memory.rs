@@ -7,9 +7,12 @@
 mod checkpoint;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use serde::{Deserialize, Serialize};
 
+use super::committer::DeviceIdentity;
 use super::record::WireHead;
 use crate::check::repeats::{StatementKeys, Window};
 use crate::forward::stored::Stored;
@@ -133,6 +136,15 @@ impl Memory {
     pub fn begins_behind(&mut self, before: Before) {
         self.manifests.entry(before.destination.clone()).or_insert(before.through);
         self.last_routed.entry(before.destination).or_insert(before.last);
+    }
+
+    /// Tells the devices how far their clocks were ahead, before their tasks begin.
+    pub fn tell_clocks(&self, devices: &[Arc<DeviceIdentity>]) {
+        for device in devices {
+            let known = self.devices.get(device.name.as_str());
+            let ahead_ms = known.and_then(|one| one.clock_ahead_ms).unwrap_or(0);
+            device.status.clock_ahead_ms.store(ahead_ms, Ordering::Relaxed);
+        }
     }
 
     /// Notes a message that is on its way into the journal. What all windows together take stays

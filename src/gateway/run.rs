@@ -233,11 +233,7 @@ impl House {
         let (mut memory, samplers) = read
             .map_err(|error| RunError::Journal { folder: gateway.data.join("journal"), error })?;
         report(&opened.recovery, &memory);
-        for identity in &lasting.identities {
-            let known = memory.devices.get(identity.name.as_str());
-            let ahead_ms = known.and_then(|one| one.clock_ahead_ms).unwrap_or(0);
-            identity.status.clock_ahead_ms.store(ahead_ms, Ordering::Relaxed);
-        }
+        memory.tell_clocks(&lasting.identities);
 
         // Everything that can fail comes before the first record is written.
         let (stop_destinations, stopping) = watch::channel(false);
@@ -252,9 +248,8 @@ impl House {
             lasting.deliver(ground, &durable, &requests, &stopping, None)?;
         let configuration = &lasting.configuration;
         let reader = &opened.reader;
-        let from_before = destinations::from_before_on(configuration, &lasting.world, reader)
+        destinations::begin_behind(configuration, &lasting.world, reader, &mut memory)
             .map_err(|(name, what)| RunError::Destination { name, what })?;
-        from_before.into_iter().for_each(|one| memory.begins_behind(one));
         let counting = {
             let _on_delivery = lasting.world.delivery.enter();
             manifests::start(configuration, &memory.manifests, reader, &requests, &stopping)
