@@ -51,10 +51,16 @@ fn stored(store: &Path) -> BTreeMap<u64, Vec<Json>> {
     stored
 }
 
-fn late_has_all(house: &mut House) {
+/// Both destinations have everything, and the late one so many readings of the oximeter.
+fn late_has_all(house: &mut House, store: &Path, readings: usize) {
+    house.settle();
     house.wait("the late one has everything", |house| {
         let status = house.status();
-        status.destinations.iter().all(|one| one.connected && one.backlog == 0)
+        let late = stored(store);
+        let count = of_kind(&late, "observation", "oximeter").len();
+        assert!(count <= readings, "{count} readings");
+        let is_there = !late.is_empty() && count == readings;
+        is_there && status.destinations.iter().all(|one| one.connected && one.backlog == 0)
     });
 }
 
@@ -98,7 +104,7 @@ fn everything_that_is_still_there_comes_once_through_a_crash_in_the_middle() {
     house.kill_nine();
     house.start();
     sends(&mut house, "oximeter", 7);
-    late_has_all(&mut house);
+    late_has_all(&mut house, &store, 717);
     let got = stored(&store);
     one_chain(&got);
     assert_eq!(of_kind(&got, "observation", "oximeter").len(), 717);
@@ -131,7 +137,7 @@ fn a_time_is_where_it_begins() {
     let late = Core::start(&store, 0);
     house.reconfigured(|text| text + &table(late.port, "trial", &since.to_string()));
     sends(&mut house, "oximeter", 1);
-    late_has_all(&mut house);
+    late_has_all(&mut house, &store, 7);
     let got = stored(&store);
     one_chain(&got);
     let after = of_kind(&stored(&house.path("core")), "observation", "oximeter");
@@ -150,7 +156,7 @@ fn what_may_not_go_live_does_not_go_later() {
     let store = house.path("late-store");
     let late = Core::start(&store, 0);
     house.reconfigured(|text| text + &table(late.port, "patients", "oldest"));
-    late_has_all(&mut house);
+    late_has_all(&mut house, &store, 0);
     let got = stored(&store);
     one_chain(&got);
     assert_eq!(of_kind(&got, "observation", "oximeter").len(), 0);
