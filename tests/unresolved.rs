@@ -122,7 +122,7 @@ fn a_held_record_is_carried_until_a_person_ends_it() {
         (&"KN".into(), &"a trial of the new pump".into())
     );
     let rows = listed(&mut house);
-    assert_eq!(rows.iter().map(id).collect::<Vec<_>>(), [kept.clone()]);
+    assert_eq!(rows.iter().map(id).collect::<Vec<_>>(), std::slice::from_ref(&kept));
     let again = end(&house, &ended);
     let said = String::from_utf8(again.stderr).unwrap();
     assert!(!again.status.success() && said.contains("is ended already"), "{said}");

@@ -241,10 +241,11 @@ fn in_words(stored: &Stored) -> String {
         .chain(["model", "serial_number", "firmware"]);
     let named = parts.filter_map(|key| {
         let text = text(key).filter(|text| !text.is_empty())?;
-        Some(if matches!(key, "cause" | "phase" | "place") {
-            text
-        } else {
-            format!("{key} {text}")
+        Some(match key {
+            "cause" | "phase" | "place" => text,
+            "began" => format!("from {text}"),
+            "ended" => format!("to {text}"),
+            _ => format!("{key} {text}"),
         })
     });
     named.collect::<Vec<_>>().join(" ")
