@@ -21,6 +21,7 @@
 //! | `disk`, `ports` | what is under the house; the clocks are in `link`, the cores in `forward` |
 //! | `devices`, `oximeter`, `monitor`, `analyser` | what speaks to it |
 //! | `checks` | what must hold |
+//! | `tests`, `scenarios` | the seeds; rows of the fault matrix in virtual time |
 //!
 //! `WARDGATE_SEED=7 cargo nextest run --lib simulation::tests::one_seed --no-capture` runs one seed
 //! and shows its log. `WARDGATE_SEEDS=100000` runs so many instead of [`SEEDS`].
@@ -35,6 +36,7 @@ mod monitor;
 mod options;
 mod oximeter;
 mod ports;
+mod scenarios;
 mod tests;
 
 use std::cell::Cell;
@@ -72,6 +74,8 @@ struct Outcome {
     log: String,
     /// Messages that devices saw acknowledged.
     acknowledged: usize,
+    /// For looking at it in other ways.
+    simulation: Simulation,
 }
 
 fn run(options: &Options) -> Outcome {
@@ -85,5 +89,5 @@ fn run(options: &Options) -> Outcome {
     let canary = |line: &&str| monitor::CANARIES.iter().any(|canary| line.contains(canary));
     complaints.extend(log.lines().find(canary).map(|_| "personal data in the log".to_owned()));
     let acknowledged = simulation.books.iter().map(|one| one.book().acknowledged.len()).sum();
-    Outcome { complaints, trace: checks::trace(&simulation), log, acknowledged }
+    Outcome { complaints, trace: checks::trace(&simulation), log, acknowledged, simulation }
 }

@@ -7,6 +7,7 @@ use tokio::sync::Notify;
 use tokio::sync::mpsc::UnboundedSender;
 
 use super::Sent;
+use crate::link::clock;
 use crate::vocabulary::StreamId;
 use crate::vocabulary::chance::Chance;
 
@@ -45,6 +46,19 @@ pub(crate) struct StoredRecord {
     pub previous: u64,
 }
 
+/// A core and a network without faults.
+pub(crate) const KIND: Manners = Manners {
+    wait_ms_max: 5,
+    commit_ms_max: 5,
+    commit_ms_min: 0,
+    loses_record_once_in: 0,
+    loses_answer_once_in: 0,
+    says_twice_once_in: 0,
+    lies_once_in: 0,
+    dies_once_in: 0,
+    answers_before_it_stores: false,
+};
+
 type Store = BTreeMap<u64, StoredRecord>;
 
 /// One core.
@@ -72,8 +86,8 @@ pub(crate) struct Core {
     lines: u64,
     /// What is wrong with what came.
     pub complaints: Vec<String>,
-    /// In the order in which they were stored.
-    pub trace: Vec<u64>,
+    /// In the order in which they were stored, and when: microseconds since the box's boot.
+    pub trace: Vec<(u64, u64)>,
     pub in_flight_max: usize,
     pub bytes_max: usize,
     pub restored: u64,
@@ -105,9 +119,9 @@ impl Core {
         }
     }
 
-    /// Everybody is kind from now on.
-    pub fn be_kind(&mut self) {
-        self.manners = Manners { wait_ms_max: 5, commit_ms_max: 5, ..Manners::default() };
+    /// It is there, and has no faults but these.
+    pub fn be_there(&mut self, manners: Manners) {
+        self.manners = manners;
         (self.is_up, self.is_half_open, self.asleep) = (true, false, 0);
         self.cut();
     }
@@ -231,7 +245,7 @@ impl Core {
             }
             Some(_) => {}
             None => {
-                self.trace.push(sequence);
+                self.trace.push((sequence, clock::now().monotonic_us()));
                 self.store.insert(sequence, StoredRecord { payload, previous });
             }
         }

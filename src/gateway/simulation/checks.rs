@@ -18,6 +18,7 @@ struct Gap {
     subject: String,
     began_us: Option<i64>,
     ended_us: Option<i64>,
+    cause: String,
     /// Of records: first and last.
     records: Option<(u64, u64)>,
 }
@@ -81,6 +82,7 @@ impl Had {
             sequence,
             ends_at: began.map(|_| sequence),
             subject: event["subject"].as_str().unwrap_or_default().to_owned(),
+            cause: data["cause"].as_str().unwrap_or_default().to_owned(),
             began_us: data["began_us"].as_i64(),
             ended_us: data["ended_us"].as_i64(),
             records,
@@ -123,7 +125,13 @@ impl Had {
         }
     }
 
-    fn of_device(&self, device: &str) -> &[(u64, u64)] {
+    /// The causes of the gaps of a subject, in order.
+    pub fn causes(&self, subject: &str) -> Vec<String> {
+        let gaps = self.gaps.iter().filter(|gap| gap.subject == subject);
+        gaps.filter(|gap| gap.ended_us.is_none()).map(|gap| gap.cause.clone()).collect()
+    }
+
+    pub fn of_device(&self, device: &str) -> &[(u64, u64)] {
         self.messages.get(device).map(Vec::as_slice).unwrap_or_default()
     }
 

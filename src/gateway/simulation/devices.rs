@@ -1,7 +1,7 @@
 //! What simulated devices have in common: their end of the line, and what they know of what they
 //! sent. That outlives every house: a device counts what it saw acknowledged.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
@@ -23,6 +23,8 @@ pub(super) struct Book {
     pub waits: bool,
     /// What it saw acknowledged.
     pub acknowledged: BTreeSet<u64>,
+    /// When each was made, in microseconds since the box's boot.
+    pub made: BTreeMap<u64, u64>,
     /// When the newest was begun, by the box's own clock, in UTC microseconds.
     pub begun_us: i64,
     /// Each message that was sent, and its first and last byte by that clock.
@@ -46,6 +48,7 @@ impl Shared {
             last,
             waits: false,
             acknowledged: BTreeSet::new(),
+            made: BTreeMap::new(),
             begun_us: 0,
             sent: Vec::new(),
             damaged: BTreeSet::new(),
@@ -75,9 +78,11 @@ impl Shared {
         tokio::time::sleep(Duration::from_millis(wait_ms)).await;
         let mut book = self.book();
         book.newest += 1;
-        book.begun_us = clock::now().utc_us();
+        let (now, newest) = (clock::now(), book.newest);
+        book.begun_us = now.utc_us();
+        book.made.insert(newest, now.monotonic_us());
         book.waits = true;
-        Some(book.newest)
+        Some(newest)
     }
 
     pub fn note_sent(&self, number: u64) {

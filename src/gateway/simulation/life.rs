@@ -15,7 +15,7 @@ use super::options::{Broken, End, Fault, Life, Options};
 use super::ports::Sockets;
 use super::{analyser, monitor, oximeter};
 use crate::forward::cursor::{self, Found};
-use crate::forward::simulated::core::Core;
+use crate::forward::simulated::core::{Core, Manners};
 use crate::forward::simulated::{self as network, Cores};
 use crate::forward::window::Order;
 use crate::gateway::configuration::{self, Configuration, OrderKey};
@@ -196,12 +196,16 @@ impl Simulation {
 
     /// Nothing happens any more: everything has to get where it belongs.
     fn live_on(&mut self) {
+        let last = self.options.last;
         for core in self.cores.lock().values_mut() {
-            let forgets = core.manners.answers_before_it_stores;
-            core.be_kind();
-            core.manners.answers_before_it_stores = forgets;
+            let answers_before_it_stores = core.manners.answers_before_it_stores;
+            core.be_there(Manners { answers_before_it_stores, ..last.core });
         }
-        self.books.iter().for_each(|book| book.book().trouble_once_in = 0);
+        for (index, shared) in self.books.iter().enumerate() {
+            let mut book = shared.book();
+            book.trouble_once_in = 0;
+            book.pause_ms = last.pause_ms.map_or(book.pause_ms, |pauses| pauses[index]);
+        }
         crate::journal::simulated::set_wait(self.options.disk_ms_max.min(5));
         for _ in 0..STARTS_MAX {
             let runtime = runtime();

@@ -1,6 +1,6 @@
 //! What one seed makes of a simulation: everything that differs from seed to seed.
 
-use crate::forward::simulated::core::Manners;
+use crate::forward::simulated::core::{KIND, Manners};
 use crate::forward::window::Order;
 use crate::vocabulary::chance::Chance;
 
@@ -27,6 +27,15 @@ pub(super) struct Options {
     pub broken: Option<Broken>,
     /// How long the last life may take until everything is where it belongs.
     pub limit_s: u64,
+    /// How quick devices and cores are in it.
+    pub last: Last,
+}
+
+/// The life in which nothing happens any more.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Last {
+    pub pause_ms: Option<[u64; 3]>,
+    pub core: Manners,
 }
 
 /// For proving that the simulation sees what it is for.
@@ -126,6 +135,7 @@ impl Options {
             archive: chance.once_in(2).then(|| manners(chance)),
             broken: None,
             limit_s: 1_800,
+            last: Last { pause_ms: None, core: KIND },
             lives,
         }
     }
