@@ -72,9 +72,9 @@ pub enum RunError {
     Committer,
 }
 
-/// Runs until SIGTERM or SIGINT; `delivery` is where the destinations' tasks run. When the journal has shut its door and the disk takes writes
-/// again, the house is opened anew; a disk that takes none at the start gives a house that delivers
-/// and acknowledges nothing.
+/// Runs until SIGTERM or SIGINT; `delivery` is where the destinations' tasks run. When the journal
+/// has shut its door and the disk takes writes again, the house is opened anew; a disk that takes
+/// none at the start gives a house that delivers and acknowledges nothing.
 ///
 /// # Errors
 /// What keeps the house from starting, or why it ended without being asked.
@@ -254,9 +254,8 @@ impl House {
             let _on_delivery = lasting.world.delivery.enter();
             manifests::start(configuration, &memory.manifests, reader, &requests, &stopping)
         };
-        let folder = &gateway.data;
-        destinations
-            .extend(counting.map_err(|error| RunError::Data { folder: folder.clone(), error })?);
+        let failed = |error| RunError::Data { folder: gateway.data.clone(), error };
+        destinations.extend(counting.map_err(failed)?);
         let mut committer = Committer {
             name: gateway.name.clone(),
             clock_offset_us: None,
@@ -269,19 +268,7 @@ impl House {
             room: Arc::clone(&room),
             trends: BTreeMap::new(),
         };
-        committer.checkpoint(Begin::Wherever, now.utc_us()).await;
-        let identities = &lasting.identities;
-        committer.started_after(identities, configuration.digest, before, now).await;
-        committer.tick(now).await;
-        if !opened.recovery.damaged.is_empty() || opened.recovery.set_aside.is_some() {
-            committer.damaged(identities, now).await;
-        }
-        for (setup, identity) in configuration.devices.iter().zip(identities) {
-            let firmware = setup.firmware.as_deref().unwrap_or_default();
-            let text = setup.profile.flattened_text(firmware);
-            committer.profile(&identity.stamp, &text, now).await;
-        }
-
+        lasting.first_records(&mut committer, &opened.recovery, before, now).await;
         let under = (&room, &lasting.world.disk);
         let freeing =
             Freeing::of(configuration, requests.clone(), opened.reader, low_waters, under);
@@ -289,6 +276,7 @@ impl House {
         let committer = tokio::spawn(committer.run(received));
         let (stop_devices, stop_seen) = watch::channel(false);
         let ports = &lasting.world.ports;
+        let identities = &lasting.identities;
         let devices = start_devices(configuration, identities, &requests, ports, &stop_seen);
         Ok(Self {
             requests,
@@ -371,6 +359,29 @@ impl House {
 type Delivering = (Vec<JoinHandle<()>>, Vec<watch::Receiver<u64>>);
 
 impl Lasting {
+    /// What stands in the journal before the first message: the memory, what happened since the
+    /// last run, and the device files in force.
+    async fn first_records(
+        &self,
+        committer: &mut Committer,
+        recovery: &journal::Recovery,
+        before: GapCause,
+        now: Moment,
+    ) {
+        let Self { configuration, identities, .. } = self;
+        committer.checkpoint(Begin::Wherever, now.utc_us()).await;
+        committer.started_after(identities, configuration.digest, before, now).await;
+        committer.tick(now).await;
+        if !recovery.damaged.is_empty() || recovery.set_aside.is_some() {
+            committer.damaged(identities, now).await;
+        }
+        for (setup, identity) in configuration.devices.iter().zip(identities) {
+            let firmware = setup.firmware.as_deref().unwrap_or_default();
+            let text = setup.profile.flattened_text(firmware);
+            committer.profile(&identity.stamp, &text, now).await;
+        }
+    }
+
     /// Starts the destinations and shows them with the journal they read.
     fn deliver(
         &mut self,

@@ -15,9 +15,9 @@ const REQUESTS_MAX: usize = IN_FLIGHT_RECORDS_MAX + 16;
 const EVENTS_MAX: usize = 64;
 /// A poll reads many packets; at most this many events are handled before records are sent.
 const EVENTS_AT_ONCE: usize = 64;
-/// Records that become durable in quick succession go out together: what is sent has to stand in the
-/// cursor file first, and a sync of that for each of them would hold up the journal's own. A record
-/// that comes alone goes at once.
+/// Records that become durable in quick succession go out together: what is sent has to stand in
+/// the cursor file first, and a sync of that for each of them would hold up the journal's own. A
+/// record that comes alone goes at once.
 const FILL_EVERY: Duration = Duration::from_millis(20);
 /// How long the cursor may lag behind acknowledgements when nothing else wants it saved.
 const SAVE_AFTER: Duration = Duration::from_millis(200);
