@@ -17,7 +17,8 @@
 //! | part | what |
 //! |---|---|
 //! | `options` | what a seed makes of it |
-//! | `life` | the lives of a house, and what happens in them |
+//! | `site` | its configuration |
+//! | `life`, `faults` | the lives of a house, and what happens in them |
 //! | `disk`, `ports` | what is under the house; the clocks are in `link`, the cores in `forward` |
 //! | `devices`, `oximeter`, `monitor`, `analyser` | what speaks to it |
 //! | `checks` | what must hold |
@@ -30,6 +31,7 @@ mod analyser;
 mod checks;
 mod devices;
 mod disk;
+mod faults;
 mod life;
 mod log;
 mod monitor;
@@ -37,6 +39,7 @@ mod options;
 mod oximeter;
 mod ports;
 mod scenarios;
+mod site;
 mod tests;
 
 use std::cell::Cell;

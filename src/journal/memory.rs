@@ -68,6 +68,8 @@ struct State {
     dead_from: Option<u64>,
     /// Whoever uses this disk writes anew what a failed sync has dropped.
     rewritten: bool,
+    /// Every operation fails.
+    failing: bool,
     /// Told at the first operation that comes too late.
     told: Option<Arc<Notify>>,
     /// Told after each sync.
@@ -111,6 +113,10 @@ impl Memory {
     /// Tells these after each sync, in this order.
     pub fn tell_synced(&self, synced: Vec<Arc<Notify>>) {
         self.state().synced = synced;
+    }
+
+    pub fn set_failing(&self, failing: bool) {
+        self.state().failing = failing;
     }
 
     pub fn set_full(&self, full: bool) {
@@ -239,7 +245,7 @@ impl Memory {
         if let Some(told) = state.told.take_if(|_| is_dead) {
             told.notify_one();
         }
-        if state.fail_at == Some(now) || is_dead {
+        if state.fail_at == Some(now) || is_dead || state.failing {
             return Err(io::Error::other("made to fail"));
         }
         Ok(state)

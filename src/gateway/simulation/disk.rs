@@ -47,6 +47,7 @@ impl SimulatedDisk {
         for disk in self.both() {
             disk.die_at(None);
             disk.fail_at(None);
+            disk.set_failing(false);
         }
     }
 
@@ -93,12 +94,11 @@ impl DataDisk for Arc<SimulatedDisk> {
 
     fn probe(&self, segment_bytes: u64) -> io::Result<()> {
         const NAME: &str = "probe";
-        match self.journal.create(NAME, segment_bytes) {
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
-            made => made?,
-        }
-        self.journal.write_at(NAME, 0, &[0; 4096])?;
-        self.journal.sync(NAME)?;
-        self.journal.unlink(NAME)
+        // What an earlier probe has left is no obstacle.
+        let _ = self.journal.unlink(NAME);
+        self.journal.create(NAME, segment_bytes)?;
+        let written = self.journal.write_at(NAME, 0, &[0; 4096]);
+        let synced = written.and_then(|()| self.journal.sync(NAME));
+        synced.and(self.journal.unlink(NAME))
     }
 }

@@ -2,8 +2,8 @@
 //! house stands anew.
 
 use std::pin::pin;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use tokio::sync::Notify;
@@ -11,14 +11,13 @@ use tokio::time::Instant;
 
 use super::devices::Shared;
 use super::disk::SimulatedDisk;
-use super::options::{Broken, End, Fault, Life, Options};
+use super::options::{Broken, End, Life, Options};
 use super::ports::Sockets;
-use super::{analyser, monitor, oximeter};
+use super::{analyser, faults, monitor, oximeter, site};
 use crate::forward::cursor::{self, Found};
 use crate::forward::simulated::core::{Core, Manners};
 use crate::forward::simulated::{self as network, Cores};
-use crate::forward::window::Order;
-use crate::gateway::configuration::{self, Configuration, OrderKey};
+use crate::gateway::configuration::Configuration;
 use crate::gateway::run::{Lasting, RunError};
 use crate::gateway::world::World;
 use crate::link::clock;
@@ -86,7 +85,7 @@ impl Simulation {
             let (messages, pause_ms) = (options.messages[index], options.pause_ms[index]);
             Shared::new(chance.branch(), messages, pause_ms, options.device_trouble_once_in)
         });
-        let configuration = configured(&options);
+        let configuration = site::configured(&options);
         Self {
             options,
             chance,
@@ -285,7 +284,7 @@ impl Simulation {
             let wait_ms_max = self.options.disk_ms_max;
             tokio::spawn(async move {
                 pause(at_ms).await;
-                happen(fault, &disk, &cores, wait_ms_max).await;
+                faults::happen(fault, &disk, &cores, wait_ms_max).await;
             });
         }
         if let Some(after_ms) = life.starts_in_1970_ms {
@@ -331,7 +330,7 @@ fn runtime() -> tokio::runtime::Runtime {
     tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap()
 }
 
-async fn pause(ms: u64) {
+pub(super) async fn pause(ms: u64) {
     tokio::time::sleep(Duration::from_millis(ms)).await;
 }
 
@@ -353,151 +352,4 @@ fn backlog(disk: &SimulatedDisk, names: &[String]) -> Option<u64> {
         behind = behind.max(durable.saturating_sub(state.low_water));
     }
     Some(behind)
-}
-
-async fn happen(fault: Fault, disk: &SimulatedDisk, cores: &Cores, wait_ms_max: u64) {
-    let down = |name: &str, is_down: bool| {
-        if let Some(core) = cores.lock().get_mut(name) {
-            core.is_up = !is_down;
-            core.cut();
-        }
-    };
-    match fault {
-        Fault::CoreDies => cores.with(CORE, Core::die),
-        Fault::CoreDown { ms } => {
-            down(CORE, true);
-            pause(ms).await;
-            down(CORE, false);
-        }
-        Fault::ArchiveDown { ms } => {
-            down(ARCHIVE, true);
-            pause(ms).await;
-            down(ARCHIVE, false);
-        }
-        Fault::CoreHalfOpen { ms } => {
-            cores.with(CORE, |core| core.is_half_open = true);
-            pause(ms).await;
-            cores.with(CORE, |core| {
-                core.is_half_open = false;
-                core.cut();
-            });
-        }
-        Fault::CoreBackup => cores.with(CORE, Core::make_backup),
-        Fault::CoreRestored => cores.with(CORE, Core::restore),
-        Fault::JournalFails { operation } => {
-            disk.journal.fail_at(Some(disk.journal.operations() + operation));
-        }
-        Fault::CursorFails { operation } => {
-            disk.cursors.fail_at(Some(disk.cursors.operations() + operation));
-        }
-        Fault::DiskFull { ms } => {
-            disk.set_full(true);
-            pause(ms).await;
-            disk.set_full(false);
-        }
-        Fault::DiskSlow { ms, wait_ms_max: slow } => {
-            crate::journal::simulated::set_wait(slow);
-            pause(ms).await;
-            crate::journal::simulated::set_wait(wait_ms_max);
-        }
-        Fault::ClockStep { seconds } => {
-            let now = clock::now();
-            clocks::set(Clocks {
-                at: Instant::now(),
-                boot_us: now.monotonic_us(),
-                offset_us: now.utc_us() - now.monotonic_us() as i64 + seconds * 1_000_000,
-                certainty: now.certainty(),
-            });
-        }
-    }
-}
-
-/// The configuration as a site would write it, with what the options say.
-fn configured(options: &Options) -> Configuration {
-    static LOADED: OnceLock<(tempfile::TempDir, Configuration)> = OnceLock::new();
-    let (_, loaded) = LOADED.get_or_init(|| {
-        let folder = tempfile::tempdir().unwrap();
-        let file = folder.path().join("wardgate.toml");
-        std::fs::write(&file, text(folder.path())).unwrap();
-        let configuration = configuration::load(&file).unwrap();
-        (folder, configuration)
-    });
-    let mut configuration = loaded.clone();
-    configuration.gateway.segment_bytes = Some(options.segment_bytes);
-    configuration.gateway.retention.bytes = Some(options.quota_segments * options.segment_bytes);
-    configuration.gateway.retention.hours = 1;
-    configuration.gateway.manifest_every_s = options.manifest_every_s;
-    let has_archive = options.archive.is_some();
-    configuration.destinations.retain(|one| has_archive || one.name != ARCHIVE);
-    for destination in &mut configuration.destinations {
-        if options.manifest_every_s.is_none() {
-            // What gets HL7 v2 gets no manifest; what speaks to the core is simulated anyway.
-            destination.hl7v2 = Some(toml::from_str(HL7_V2).unwrap());
-        }
-        destination.order = match options.order {
-            Order::Lanes => OrderKey::Lanes,
-            Order::Strict => OrderKey::Strict,
-        };
-    }
-    configuration
-}
-
-const HL7_V2: &str = r#"host = "127.0.0.1"
-port = 1
-map = "none""#;
-
-/// `folder` holds the gateway's own signing key and nothing else.
-fn text(folder: &std::path::Path) -> String {
-    let profiles = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("device-profiles");
-    let [oximeter, monitor, analyser] = DEVICES;
-    format!(
-        r#"
-[gateway]
-id = "urn:uuid:00000000-0000-0000-0000-000000000000"
-tenant = "region"
-site = "hospital"
-ward = "icu"
-name = "box-1"
-data = "{folder}"
-device_profiles = "{profiles}"
-socket = "{folder}/status.socket"
-mode = "bench"
-time_zone = "Europe/Helsinki"
-
-[[device]]
-name = "{oximeter}"
-profile = "nordpuls/po-100"
-place = "icu/bed-1"
-firmware = "2.2"
-link = {{ serial = "{oximeter}" }}
-
-[[device]]
-name = "{monitor}"
-profile = "generic/pcd-01"
-place = "icu/bed-2"
-firmware = "PCD-01 2.6"
-link = {{ tcp_client = "{monitor}" }}
-
-[[device]]
-name = "{analyser}"
-profile = "laborin/bg-7"
-place = "icu/lab"
-firmware = "1.8.2"
-link = {{ tcp_client = "{analyser}" }}
-
-[[destination]]
-name = "{CORE}"
-files = "trial"
-required = "required"
-mqtt = {{ host = "127.0.0.1", receivers = ["{CORE}"] }}
-
-[[destination]]
-name = "{ARCHIVE}"
-files = "trial"
-required = "best-effort"
-mqtt = {{ host = "127.0.0.1", receivers = ["{ARCHIVE}"] }}
-"#,
-        folder = folder.display(),
-        profiles = profiles.display(),
-    )
 }

@@ -97,6 +97,9 @@ pub(super) enum Fault {
     CursorFails {
         operation: u64,
     },
+    CursorsFail {
+        ms: u64,
+    },
     DiskFull {
         ms: u64,
     },
@@ -128,7 +131,7 @@ impl Options {
             device_trouble_once_in: [0, 30, 12, 6][chance.below(4) as usize],
             disk_ms_max: [1, 4, 20, 120][chance.below(4) as usize],
             segment_bytes,
-            quota_segments: chance.between(6, 16),
+            quota_segments: if chance.once_in(3) { 5 } else { chance.between(6, 16) },
             order: if chance.once_in(3) { Order::Strict } else { Order::Lanes },
             manifest_every_s: chance.once_in(6).then(|| chance.between(4, 30) as u32),
             core: manners(chance),
@@ -185,7 +188,7 @@ impl Life {
 impl Fault {
     fn of(chance: &mut Chance, life_ms: u64) -> Self {
         let ms = chance.between(100, life_ms.max(101));
-        match chance.below(14) {
+        match chance.below(16) {
             0 => Self::CoreDies,
             1 | 2 => Self::CoreDown { ms },
             3 => Self::CoreHalfOpen { ms },
@@ -195,7 +198,8 @@ impl Fault {
             7 | 8 => Self::JournalFails { operation: chance.between(1, 40) },
             9 => Self::CursorFails { operation: chance.between(1, 10) },
             10 | 11 => Self::DiskFull { ms },
-            12 => Self::DiskSlow { ms, wait_ms_max: chance.between(50, 2_000) },
+            12 | 13 => Self::CursorsFail { ms: 2 * ms },
+            14 => Self::DiskSlow { ms, wait_ms_max: chance.between(50, 2_000) },
             _ => Self::ClockStep { seconds: if chance.once_in(2) { 3_600 } else { -3_600 } },
         }
     }

@@ -127,9 +127,9 @@ fn f11_a_box_whose_clock_jumps_keeps_order_and_pace() {
         Options { lives: vec![first], pause_ms: [1_000; 3], messages: [80, 80, 40], ..calm() };
     let outcome = keeps_its_promises(&options);
     let simulation = &outcome.simulation;
-    for device in 0..3 {
-        let slowest_ms = ways(simulation, device).iter().map(|(_, way_ms)| *way_ms).max().unwrap();
-        assert!(slowest_ms < 2_000, "{}: {slowest_ms} ms", DEVICES[device]);
+    for (index, device) in DEVICES.iter().enumerate() {
+        let slowest_ms = ways(simulation, index).iter().map(|(_, way_ms)| *way_ms).max().unwrap();
+        assert!(slowest_ms < 2_000, "{device}: {slowest_ms} ms");
     }
     let had = Had::of(simulation, CORE);
     assert_eq!(had.causes("box-1"), ["clock-unproven"]);
