@@ -18,7 +18,7 @@ use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 
 use self::found::report;
-use self::opening::{open_journal, read_back, segment_bytes};
+use self::opening::{ledger, open_journal, read_back, segment_bytes};
 use self::signals::Signals;
 use super::asked::{Desk, LOOK_UPS_AT_ONCE};
 use super::background::Background;
@@ -36,7 +36,6 @@ use super::room::Room;
 use super::snapshot::{self, HouseShown, Shown};
 use super::status::{self, DeviceStatus};
 use super::world::{World, stop_for_one};
-use crate::association::Ledger;
 use crate::forward::cursor::CursorError;
 use crate::journal::{self, Reader};
 use crate::link::{Ports, clock};
@@ -444,11 +443,6 @@ fn start_devices(
     };
     let setups = configuration.devices.iter().zip(identities);
     setups.map(|(setup, identity)| start(setup, identity)).collect()
-}
-
-fn ledger(configuration: &Configuration) -> Ledger {
-    let places = configuration.devices.iter();
-    Ledger::from_configuration(places.map(|one| (one.name.clone(), one.place.clone())).collect())
 }
 
 fn identities(configuration: &Configuration) -> Vec<Arc<DeviceIdentity>> {

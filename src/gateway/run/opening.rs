@@ -5,6 +5,7 @@ use std::sync::Arc;
 use tokio::sync::watch;
 
 use super::RunError;
+use crate::association::Ledger;
 use crate::forward::cursor::CursorError;
 use crate::forward::pump;
 use crate::gateway::configuration::Configuration;
@@ -55,4 +56,10 @@ pub fn read_back(
 
 pub fn segment_bytes(configuration: &Configuration) -> u64 {
     configuration.gateway.segment_bytes.unwrap_or(journal::SEGMENT_BYTES)
+}
+
+/// The association as the configuration states it.
+pub fn ledger(configuration: &Configuration) -> Ledger {
+    let places = configuration.devices.iter();
+    Ledger::from_configuration(places.map(|one| (one.name.clone(), one.place.clone())).collect())
 }
