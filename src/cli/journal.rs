@@ -257,16 +257,21 @@ fn line(record: &Record) -> Json {
     put("time", json!(utc_text(record.time_us)));
     match WireHead::split(&record.payload).filter(|_| record.kind == Kind::Wire) {
         Some((head, raw)) => {
-            let raw: String = raw.iter().map(|byte| format!("{byte:02x}")).collect();
             put("head", json!(head));
-            put("raw", json!(raw));
+            put("raw", json!(hexadecimal(raw)));
         }
-        None => {
-            let text = || json!(String::from_utf8_lossy(&record.payload));
-            put("payload", serde_json::from_slice(&record.payload).unwrap_or_else(|_| text()));
-        }
+        None => match (serde_json::from_slice(&record.payload), str::from_utf8(&record.payload)) {
+            (Ok(payload), _) => put("payload", payload),
+            (Err(_), Ok(text)) => put("payload", json!(text)),
+            // A checkpoint.
+            (Err(_), Err(_)) => put("payload_bytes", json!(hexadecimal(&record.payload))),
+        },
     }
     Json::Object(line)
+}
+
+fn hexadecimal(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 fn name_of(kind: Kind) -> String {
