@@ -9,22 +9,31 @@
 //! | `clock` | the only place that asks the box's clocks |
 //! | `capture` | the text form of a capture, read and written |
 //! | `back_off` | how long to wait before the next attempt |
+//! | `serial` | a local serial line, and the errors that it saw |
+//! | `udp_device` | a device that is asked over UDP |
 
 use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::pin::Pin;
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
 
+use crate::protocol::{LineError, Peer};
+
 pub mod back_off;
 pub mod capture;
 pub mod clock;
+mod serial;
 #[cfg(test)]
 pub(crate) mod simulated;
+mod udp_device;
+
+use serial::Marked;
+use udp_device::UdpDevice;
 
 /// How long a TCP connection may take to open.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
@@ -51,6 +60,8 @@ pub struct SerialParameters {
     pub data_bits: u8,
     pub parity: Parity,
     pub stop_bits: u8,
+    /// RTS and CTS govern who may send.
+    pub rts_cts: bool,
 }
 
 /// Parity of a serial line.
@@ -72,6 +83,8 @@ pub enum Endpoint {
     TcpServer { listen: SocketAddr },
     /// A device that sends datagrams.
     Udp { listen: SocketAddr },
+    /// A device that is asked over UDP. `announcements`: where it broadcasts that it is there.
+    UdpDevice { address: String, listen: SocketAddr, announcements: Option<SocketAddr> },
     /// A capture, played at its own pace once.
     Replay { file: PathBuf },
 }
@@ -86,6 +99,7 @@ impl Endpoint {
             Self::TcpClient { address } => format!("tcp to {address}"),
             Self::TcpServer { listen } => format!("tcp on {listen}"),
             Self::Udp { listen } => format!("udp on {listen}"),
+            Self::UdpDevice { address, .. } => format!("udp to {address}"),
             Self::Replay { file } => format!("replay of {}", file.display()),
         }
     }
@@ -93,7 +107,7 @@ impl Endpoint {
     /// Whether bytes are lost for good when the box does not read for a while.
     pub const fn loses_unread_bytes(&self) -> bool {
         match self {
-            Self::Serial { .. } | Self::Udp { .. } => true,
+            Self::Serial { .. } | Self::Udp { .. } | Self::UdpDevice { .. } => true,
             Self::TcpClient { .. } | Self::TcpServer { .. } | Self::Replay { .. } => false,
         }
     }
@@ -121,23 +135,45 @@ impl Ports for BoxPorts {
 trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
 impl<T: AsyncRead + AsyncWrite + Send + Unpin> Stream for T {}
 
-/// An open connection of the stream kind.
+/// An open connection.
 pub struct Port {
-    stream: Box<dyn Stream>,
+    inner: Inner,
+}
+
+enum Inner {
+    Stream(Box<dyn Stream>),
+    /// A stream in which the system marks the bytes that came damaged.
+    Marked(Marked),
+    UdpDevice(UdpDevice),
+}
+
+/// What one read gave.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Heard {
+    /// So many bytes stand at the head of the buffer: a chunk of a stream, or one datagram.
+    Bytes { count: usize, from: Peer },
+    /// The port saw an error at this place of the stream.
+    LineError(LineError),
+    /// Unplugged or closed, for ever.
+    Closed,
 }
 
 impl Port {
-    /// Opens a serial line, a TCP connection or a replay.
+    /// Opens a serial line, a TCP connection, a device over UDP or a replay.
     ///
     /// # Errors
     /// What the system says. Listening endpoints do not open this way.
     pub async fn open(endpoint: &Endpoint) -> io::Result<Self> {
         match endpoint {
-            Endpoint::Serial { path, parameters } => open_serial(path, parameters),
+            Endpoint::Serial { path, parameters } => serial::open(path, parameters),
             Endpoint::TcpClient { address } => {
                 let connect = TcpStream::connect(address);
                 let stream = tokio::time::timeout(CONNECT_TIMEOUT, connect).await??;
                 Self::of_tcp(stream)
+            }
+            Endpoint::UdpDevice { address, listen, announcements } => {
+                let device = UdpDevice::open(address, *listen, *announcements).await?;
+                Ok(Self { inner: Inner::UdpDevice(device) })
             }
             Endpoint::Replay { file } => capture::replay(file),
             Endpoint::TcpServer { .. } | Endpoint::Udp { .. } => Err(io::Error::new(
@@ -155,29 +191,49 @@ impl Port {
         // A reply of one byte must not wait for company: analysers count fifteen seconds.
         stream.set_nodelay(true)?;
         watch_peer(&stream)?;
-        Ok(Self { stream: Box::new(stream) })
+        Ok(Self::of_stream(stream))
     }
 
     pub(crate) fn of_stream(stream: impl AsyncRead + AsyncWrite + Send + Unpin + 'static) -> Self {
-        Self { stream: Box::new(stream) }
+        Self { inner: Inner::Stream(Box::new(stream)) }
     }
 
-    /// Reads what is there; 0 means unplugged or closed, for ever. Safe to cancel.
+    /// A stream in which damaged bytes are marked as a terminal with `PARMRK` marks them.
+    pub(crate) fn of_marked_stream(
+        stream: impl AsyncRead + AsyncWrite + Send + Unpin + 'static,
+        has_parity: bool,
+    ) -> Self {
+        Self { inner: Inner::Marked(Marked::new(Box::new(stream), has_parity)) }
+    }
+
+    /// Reads what is there. Safe to cancel.
     ///
     /// # Errors
     /// What the system says; the port is of no use afterwards.
-    pub async fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        self.stream.read(buffer).await
+    pub async fn read(&mut self, buffer: &mut [u8]) -> io::Result<Heard> {
+        match &mut self.inner {
+            Inner::Stream(stream) => Ok(match stream.read(buffer).await? {
+                0 => Heard::Closed,
+                count => Heard::Bytes { count, from: Peer::STREAM },
+            }),
+            Inner::Marked(marked) => marked.read(buffer).await,
+            Inner::UdpDevice(device) => device.read(buffer).await,
+        }
     }
 
     /// Writes a reply to the end.
     ///
     /// # Errors
     /// What the system says, or a time-out; the port is of no use afterwards.
-    pub async fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
+    pub async fn write(&mut self, bytes: &[u8], to: Peer) -> io::Result<()> {
+        let stream = match &mut self.inner {
+            Inner::UdpDevice(device) => return device.write(bytes, to).await,
+            Inner::Stream(stream) => stream,
+            Inner::Marked(marked) => marked.stream(),
+        };
         let write = async {
-            self.stream.write_all(bytes).await?;
-            self.stream.flush().await
+            stream.write_all(bytes).await?;
+            stream.flush().await
         };
         tokio::time::timeout(WRITE_TIMEOUT, write).await?
     }
@@ -197,29 +253,4 @@ pub fn watch_peer(stream: &TcpStream) -> io::Result<()> {
     let within_ms = u32::try_from(RECEIVED_WITHIN.as_millis()).unwrap_or(u32::MAX);
     sockopt::set_tcp_user_timeout(stream, within_ms)?;
     Ok(())
-}
-
-fn open_serial(path: &Path, parameters: &SerialParameters) -> io::Result<Port> {
-    use tokio_serial::{DataBits, FlowControl, SerialPortBuilderExt, StopBits};
-    let data_bits = match parameters.data_bits {
-        5 => DataBits::Five,
-        6 => DataBits::Six,
-        7 => DataBits::Seven,
-        _ => DataBits::Eight,
-    };
-    let parity = match parameters.parity {
-        Parity::None => tokio_serial::Parity::None,
-        Parity::Even => tokio_serial::Parity::Even,
-        Parity::Odd => tokio_serial::Parity::Odd,
-    };
-    let stop_bits = if parameters.stop_bits == 2 { StopBits::Two } else { StopBits::One };
-    let stream = tokio_serial::new(path.to_string_lossy(), parameters.baud)
-        .data_bits(data_bits)
-        .parity(parity)
-        .stop_bits(stop_bits)
-        // Soft flow control would swallow the bytes 11 and 13 of a binary protocol.
-        .flow_control(FlowControl::None)
-        .open_native_async()
-        .map_err(io::Error::from)?;
-    Ok(Port::of_stream(stream))
 }

@@ -29,7 +29,7 @@ pub mod schema;
 mod verify;
 
 pub use file::{
-    Device, Direction, Evidence, Firmware, Learned, Link, OnUnlisted, Parity, ProfileFile,
+    Device, Direction, Firmware, Handshake, Learned, Link, OnUnlisted, Parity, ProfileFile,
     Protocol, Provenance, Serial, Source, Status, Transport, Variant,
 };
 pub use position::{Position, Problem};

@@ -12,7 +12,7 @@
 
 use std::fmt;
 
-use crate::vocabulary::{Group, Moment, Refused};
+use crate::vocabulary::{Evidence, Group, Moment, Refused, Samples};
 
 pub mod astm;
 pub mod checksum;
@@ -55,12 +55,14 @@ pub struct Site {
 /// message and its observations always fit in one batch.
 pub const MESSAGE_BYTES_MAX: usize = 1 << 20;
 
-/// Who sent a datagram; a stream has only one peer.
+/// Who sent a datagram; a stream has only one peer. A device that is asked over UDP is one device
+/// with several ports: there the number is its port.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Peer(pub u32);
 
 impl Peer {
-    /// The one peer of a stream.
+    /// The one peer of a stream; of a device that is asked over UDP, the port that the site's
+    /// configuration names.
     pub const STREAM: Peer = Peer(0);
 }
 
@@ -166,8 +168,13 @@ pub enum Event {
     Message(Message),
     /// Bytes for the device. Only templates of the family and the profile end up here.
     Send { bytes: Vec<u8>, to: Peer },
+    /// Samples of waveforms. Nobody is acknowledged for them; they may be dropped.
+    Samples(Samples),
     /// The device said who it is.
     Identity(Identity),
+    /// What is wrong on this link, in words that a biomedical engineer uses and without a word of a
+    /// patient; `None`: all is well again.
+    Trouble { words: Option<String> },
     /// The link cannot go on; close it and open it anew.
     Close { why: CloseWhy },
 }
@@ -187,4 +194,20 @@ pub enum CloseWhy {
     FrameTooLong,
     /// A frame was begun and not finished within its time.
     FrameUnfinished,
+}
+
+/// One thing that a device file, or the family's own table, says a device can report: for the list
+/// of what is proven by what.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Stated {
+    /// The name in the vocabulary.
+    pub parameter: String,
+    /// Where it stands on the wire, in the family's words: `column 3`, `OBX-3 150456`, `code 82`.
+    pub place: String,
+    /// The device's unit; empty where the value has none.
+    pub unit: String,
+    /// Where this is written: source id and page.
+    pub source: String,
+    /// How far this one is proven; `None`: as far as the file as a whole.
+    pub evidence: Option<Evidence>,
 }

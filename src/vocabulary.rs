@@ -20,17 +20,20 @@ pub mod association;
 #[cfg(test)]
 pub(crate) mod chance;
 pub mod device_time;
+pub mod evidence;
 pub mod identifiers;
 pub mod moment;
 pub mod observation;
 pub mod parameter;
 pub mod reading;
 pub mod refusal;
+pub mod samples;
 pub mod unit;
 pub mod value;
 
 pub use association::{Association, Grade};
 pub use device_time::{DeviceTime, DeviceTimeEvidence};
+pub use evidence::Evidence;
 pub use identifiers::{DeviceName, Digest, ObservationId, Place, RecordId, Sequence, StreamId};
 pub use moment::{Certainty, Moment};
 pub use observation::{Metric, Observation};
@@ -39,5 +42,6 @@ pub use reading::{
     DeviceCode, DeviceUnit, Flag, Group, Mode, Nature, Reading, ResultStatus, Subject,
 };
 pub use refusal::{Refused, Why};
+pub use samples::{Period, SampleArray, Samples, Scale};
 pub use unit::Unit;
 pub use value::{AbsentReason, Comparator, Meaning, Value};

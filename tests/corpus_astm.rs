@@ -121,7 +121,10 @@ fn say(driver: &mut dyn Driver, bytes: &[u8], now: Moment, outcome: &mut Outcome
                 outcome.messages.push(message);
             }
             Event::Send { bytes, .. } => answers.extend(bytes),
-            Event::Identity(_) | Event::Close { .. } => {}
+            Event::Samples(_)
+            | Event::Identity(_)
+            | Event::Trouble { .. }
+            | Event::Close { .. } => {}
         }
     }
     answers

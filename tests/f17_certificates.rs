@@ -180,6 +180,8 @@ fn sends(house: &mut House, count: usize) -> TcpStream {
 }
 
 fn everything_is_there(house: &mut House, cores: &Cores, count: usize) {
+    // What was heard is not yet kept, and nothing waits for a destination that has not looked.
+    house.wait("every core has everything", |_| cores.held().iter().all(|held| *held >= count));
     house.wait("everything is acknowledged", |house| {
         let done = |one: &wardgate::gateway::status::DestinationSnapshot| {
             one.connected && one.backlog == 0
@@ -479,11 +481,13 @@ fn f17_mosquitto_over_mutual_tls_gets_everything_once_both_certificates_are_good
     });
     assert!(core.heard().is_empty());
     files.box_shows(&Identity::new(&files.ours, "box-1", GOOD, 102));
+    let sequences = || {
+        let values = core.heard().into_iter().filter(|one| one.topic.contains("/observation/"));
+        values.map(|one| one.sequence).collect::<std::collections::BTreeSet<u64>>()
+    };
     house.wait("everything is acknowledged", |house| {
         let one = &house.status().destinations[0];
-        one.connected && one.backlog == 0
+        one.connected && one.backlog == 0 && sequences().len() >= 3
     });
-    let values = core.heard().into_iter().filter(|one| one.topic.contains("/observation/"));
-    let sequences: std::collections::BTreeSet<u64> = values.map(|one| one.sequence).collect();
-    assert_eq!(sequences.len(), 3);
+    assert_eq!(sequences().len(), 3);
 }

@@ -96,7 +96,10 @@ impl Bench {
                     let device = Arc::clone(&self.identity);
                     requests.push(Request::Identity { device, identity, now });
                 }
-                Event::Send { .. } | Event::Close { .. } => {}
+                Event::Send { .. }
+                | Event::Samples(_)
+                | Event::Trouble { .. }
+                | Event::Close { .. } => {}
             }
         }
         requests

@@ -215,7 +215,11 @@ impl Bench {
 fn messages(events: &[Event]) -> impl Iterator<Item = &Message> {
     events.iter().filter_map(|event| match event {
         Event::Message(message) => Some(message),
-        Event::Send { .. } | Event::Identity(_) | Event::Close { .. } => None,
+        Event::Send { .. }
+        | Event::Samples(_)
+        | Event::Identity(_)
+        | Event::Trouble { .. }
+        | Event::Close { .. } => None,
     })
 }
 

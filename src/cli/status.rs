@@ -57,6 +57,11 @@ fn table(snapshot: &Snapshot) {
         if device.connections == 0 {
             let trouble = if device.trouble.is_empty() { "waiting" } else { &device.trouble };
             say(&format!("    {}: {trouble}", device.link));
+        } else if !device.trouble.is_empty() {
+            say(&format!("    {}", device.trouble));
+        }
+        if device.line_errors > 0 {
+            say(&format!("    {} damaged bytes on the line since the start", device.line_errors));
         }
         if device.busy {
             say("    the box is busy: bytes may be lost, a gap is open");

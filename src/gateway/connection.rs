@@ -17,13 +17,14 @@ use super::device::Device;
 use super::gaps::GapCause;
 use super::guests::{Guest, Guests};
 use crate::link::back_off::BackOff;
-use crate::link::{Endpoint, Port, clock};
+use crate::link::{Endpoint, Heard, Port, clock};
 use crate::protocol::{
     Driver, LinkChange, MESSAGE_BYTES_MAX, Message, MessageId, Peer, Session, Settled,
 };
 use crate::vocabulary::Moment;
 
-/// How much is read at once.
+/// How much is read at once. A datagram of a device that is asked is shorter than its network's
+/// frame; Philips monitors send at most 1364 bytes (facts/monitors.md 1.1).
 const READ_BYTES: usize = 4096;
 
 /// How much may come without anything being made of it. A message that is too long is refused when
@@ -43,9 +44,10 @@ impl Device {
         match self.setup.endpoint.clone() {
             Endpoint::TcpServer { listen } => self.serve_tcp(listen, stop, guests).await,
             Endpoint::Udp { listen } => self.serve_udp(listen, stop).await,
-            Endpoint::Serial { .. } | Endpoint::TcpClient { .. } | Endpoint::Replay { .. } => {
-                self.keep_open(stop).await;
-            }
+            Endpoint::Serial { .. }
+            | Endpoint::TcpClient { .. }
+            | Endpoint::UdpDevice { .. }
+            | Endpoint::Replay { .. } => self.keep_open(stop).await,
         }
     }
 
@@ -169,6 +171,7 @@ impl Device {
             waiting: 0,
             unread_bytes: 0,
             has_spoken: false,
+            line_damaged: false,
         }
     }
 
@@ -196,8 +199,8 @@ impl Device {
         let why = loop {
             let (replies, close) = self.drain(&mut one);
             let mut failed = None;
-            for (bytes, _) in replies {
-                if let Err(error) = port.write(&bytes).await {
+            for (bytes, to) in replies {
+                if let Err(error) = port.write(&bytes, to).await {
                     failed = Some(format!("a reply could not be sent: {error}"));
                     break;
                 }
@@ -224,8 +227,11 @@ impl Device {
                     self.gap_began(GapCause::DeviceSilent, open.last_byte);
                 }
                 read = port.read(&mut buffer), if !full => match read {
-                    Ok(0) => break "the other side closed the link or was unplugged".to_owned(),
-                    Ok(count) => {
+                    Ok(Heard::Closed) => {
+                        break "the other side closed the link or was unplugged".to_owned();
+                    }
+                    Ok(Heard::LineError(kind)) => self.line_error(&mut one, kind),
+                    Ok(Heard::Bytes { count, from }) => {
                         open.last_byte = clock::now();
                         if let Some(guest) = guest.as_ref().filter(|_| !one.has_spoken) {
                             guest.spoke();
@@ -234,7 +240,7 @@ impl Device {
                         one.unread_bytes += count;
                         self.heard(&mut one.silence, open.last_byte);
                         let bytes = buffer.get(..count).unwrap_or_default();
-                        one.driver.receive(bytes, one.peer, open.last_byte);
+                        one.driver.receive(bytes, from, open.last_byte);
                     }
                     Err(error) => break read_error(&error),
                 },
@@ -258,10 +264,10 @@ impl Device {
             let Ok(fate) = tokio::time::timeout_at(deadline, fates.recv()).await else { break };
             let Some((id, how)) = fate else { break };
             one.settle(id, how);
-            for (bytes, _) in self.drain(&mut one).0 {
+            for (bytes, to) in self.drain(&mut one).0 {
                 let Some(open) = &mut port else { break };
                 // The device may be gone already; then it will send the message again.
-                if open.write(&bytes).await.is_err() {
+                if open.write(&bytes, to).await.is_err() {
                     port = None;
                 }
             }
@@ -319,6 +325,8 @@ pub(super) struct Conversation {
     /// What came since the driver last had anything to say.
     pub unread_bytes: usize,
     pub has_spoken: bool,
+    /// The port saw damage, and nothing whole came since.
+    pub line_damaged: bool,
 }
 
 /// Watches for a device that is connected and says nothing.

@@ -17,7 +17,7 @@ use crate::check::{self, Checker};
 use crate::link::{Ports, clock};
 use crate::mapping::Mapper;
 use crate::profile::{Learned, OnUnlisted};
-use crate::protocol::{Event, Identity, Message, Peer};
+use crate::protocol::{Event, Identity, LineError, LinkChange, Message, Peer};
 use crate::vocabulary::{Moment, Observation, Refused, Vocabulary};
 
 /// The unit in which a device's share of the committer is counted.
@@ -99,6 +99,11 @@ impl Device {
             one.unread_bytes = 0;
             match event {
                 Event::Message(message) => {
+                    // What came whole after the damage shows that the line is well again.
+                    if one.line_damaged && message.refusals.is_empty() {
+                        one.line_damaged = false;
+                        self.identity.status.set_trouble("");
+                    }
                     if self.firmware_changed(message.firmware.as_deref()) {
                         close = Some("the device reports another firmware".to_owned());
                     }
@@ -109,6 +114,11 @@ impl Device {
                     if self.identity_changed(&identity) {
                         close = Some("the device reports another firmware".to_owned());
                     }
+                }
+                // Waveforms are kept where a destination asks for them.
+                Event::Samples(_) => {}
+                Event::Trouble { words } => {
+                    self.identity.status.set_trouble(words.unwrap_or_default());
                 }
                 Event::Close { why } => close = Some(format!("{why:?}")),
             }
@@ -277,6 +287,24 @@ impl Device {
         if std::mem::take(&mut silence.begun) {
             self.gap_ended(GapCause::DeviceSilent, now);
         }
+    }
+
+    /// The port saw damage: the driver gives up the frame that it is in, and a person can see it.
+    pub(super) fn line_error(&self, one: &mut Conversation, kind: LineError) {
+        let errors = self.identity.status.line_errors.fetch_add(1, Ordering::Relaxed) + 1;
+        let words = match kind {
+            LineError::Parity => "damaged bytes (parity or framing): check speed, parity and cable",
+            LineError::Framing => "damaged bytes (framing): check speed, stop bits and cable",
+            LineError::Overrun => "bytes were lost in the port: it was not read in time",
+            LineError::Break => "the line is held low (break): device off, or a wrong cable",
+        };
+        self.identity.status.set_trouble(words);
+        // A line of noise must not fill the log, too.
+        if errors.is_power_of_two() {
+            tracing::warn!(device = %self.setup.name, errors, words, "the serial line");
+        }
+        one.line_damaged = true;
+        one.driver.link(LinkChange::LineError(kind), clock::now());
     }
 
     pub(super) fn gap_ended(&self, cause: GapCause, ended: Moment) {

@@ -174,7 +174,10 @@ impl Bench {
                         self.message(&message);
                     }
                     Event::Send { bytes, .. } => self.outcome.sent.extend(bytes),
-                    Event::Identity(_) | Event::Close { .. } => {}
+                    Event::Samples(_)
+                    | Event::Identity(_)
+                    | Event::Trouble { .. }
+                    | Event::Close { .. } => {}
                 }
             }
             let Some(id) = settle.pop_front() else { return };

@@ -36,17 +36,19 @@ pub struct DeviceStatus {
     pub held: AtomicU64,
     pub repeats: AtomicU64,
     pub busy: AtomicBool,
+    /// Bytes that came damaged, as the serial port saw it.
+    pub line_errors: AtomicU64,
     pub last_message_us: AtomicI64,
     /// How far the device's clock was known to be ahead when the house was opened.
     pub clock_ahead_ms: AtomicU64,
-    /// Why the link is down, in words; empty while it is up.
+    /// What is wrong with the link, in words; empty while all is well.
     pub trouble: Mutex<String>,
     /// Where a listening link really listens, once it does.
     pub listening: Mutex<String>,
 }
 
 impl DeviceStatus {
-    /// Says why the link is down.
+    /// Says what is wrong with the link.
     pub fn set_trouble(&self, what: impl Into<String>) {
         if let Ok(mut trouble) = self.trouble.lock() {
             *trouble = what.into();
@@ -149,7 +151,7 @@ pub struct DeviceSnapshot {
     pub profile_status: String,
     pub link: String,
     pub connections: usize,
-    /// Why the link is down, in words; empty while it is up.
+    /// What is wrong with the link, in words; empty while all is well.
     pub trouble: String,
     pub listening: String,
     pub busy: bool,
@@ -159,6 +161,9 @@ pub struct DeviceSnapshot {
     pub unmapped: u64,
     pub held: u64,
     pub repeats: u64,
+    /// Bytes that came damaged, as the serial port saw it; 0 where it cannot see it.
+    #[serde(default)]
+    pub line_errors: u64,
     pub last_message: Option<String>,
 }
 
@@ -234,6 +239,7 @@ pub fn of_device(name: &str, fixed: &Fixed, status: &DeviceStatus) -> DeviceSnap
         unmapped: status.unmapped.load(Ordering::Relaxed),
         held: status.held.load(Ordering::Relaxed),
         repeats: status.repeats.load(Ordering::Relaxed),
+        line_errors: status.line_errors.load(Ordering::Relaxed),
         last_message: (last_us != 0).then(|| utc_text(last_us)),
     }
 }

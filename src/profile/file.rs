@@ -10,7 +10,7 @@ use crate::protocol::astm::AstmProfile;
 use crate::protocol::frame::{FrameProfile, RawForm};
 use crate::protocol::hl7v2::Hl7v2Profile;
 use crate::protocol::line::LineProfile;
-use crate::vocabulary::AbsentReason;
+use crate::vocabulary::{AbsentReason, Evidence};
 
 /// A device file: how one model of device is read.
 #[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]
@@ -126,22 +126,6 @@ impl Status {
     }
 }
 
-/// What a fact rests on.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
-#[serde(rename_all = "kebab-case")]
-pub enum Evidence {
-    /// Read in a document.
-    Spec,
-    /// Recomputed from a published example.
-    Recomputed,
-    /// Seen in a capture of a real device.
-    Captured,
-    /// Compared with a device's screen on the bench.
-    Bench,
-    /// Compared with a device's screen on a ward.
-    Ward,
-}
-
 /// One source of facts.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -183,6 +167,19 @@ pub enum Direction {
     ListenOnly,
     /// The protocol's own acknowledgements, nothing else.
     LinkReplies,
+    /// The box asks: requests and answers that the family and this file name, nothing else.
+    Poll,
+}
+
+impl Direction {
+    /// The direction as it stands in the file.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::ListenOnly => "listen-only",
+            Self::LinkReplies => "link-replies",
+            Self::Poll => "poll",
+        }
+    }
 }
 
 /// The transport that the device's own port speaks; exactly one. A site may put a serial server in
@@ -202,6 +199,9 @@ pub struct Transport {
     /// The device sends datagrams to the box.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub udp: Option<NetworkPort>,
+    /// The box asks the device over UDP, and hears only what comes from its address.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub udp_device: Option<NetworkPort>,
 }
 
 impl Transport {
@@ -211,6 +211,7 @@ impl Transport {
             + usize::from(self.tcp_client.is_some())
             + usize::from(self.tcp_server.is_some())
             + usize::from(self.udp.is_some())
+            + usize::from(self.udp_device.is_some())
     }
 }
 
@@ -232,6 +233,19 @@ pub struct Serial {
     pub parity: Parity,
     #[schemars(range(min = 1, max = 2))]
     pub stop_bits: u8,
+    /// Whether RTS and CTS govern who may send.
+    #[serde(default)]
+    pub handshake: Handshake,
+}
+
+/// The wires that govern who may send. Never by characters: they would swallow bytes 11 and 13.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Handshake {
+    #[default]
+    None,
+    /// RTS and CTS.
+    RtsCts,
 }
 
 /// Parity of a serial line.
@@ -282,15 +296,21 @@ impl TryFrom<ProtocolTables> for Protocol {
     type Error = String;
 
     fn try_from(tables: ProtocolTables) -> Result<Self, String> {
-        match (tables.line, tables.frame, tables.astm, tables.hl7v2) {
-            (Some(line), None, None, None) => Ok(Self::Line(line)),
-            (None, Some(frame), None, None) => Ok(Self::Frame(frame)),
-            (None, None, Some(astm), None) => Ok(Self::Astm(Box::new(astm))),
-            (None, None, None, Some(hl7v2)) => Ok(Self::Hl7v2(hl7v2)),
-            (None, None, None, None) => {
+        let stated = [
+            tables.line.map(Self::Line),
+            tables.frame.map(Self::Frame),
+            tables.astm.map(|astm| Self::Astm(Box::new(astm))),
+            tables.hl7v2.map(Self::Hl7v2),
+        ];
+        let mut stated = stated.into_iter().flatten();
+        match (stated.next(), stated.next()) {
+            (Some(one), None) => Ok(one),
+            (None, _) => {
                 Err("expected one family: [protocol.line], .frame, .astm or .hl7v2".to_owned())
             }
-            _ => Err("expected exactly one protocol family, got several".to_owned()),
+            (Some(_), Some(_)) => {
+                Err("expected exactly one protocol family, got several".to_owned())
+            }
         }
     }
 }

@@ -131,7 +131,7 @@ impl<'a> Check<'a> {
     fn link(&mut self) {
         let link = &self.profile.file.link;
         if link.transport.count() != 1 {
-            let what = "expected exactly one of serial, tcp_client, tcp_server, udp";
+            let what = "expected exactly one of serial, tcp_client, tcp_server, udp, udp_device";
             self.add(&[Key("link"), Key("transport")], what);
         }
         let answers = match self.profile.file.protocol {
@@ -139,10 +139,8 @@ impl<'a> Check<'a> {
             Protocol::Astm(_) | Protocol::Hl7v2(_) => Direction::LinkReplies,
         };
         if link.direction != answers {
-            let (family, expected) = match answers {
-                Direction::ListenOnly => (self.profile.file.protocol.family(), "listen-only"),
-                Direction::LinkReplies => (self.profile.file.protocol.family(), "link-replies"),
-            };
+            let family = self.profile.file.protocol.family();
+            let expected = answers.as_str();
             let what = format!("expected {expected:?}, which is what family {family} does");
             self.add(&[Key("link"), Key("direction")], what);
         }

@@ -22,8 +22,27 @@ pub struct LinkTable {
     pub tcp_server: Option<SocketAddr>,
     /// `address:port` on which the box takes the device's datagrams.
     pub udp: Option<SocketAddr>,
+    /// A device that is asked over UDP.
+    pub udp_device: Option<UdpDeviceTable>,
     /// A capture to be played.
     pub replay: Option<PathBuf>,
+}
+
+/// A device that is asked over UDP.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct UdpDeviceTable {
+    /// `host:port` of the device.
+    pub address: String,
+    /// `address:port` from which the box asks; any port of any address unless said.
+    #[serde(default = "anywhere")]
+    pub listen: SocketAddr,
+    /// `address:port` on which devices announce themselves by broadcast or multicast.
+    pub announcements: Option<SocketAddr>,
+}
+
+fn anywhere() -> SocketAddr {
+    SocketAddr::from(([0, 0, 0, 0], 0))
 }
 
 impl LinkTable {
@@ -48,6 +67,7 @@ impl LinkTable {
                         crate::profile::Parity::Odd => Parity::Odd,
                     },
                     stop_bits: serial.stop_bits,
+                    rts_cts: serial.handshake == crate::profile::Handshake::RtsCts,
                 },
             });
         }
@@ -55,10 +75,15 @@ impl LinkTable {
         found.extend(servers.map(|address| Endpoint::TcpClient { address: address.clone() }));
         found.extend(self.tcp_server.map(|listen| Endpoint::TcpServer { listen }));
         found.extend(self.udp.map(|listen| Endpoint::Udp { listen }));
+        found.extend(self.udp_device.as_ref().map(|device| Endpoint::UdpDevice {
+            address: device.address.clone(),
+            listen: device.listen,
+            announcements: device.announcements,
+        }));
         found.extend(self.replay.iter().map(|file| Endpoint::Replay { file: file.clone() }));
         let one = found.len() == 1;
-        let what =
-            "expected exactly one of serial, serial_server, tcp_client, tcp_server, udp, replay";
+        let what = "expected exactly one of serial, serial_server, tcp_client, tcp_server, udp, \
+                    udp_device, replay";
         found.pop().filter(|_| one).ok_or(what)
     }
 }

@@ -116,9 +116,10 @@ impl Ports for Sockets {
             match endpoint {
                 Endpoint::Serial { path, .. } => self.connect(&path.to_string_lossy()),
                 Endpoint::TcpClient { address } => self.connect(address),
-                Endpoint::TcpServer { .. } | Endpoint::Udp { .. } | Endpoint::Replay { .. } => {
-                    Err(io::ErrorKind::Unsupported.into())
-                }
+                Endpoint::TcpServer { .. }
+                | Endpoint::Udp { .. }
+                | Endpoint::UdpDevice { .. }
+                | Endpoint::Replay { .. } => Err(io::ErrorKind::Unsupported.into()),
             }
         })
     }

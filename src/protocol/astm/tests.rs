@@ -122,7 +122,7 @@ impl Bench {
                     }
                 }
                 Event::Send { bytes, .. } => self.sent.extend(bytes),
-                Event::Identity(_) => {}
+                Event::Identity(_) | Event::Samples(_) | Event::Trouble { .. } => {}
                 Event::Close { why } => panic!("no reason to close: {why:?}"),
             }
         }

@@ -54,7 +54,11 @@ fn messages(driver: &mut FrameDriver) -> Vec<Message> {
     std::iter::from_fn(|| driver.poll())
         .filter_map(|event| match event {
             Event::Message(message) => Some(message),
-            Event::Send { .. } | Event::Identity(_) | Event::Close { .. } => None,
+            Event::Send { .. }
+            | Event::Samples(_)
+            | Event::Identity(_)
+            | Event::Trouble { .. }
+            | Event::Close { .. } => None,
         })
         .collect()
 }

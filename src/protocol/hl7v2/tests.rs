@@ -66,7 +66,11 @@ fn read_with(profile: Hl7v2Profile, site: Site, block: &[u8]) -> Message {
     driver.receive(block, Peer::STREAM, NOW);
     let mut messages = drain(&mut driver).into_iter().filter_map(|event| match event {
         Event::Message(message) => Some(message),
-        Event::Send { .. } | Event::Identity(_) | Event::Close { .. } => None,
+        Event::Send { .. }
+        | Event::Samples(_)
+        | Event::Identity(_)
+        | Event::Trouble { .. }
+        | Event::Close { .. } => None,
     });
     let message = messages.next().expect("a message");
     assert_eq!(messages.next(), None);
@@ -88,7 +92,11 @@ fn sent(driver: &mut Hl7v2Driver, number: u64, how: Settled) -> Vec<String> {
         .into_iter()
         .filter_map(|event| match event {
             Event::Send { bytes, .. } => Some(String::from_utf8_lossy(&bytes).into_owned()),
-            Event::Message(_) | Event::Identity(_) | Event::Close { .. } => None,
+            Event::Message(_)
+            | Event::Samples(_)
+            | Event::Identity(_)
+            | Event::Trouble { .. }
+            | Event::Close { .. } => None,
         })
         .collect()
 }

@@ -134,7 +134,11 @@ fn every_field_of_a_result_is_kept() {
     driver.receive(&transmission(&[H, "O|1|SP9", record, "L|1"]), Peer::STREAM, at(0));
     let message = std::iter::from_fn(|| driver.poll()).find_map(|event| match event {
         Event::Message(message) => Some(message),
-        Event::Send { .. } | Event::Identity(_) | Event::Close { .. } => None,
+        Event::Send { .. }
+        | Event::Samples(_)
+        | Event::Identity(_)
+        | Event::Trouble { .. }
+        | Event::Close { .. } => None,
     });
     let message = message.unwrap();
     let reading = &message.groups[0].readings[0];
@@ -309,7 +313,11 @@ fn the_header_says_who_speaks() {
         .iter()
         .filter_map(|event| match event {
             Event::Identity(identity) => Some(identity),
-            Event::Message(_) | Event::Send { .. } | Event::Close { .. } => None,
+            Event::Message(_)
+            | Event::Samples(_)
+            | Event::Send { .. }
+            | Event::Trouble { .. }
+            | Event::Close { .. } => None,
         })
         .collect();
     let [identity] = identities.as_slice() else { panic!("said once: {identities:?}") };

@@ -66,7 +66,11 @@ fn no_patient_is_carried_over() {
         .into_iter()
         .filter_map(|event| match event {
             Event::Message(message) => Some(message),
-            Event::Send { .. } | Event::Identity(_) | Event::Close { .. } => None,
+            Event::Send { .. }
+            | Event::Samples(_)
+            | Event::Identity(_)
+            | Event::Trouble { .. }
+            | Event::Close { .. } => None,
         })
         .collect();
     assert_eq!((ids(&messages[0]), ids(&messages[1])), (vec![vec!["1"]], vec![vec![]]));
