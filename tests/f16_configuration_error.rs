@@ -44,6 +44,17 @@ charset = "8859/1"
 [device.link]
 tcp_server = "127.0.0.1:0"
 
+[[device]]
+name = "monitor-2"
+profile = "generic/pcd-01"
+place = "icu/bed-2"
+firmware = "PCD-01 2.6"
+
+[device.link.udp_device]
+address = "127.0.0.1:24105"
+listen = "127.0.0.1:0"
+announcements = "127.0.0.1:24005"
+
 [[destination]]
 name = "core"
 files = "trial"
@@ -62,7 +73,7 @@ resend_after_s = 5
 "#;
 
 /// Keys that exclude those of [`FULL`], or need files.
-const ELSEWHERE: [&str; 18] = [
+const ELSEWHERE: [&str; 19] = [
     "journal_key",
     "journal_key_previous",
     "retention",
@@ -73,6 +84,7 @@ const ELSEWHERE: [&str; 18] = [
     "serial_server",
     "tcp_client",
     "udp",
+    "udp_device",
     "replay",
     "ca",
     "crl",
@@ -84,7 +96,9 @@ const ELSEWHERE: [&str; 18] = [
 ];
 
 /// Keys that may be left out: what then holds is written in the manual. None is a unit or a code.
-const OPTIONAL: [&str; 14] = [
+const OPTIONAL: [&str; 16] = [
+    "listen",
+    "announcements",
     "hours",
     "bytes",
     "order",
@@ -271,9 +285,9 @@ fn f16_answers_read_like_this() {
              charset = \"FIN\"\n              ^",
         ),
         (
-            34,
+            45,
             "take = \"every 7 s\"",
-            "34:8: expected every 1 s to 1 h, a whole part of an hour\n    \
+            "45:8: expected every 1 s to 1 h, a whole part of an hour\n    \
              take = \"every 7 s\"\n           ^",
         ),
     ];

@@ -1,5 +1,5 @@
-//! A device that is asked over UDP: monitors that answer to whoever asks, and announce themselves by
-//! broadcast. Only datagrams from the device's own address are heard.
+//! A device that is asked over UDP: monitors that answer to whoever asks, and announce themselves
+//! by broadcast. Only datagrams from the device's own address are heard.
 
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
