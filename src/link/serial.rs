@@ -1,6 +1,6 @@
 //! A local serial line. The system marks the bytes that came damaged (`PARMRK`, termios(3)), so
-//! that an error has its place in the stream: `FF 00 x` is a damaged byte x, `FF 00 00` a break, and
-//! a byte FF of the device comes twice.
+//! that an error has its place in the stream: `FF 00 x` is a damaged byte x, `FF 00 00` a break,
+//! and a byte FF of the device comes twice.
 
 use std::io;
 use std::path::Path;
