@@ -6,14 +6,17 @@
 //! the comparison does not come out even. What it proves is self-consistency: the devices are ours.
 
 mod acknowledged;
+mod charted;
 mod children;
 mod join;
 mod plan;
 mod report;
 mod status;
 mod stored;
+mod ward;
 mod watch;
 
+use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -21,11 +24,13 @@ use std::time::{Duration, Instant};
 use clap::Args;
 use tokio::signal::unix::{SignalKind, signal};
 
+use crate::simulator;
 use crate::simulator::log::Line;
 use children::Children;
 use plan::Plan;
 use report::Report;
 use status::Snapshot;
+use ward::Ward;
 use watch::Watch;
 
 pub use children::{Leash, leashed};
@@ -37,6 +42,8 @@ const DEVICES_STOP_WITHIN: Duration = Duration::from_secs(20);
 /// How long the last records may take to the core.
 const EMPTY_WITHIN: Duration = Duration::from_secs(15);
 const STOP_WITHIN: Duration = Duration::from_secs(20);
+/// A minute is charted so long after its end: the gateway waits two seconds for late values.
+const CHARTED_IN: Duration = Duration::from_secs(4);
 /// How often anything is looked at.
 const LOOK_EVERY: Duration = Duration::from_millis(100);
 
@@ -49,9 +56,9 @@ pub struct Options {
     /// The last line of standard output is one JSON object; progress goes to standard error.
     #[arg(long)]
     pub json: bool,
-    /// The ward's name.
-    #[arg(long, default_value = "icu")]
-    pub ward: String,
+    /// Which ward is shown.
+    #[arg(long, value_enum, default_value_t = Ward::Mixed)]
+    pub ward: Ward,
     /// Keep the folder with configuration, journal, logs and the core's store.
     #[arg(long)]
     pub keep: bool,
@@ -137,18 +144,19 @@ async fn show(options: &Options, folder: &Path, children: &mut Children) -> Resu
         None => children::built_gateway(&watch)?,
     };
     let plan = Plan::new(options, folder);
-    watch.say("starting the stand-in core, two serial devices and the gateway");
-    let core_port = start_core(&plan, children).await?;
+    watch.say("starting the cores, the devices that wait to be asked and the gateway");
+    let core_ports = start_cores(&plan, children).await?;
+    let core_port = core_ports.get(plan::CORE).copied().unwrap_or_default();
     let acknowledged = acknowledged::listen(core_port).await?;
-    plan.start_serial_devices(children)?;
+    plan.start_waiting_devices(children)?;
     until("the serial lines", || plan.serial_lines_are_there(), children).await?;
-    plan.write_configuration(core_port)?;
+    plan.write_configuration(&core_ports)?;
     plan.start_gateway(&gateway, children)?;
     let listening = |snapshot: &Snapshot| plan.listening(snapshot).is_some();
     let snapshot = until_status("the gateway's ports", &plan, children, listening).await?;
-    watch.say("the gateway listens; three network devices connect");
+    watch.say("the gateway listens; the devices that connect to it do so");
     plan.start_network_devices(&plan.listening(&snapshot).unwrap_or_default(), children)?;
-    until_status("all five links", &plan, children, |snapshot| plan.all_up(snapshot)).await?;
+    until_status("all links", &plan, children, |snapshot| plan.all_up(snapshot)).await?;
     children.say_go()?;
     watch.go(&plan);
     let end = Instant::now() + options.time;
@@ -158,34 +166,43 @@ async fn show(options: &Options, folder: &Path, children: &mut Children) -> Resu
         children.all_running()?;
     }
     watch.say("the devices finish their messages; the gateway empties its journal");
-    children.stop(plan::devices(), DEVICES_STOP_WITHIN).await?;
+    children.stop(plan.devices(), DEVICES_STOP_WITHIN).await?;
+    if options.ward.charts() {
+        until_charted(children, &watch).await?;
+    }
     let snapshot = until_empty(&plan, children, &watch).await?;
     watch.look(&plan);
     children.stop([plan::GATEWAY], STOP_WITHIN).await?;
     let times = acknowledged.finish().await;
-    children.stop([plan::CORE], STOP_WITHIN).await?;
+    children.stop(plan.cores().iter().copied(), STOP_WITHIN).await?;
     watch.done();
     let sent = sent(&plan)?;
     let records = stored::read(&plan.store(), &times)
         .map_err(|error| Error::Io(plan.store().display().to_string(), error))?;
-    let report = Report::new(&sent, &records, &snapshot);
+    let mut report = Report::new(&plan, &sent, &records, &snapshot);
+    if options.ward.charts() {
+        let chart = plan.store_of(plan::CHART);
+        let charted = charted::compare(&plan.store(), &chart)
+            .map_err(|error| Error::Io(chart.display().to_string(), error))?;
+        report.charted = Some(charted);
+    }
     report.show(options.json);
     report.verdict().map_err(Error::Uneven)
 }
 
-async fn start_core(plan: &Plan, children: &mut Children) -> Result<u16, Error> {
-    plan.start_core(children)?;
-    let mut port = None;
-    until(
-        "the stand-in core",
-        || {
-            port = plan.core_port();
-            port.is_some()
-        },
-        children,
-    )
-    .await?;
-    port.ok_or_else(|| Error::Late("the stand-in core did not say its port".to_owned()))
+async fn start_cores(
+    plan: &Plan,
+    children: &mut Children,
+) -> Result<BTreeMap<&'static str, u16>, Error> {
+    plan.start_cores(children)?;
+    let mut ports = BTreeMap::new();
+    let there = || {
+        ports =
+            plan.cores().iter().filter_map(|core| Some((*core, plan.core_port(core)?))).collect();
+        ports.len() == plan.cores().len()
+    };
+    until("the stand-in cores", there, children).await?;
+    Ok(ports)
 }
 
 /// Looks again and again until it is there, all children still run, or it takes too long.
@@ -236,7 +253,7 @@ async fn until_empty(
 ) -> Result<Snapshot, Error> {
     let end = Instant::now() + EMPTY_WITHIN;
     loop {
-        children.running([plan::GATEWAY, plan::CORE])?;
+        children.running(plan.cores().iter().copied().chain([plan::GATEWAY]))?;
         let snapshot = status::ask(&plan.socket())
             .map_err(|error| Error::Io("the gateway's status".to_owned(), error))?;
         if snapshot.backlog() == 0 {
@@ -251,10 +268,24 @@ async fn until_empty(
     }
 }
 
+/// Waits until the minute in which the devices stopped is charted.
+async fn until_charted(children: &mut Children, watch: &Watch) -> Result<(), Error> {
+    let now = simulator::clock::now_us();
+    let over = now + (-now).rem_euclid(charted::MINUTE_US);
+    let end = u64::try_from(over - now).map(Duration::from_micros).unwrap_or_default() + CHARTED_IN;
+    watch.say(&format!("{} s until the minute is over and charted", end.as_secs()));
+    let end = Instant::now() + end;
+    while Instant::now() < end {
+        children.running([plan::GATEWAY, plan::CORE, plan::CHART])?;
+        tokio::time::sleep(LOOK_EVERY).await;
+    }
+    Ok(())
+}
+
 /// All lines of all send logs.
 fn sent(plan: &Plan) -> Result<Vec<Line>, Error> {
     let mut lines = Vec::new();
-    for device in plan::devices() {
+    for device in plan.devices() {
         let path = plan.log(device);
         let failed = |error| Error::Io(path.display().to_string(), error);
         let file = std::fs::File::open(&path).map_err(failed)?;

@@ -6,8 +6,8 @@
 
 use std::collections::BTreeMap;
 
-use super::plan::Join;
 use super::stored::Value;
+use super::ward::Join;
 use crate::simulator::log::Line;
 
 /// More differences than this are not looked for: then nearly everything is wrong anyway, and the

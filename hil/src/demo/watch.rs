@@ -10,7 +10,7 @@ use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use super::Options;
 use super::acknowledged::Times;
-use super::plan::{self, Plan};
+use super::plan::Plan;
 use super::stored::{self, Value};
 
 /// Without a terminal: how often a line per device is written.
@@ -34,7 +34,7 @@ pub struct Watch {
 struct Screen {
     all: MultiProgress,
     clock: ProgressBar,
-    links: BTreeMap<&'static str, ProgressBar>,
+    links: BTreeMap<String, ProgressBar>,
 }
 
 #[derive(Default)]
@@ -57,12 +57,12 @@ impl Watch {
         };
         let seconds = options.time.as_secs_f64();
         watch.say(&format!(
-            "Wardgate demo: five simulated devices on ward {:?}, one gateway, one stand-in core.\n\
+            "Wardgate demo: {}.\n\
              Each is a process of its own; they talk over serial lines (pseudo terminals), TCP\n\
              and MQTT. For {seconds} s the devices send, the gateway keeps each reading on disk\n\
              before it acknowledges it, and the core stores it. Then both ends are compared,\n\
              value by value.\n",
-            options.ward
+            options.ward.words()
         ));
         watch
     }
@@ -91,7 +91,8 @@ impl Watch {
             // The templates below are fixed; a wrong one would only look plain.
             all.add(bar.with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar())))
         };
-        let links = plan::devices().map(|name| (name, line("{prefix:<22} {wide_msg}"))).collect();
+        let links =
+            plan.devices().map(|name| (name.to_owned(), line("{prefix:<22} {wide_msg}"))).collect();
         let clock = line("{elapsed:>22} {wide_bar} {msg}");
         self.screen = Some(Screen { all, clock, links });
     }
@@ -103,15 +104,15 @@ impl Watch {
         if let Some(screen) = &self.screen {
             screen.clock.set_position(u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX));
             for (name, bar) in &screen.links {
-                let seen = self.links.get(*name);
-                bar.set_prefix(*name);
+                let seen = self.links.get(name);
+                bar.set_prefix(name.clone());
                 bar.set_message(seen.map(Seen::text).unwrap_or_default());
             }
             return;
         }
         if self.lines_at.is_none_or(|at| at.elapsed() >= LINES_EVERY) {
             self.lines_at = Some(Instant::now());
-            for name in plan::devices() {
+            for name in plan.devices() {
                 let seen = self.links.get(name).map(Seen::text).unwrap_or_default();
                 self.say(&format!("{:>6.1} s  {name:<22} {seen}", elapsed.as_secs_f64()));
             }

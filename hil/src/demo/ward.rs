@@ -1,0 +1,122 @@
+//! The wards that the demo can show: which devices, in which beds, with which device files.
+
+use std::net::SocketAddr;
+
+use clap::ValueEnum;
+
+/// Everything has the same seed on every run, so that two runs can be compared.
+const SEED: u64 = 20;
+
+/// How a device is reached.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Transport {
+    /// A serial line: a pseudo terminal.
+    Serial,
+    /// It connects to the gateway over TCP.
+    Connects,
+    /// The gateway asks it over UDP.
+    Asked { address: SocketAddr },
+}
+
+/// How a reading is found again in the core.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Join {
+    /// The device sends neither time nor number: by order.
+    Order,
+    /// By specimen or by the device's own time, and by parameter.
+    Key,
+}
+
+/// One device.
+#[derive(Clone, Debug)]
+pub struct Device {
+    /// The link's name in the gateway and in the report.
+    pub name: String,
+    /// The simulator.
+    pub verb: &'static str,
+    pub bed: String,
+    pub profile: &'static str,
+    /// As a person enters it; none where the device says it.
+    pub firmware: Option<&'static str>,
+    pub transport: Transport,
+    pub join: Join,
+    pub every_ms: u32,
+    pub seed: u64,
+    pub more: &'static [&'static str],
+}
+
+/// Which ward.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Ward {
+    /// One device of each family that a small ward has.
+    Mixed,
+}
+
+impl Ward {
+    /// The ward's name in the gateway's configuration.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Mixed => "icu",
+        }
+    }
+
+    /// Whether a second core takes one value a minute.
+    pub const fn charts(self) -> bool {
+        match self {
+            Self::Mixed => false,
+        }
+    }
+
+    /// What a person is told at the start.
+    pub const fn words(self) -> &'static str {
+        match self {
+            Self::Mixed => "five simulated devices, one gateway, one stand-in core",
+        }
+    }
+
+    /// Its devices.
+    pub fn devices(self) -> Vec<Device> {
+        match self {
+            Self::Mixed => mixed(),
+        }
+    }
+}
+
+/// A device whose simulator's verb is its name.
+fn named(
+    name: &'static str,
+    bed: &str,
+    profile: &'static str,
+    firmware: &'static str,
+    every_ms: u32,
+) -> Device {
+    Device {
+        name: name.to_owned(),
+        verb: name,
+        bed: bed.to_owned(),
+        profile,
+        firmware: Some(firmware),
+        transport: Transport::Connects,
+        join: Join::Key,
+        every_ms,
+        seed: SEED,
+        more: &[],
+    }
+}
+
+fn mixed() -> Vec<Device> {
+    let serial = |device: Device| Device {
+        transport: Transport::Serial,
+        join: Join::Order,
+        more: &["--noise"],
+        ..device
+    };
+    let pumps = "generic/infusion-pump-gateway";
+    vec![
+        serial(named("line-oximeter", "bed-1", "nordpuls/po-100", "2.2", 200)),
+        serial(named("binary-oximeter", "bed-2", "nordpuls/bx-2", "3.1", 100)),
+        named("astm-analyser", "lab-corner", "laborin/bg-7", "1.8.2", 400),
+        named("hl7-monitor", "bed-3", "generic/pcd-01", "PCD-01 2.6", 250),
+        named("infusion-pump-gateway", "pumps", pumps, "PCD-01 2.6", 300),
+    ]
+}
