@@ -20,7 +20,7 @@ use super::routing::Samplers;
 use super::status::DeviceStatus;
 use crate::association::Ledger;
 use crate::journal::{Journal, Options};
-use crate::link::{BoxPorts, Endpoint};
+use crate::link::{BoxPorts, Endpoint, Ports};
 use crate::profile::Drafts;
 use crate::protocol::Site;
 use crate::vocabulary::{Certainty, DeviceName, Moment, Place};
@@ -28,7 +28,18 @@ use crate::vocabulary::{Certainty, DeviceName, Moment, Place};
 /// One good line of the PO-100 as its manual prints it.
 const LINE: &[u8] = b"$PO,10:11:12,097,072,04.5,00*25\r\n";
 
+mod damaged_line;
+
 fn device(requests: mpsc::UnboundedSender<Request>) -> (Arc<Device>, Arc<DeviceStatus>) {
+    let endpoint = Endpoint::Udp { listen: "127.0.0.1:0".parse().unwrap() };
+    device_at(endpoint, Arc::new(BoxPorts), requests)
+}
+
+fn device_at(
+    endpoint: Endpoint,
+    ports: Arc<dyn Ports>,
+    requests: mpsc::UnboundedSender<Request>,
+) -> (Arc<Device>, Arc<DeviceStatus>) {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("device-profiles");
     let vocabulary = Arc::new(load_vocabulary(&folder).unwrap());
     let file = folder.join("nordpuls/po-100/profile.toml");
@@ -45,13 +56,10 @@ fn device(requests: mpsc::UnboundedSender<Request>) -> (Arc<Device>, Arc<DeviceS
         place: Place::parse("icu/bed-1").unwrap(),
         profile,
         firmware: Some("2.2".to_owned()),
-        endpoint: Endpoint::Udp { listen: "127.0.0.1:0".parse().unwrap() },
+        endpoint,
         site: Site::default(),
     };
-    (
-        Device::new(setup, Arc::new(identity), vocabulary, requests, Arc::new(BoxPorts), 2_000),
-        status,
-    )
+    (Device::new(setup, Arc::new(identity), vocabulary, requests, ports, 2_000), status)
 }
 
 /// A test that would wait for ever fails instead.
