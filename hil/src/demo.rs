@@ -10,6 +10,7 @@ mod charted;
 mod children;
 mod join;
 mod plan;
+mod process;
 mod report;
 mod status;
 mod stored;
@@ -159,12 +160,14 @@ async fn show(options: &Options, folder: &Path, children: &mut Children) -> Resu
     until_status("all links", &plan, children, |snapshot| plan.all_up(snapshot)).await?;
     children.say_go()?;
     watch.go(&plan);
+    let gateway = children.id(plan::GATEWAY).and_then(process::Watched::new);
     let end = Instant::now() + options.time;
     while Instant::now() < end {
         tokio::time::sleep(LOOK_EVERY).await;
         watch.look(&plan);
         children.all_running()?;
     }
+    let cost = gateway.and_then(|gateway| gateway.cost());
     watch.say("the devices finish their messages; the gateway empties its journal");
     children.stop(plan.devices(), DEVICES_STOP_WITHIN).await?;
     if options.ward.charts() {
@@ -186,6 +189,7 @@ async fn show(options: &Options, folder: &Path, children: &mut Children) -> Resu
             .map_err(|error| Error::Io(chart.display().to_string(), error))?;
         report.charted = Some(charted);
     }
+    report.cost = cost;
     report.show(options.json);
     report.verdict().map_err(Error::Uneven)
 }

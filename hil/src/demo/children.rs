@@ -88,6 +88,11 @@ impl Children {
         Ok(())
     }
 
+    /// The process id of a child.
+    pub fn id(&self, name: &str) -> Option<u32> {
+        self.running.iter().find(|one| one.name == name).map(|one| one.child.id())
+    }
+
     /// Says `go` to every child. Those that do not wait for it do not read it.
     pub fn say_go(&mut self) -> Result<(), Error> {
         for running in &mut self.running {

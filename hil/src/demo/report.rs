@@ -5,6 +5,7 @@ use serde_json::{Map, Value as Json, json};
 use super::charted::Charted;
 use super::join::{Joined, join, percentile};
 use super::plan::Plan;
+use super::process::Cost;
 use super::status::Snapshot;
 use super::stored::Value;
 use crate::simulator::log::Line;
@@ -18,6 +19,8 @@ pub struct Report {
     all: Row,
     /// What the chart has, where the ward has one.
     pub charted: Option<Charted>,
+    /// What the gateway's process cost while the devices sent.
+    pub cost: Option<Cost>,
 }
 
 #[derive(Clone, Debug, Default)]
@@ -41,7 +44,7 @@ impl Report {
         let mut all = Row::default();
         links.iter().for_each(|(_, row)| all.add(row));
         all.joined.latencies_us.sort_unstable();
-        Self { links, all, charted: None }
+        Self { links, all, charted: None, cost: None }
     }
 
     /// `Ok` if nothing was lost, doubled or changed and every device has sent something.
@@ -80,6 +83,9 @@ impl Report {
         if let Some(charted) = &self.charted {
             lines.extend([String::new(), charted.text()]);
         }
+        if let Some(cost) = &self.cost {
+            lines.extend([String::new(), cost.text()]);
+        }
         let words = [
             "",
             "sent          values that the devices put on the wire, by their own logs",
@@ -104,6 +110,9 @@ impl Report {
         object.insert("proves".to_owned(), "self-consistency".into());
         if let Some(charted) = &self.charted {
             object.insert("charted".to_owned(), charted.json());
+        }
+        if let Some(cost) = &self.cost {
+            object.insert("gateway".to_owned(), cost.json());
         }
         Json::Object(object)
     }

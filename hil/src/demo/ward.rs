@@ -50,13 +50,16 @@ pub struct Device {
 pub enum Ward {
     /// One device of each family that a small ward has.
     Mixed,
+    /// Twelve beds, each with a monitor, a ventilator and an oximeter, and a chart that takes one
+    /// value a minute.
+    Icu,
 }
 
 impl Ward {
     /// The ward's name in the gateway's configuration.
     pub const fn name(self) -> &'static str {
         match self {
-            Self::Mixed => "icu",
+            Self::Mixed | Self::Icu => "icu",
         }
     }
 
@@ -64,6 +67,7 @@ impl Ward {
     pub const fn charts(self) -> bool {
         match self {
             Self::Mixed => false,
+            Self::Icu => true,
         }
     }
 
@@ -71,6 +75,7 @@ impl Ward {
     pub const fn words(self) -> &'static str {
         match self {
             Self::Mixed => "five simulated devices, one gateway, one stand-in core",
+            Self::Icu => "twelve beds with three devices each, one gateway, two stand-in cores",
         }
     }
 
@@ -78,6 +83,7 @@ impl Ward {
     pub fn devices(self) -> Vec<Device> {
         match self {
             Self::Mixed => mixed(),
+            Self::Icu => icu(),
         }
     }
 }
@@ -119,4 +125,28 @@ fn mixed() -> Vec<Device> {
         named("hl7-monitor", "bed-3", "generic/pcd-01", "PCD-01 2.6", 250),
         named("infusion-pump-gateway", "pumps", pumps, "PCD-01 2.6", 300),
     ]
+}
+
+/// How many beds the intensive care unit has.
+const BEDS: u64 = 12;
+
+fn icu() -> Vec<Device> {
+    (1..=BEDS).flat_map(|bed| [monitor(bed), oximeter(bed)]).collect()
+}
+
+/// A device of a bed: named after it, with values of its own.
+fn in_bed(device: Device, bed: u64, what: &str) -> Device {
+    let bed_name = format!("bed-{bed}");
+    Device { name: format!("{bed_name}-{what}"), bed: bed_name, seed: SEED + bed, ..device }
+}
+
+fn monitor(bed: u64) -> Device {
+    let hl7 = named("hl7-monitor", "", "generic/pcd-01", "PCD-01 2.6", 1000);
+    in_bed(hl7, bed, "monitor")
+}
+
+fn oximeter(bed: u64) -> Device {
+    let line = named("line-oximeter", "", "nordpuls/po-100", "2.2", 1000);
+    let line = Device { transport: Transport::Serial, join: Join::Order, ..line };
+    in_bed(line, bed, "oximeter")
 }
