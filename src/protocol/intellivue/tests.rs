@@ -3,6 +3,7 @@
 mod alarms;
 mod conversation;
 mod corpus;
+mod files;
 mod monitor;
 mod mutation;
 mod templates;
