@@ -119,7 +119,9 @@ fn not_a_number(metric: &Metric, words: &Vocabulary) -> Option<Doubt> {
 /// Marks of the device that are doubts of ours too (facts/semantics.md 1.2).
 fn flagged(metric: &Metric) -> impl Iterator<Item = Doubt> + use<> {
     let has = |text: &str| metric.flags.iter().any(|flag| flag.0 == text);
-    let questionable = has("QUES") || has("CAL") || has("EARLY") || has("status:X");
+    // EARLY_INDICATION is what IntelliVue monitors call EARLY (facts/monitors.md 1.7).
+    let marks = ["QUES", "CAL", "EARLY", "EARLY_INDICATION", "status:X"];
+    let questionable = marks.into_iter().any(has);
     let guessed = has("charset-guessed");
     questionable
         .then_some(Doubt::Questionable)

@@ -62,6 +62,15 @@ impl Mapper {
                     (row.code, Row { system, parameter: row.parameter, units })
                 })
                 .collect(),
+            Protocol::Intellivue(intellivue) => intellivue
+                .numeric
+                .into_iter()
+                .map(|row| {
+                    // Units come as codes: the parameter's own guard compares them.
+                    let (system, units) = ("MDIL".to_owned(), Vec::new());
+                    (row.code.into(), Row { system, parameter: row.parameter, units })
+                })
+                .collect(),
         };
         let mut mapper = Self { vocabulary, rows: Vec::new(), by_code: BTreeMap::new() };
         for (code, row) in coded {

@@ -9,6 +9,7 @@
 //! | `frame` | [`frame`] | binary frames, described by the profile |
 //! | `astm` | [`astm`] | LIS01 link, LIS02 records |
 //! | `hl7v2` | [`hl7v2`] | HL7 v2 over MLLP |
+//! | `intellivue` | [`intellivue`] | Philips IntelliVue Data Export over LAN or RS-232 |
 
 use std::fmt;
 
@@ -19,6 +20,7 @@ pub mod checksum;
 pub mod flag;
 pub mod frame;
 pub mod hl7v2;
+pub mod intellivue;
 mod interpreted;
 pub mod line;
 mod utf8;

@@ -52,6 +52,15 @@ pub fn explain(profile: &Profile, firmware: &str, vocabulary: &Vocabulary) -> St
             }
             let _ = writeln!(text, "  any other code is kept as unmapped and counted");
         }
+        Protocol::Intellivue(intellivue) => {
+            let _ = writeln!(text, "\nintellivue: MDC codes of the vocabulary map by themselves");
+            for row in intellivue.numeric.iter().chain(&intellivue.by_number) {
+                let what = meaning(&row.parameter, &row.units.join(", "), vocabulary);
+                let code = String::from(row.code);
+                let _ = writeln!(text, "  {code:<14} {what}  [{}]", row.source);
+            }
+            let _ = writeln!(text, "  any other code is kept as unmapped and counted");
+        }
     }
     text
 }

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use crate::protocol::astm::AstmProfile;
 use crate::protocol::frame::{FrameProfile, RawForm};
 use crate::protocol::hl7v2::Hl7v2Profile;
+use crate::protocol::intellivue::IntellivueProfile;
 use crate::protocol::line::LineProfile;
 use crate::vocabulary::{AbsentReason, Evidence};
 
@@ -267,6 +268,7 @@ pub enum Protocol {
     /// Boxed: it has by far the most settings.
     Astm(Box<AstmProfile>),
     Hl7v2(Hl7v2Profile),
+    Intellivue(IntellivueProfile),
 }
 
 impl Protocol {
@@ -277,6 +279,7 @@ impl Protocol {
             Self::Frame(_) => "frame",
             Self::Astm(_) => "astm",
             Self::Hl7v2(_) => "hl7v2",
+            Self::Intellivue(_) => "intellivue",
         }
     }
 }
@@ -290,6 +293,7 @@ struct ProtocolTables {
     frame: Option<FrameProfile>,
     astm: Option<AstmProfile>,
     hl7v2: Option<Hl7v2Profile>,
+    intellivue: Option<IntellivueProfile>,
 }
 
 impl TryFrom<ProtocolTables> for Protocol {
@@ -301,12 +305,14 @@ impl TryFrom<ProtocolTables> for Protocol {
             tables.frame.map(Self::Frame),
             tables.astm.map(|astm| Self::Astm(Box::new(astm))),
             tables.hl7v2.map(Self::Hl7v2),
+            tables.intellivue.map(Self::Intellivue),
         ];
         let mut stated = stated.into_iter().flatten();
         match (stated.next(), stated.next()) {
             (Some(one), None) => Ok(one),
             (None, _) => {
-                Err("expected one family: [protocol.line], .frame, .astm or .hl7v2".to_owned())
+                let families = ".frame, .astm, .hl7v2 or .intellivue";
+                Err(format!("expected one family: [protocol.line], {families}"))
             }
             (Some(_), Some(_)) => {
                 Err("expected exactly one protocol family, got several".to_owned())

@@ -34,6 +34,13 @@ pub(super) fn problems(
             check.rows("astm", "result", &astm_rows(astm));
         }
         Protocol::Hl7v2(hl7v2) => check.rows("hl7v2", "result", &hl7v2_rows(hl7v2)),
+        Protocol::Intellivue(intellivue) => {
+            if let Err(error) = intellivue.check() {
+                check.add(&[Key("protocol"), Key("intellivue")], error.to_string());
+            }
+            check.rows("intellivue", "numeric", &intellivue_rows(&intellivue.numeric));
+            check.rows("intellivue", "by_number", &intellivue_rows(&intellivue.by_number));
+        }
     }
     check.variants();
     check.problems
@@ -64,6 +71,16 @@ fn hl7v2_rows(hl7v2: &crate::protocol::hl7v2::Hl7v2Profile) -> Vec<Row> {
         source: row.source.clone(),
     })
     .collect()
+}
+
+fn intellivue_rows(rows: &[crate::protocol::intellivue::NumericRow]) -> Vec<Row> {
+    rows.iter()
+        .map(|row| Row {
+            parameter: row.parameter.clone(),
+            units: row.units.clone(),
+            source: row.source.clone(),
+        })
+        .collect()
 }
 
 /// What is looked at in a flag of either family.
@@ -137,6 +154,7 @@ impl<'a> Check<'a> {
         let answers = match self.profile.file.protocol {
             Protocol::Line(_) | Protocol::Frame(_) => Direction::ListenOnly,
             Protocol::Astm(_) | Protocol::Hl7v2(_) => Direction::LinkReplies,
+            Protocol::Intellivue(_) => Direction::Poll,
         };
         if link.direction != answers {
             let family = self.profile.file.protocol.family();
@@ -200,7 +218,7 @@ impl<'a> Check<'a> {
         match protocol {
             Protocol::Line(line) => self.line(line),
             Protocol::Frame(frame) => self.frame(frame),
-            Protocol::Astm(_) | Protocol::Hl7v2(_) => {}
+            Protocol::Astm(_) | Protocol::Hl7v2(_) | Protocol::Intellivue(_) => {}
         }
     }
 

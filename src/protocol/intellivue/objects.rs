@@ -1,0 +1,179 @@
+//! What is known of the monitor's objects by their handles. Handles change with every association,
+//! and so this is forgotten with it.
+
+use std::collections::BTreeMap;
+
+use super::export::{PollResult, PolledObject};
+use super::request::{class, group};
+use super::wire::{Cursor, find};
+
+mod attribute {
+    pub const LABEL: u16 = 0x0924;
+    pub const LABEL_STRING: u16 = 0x0927;
+    pub const TYPE: u16 = 0x092f;
+    pub const SAMPLE_SPECIFICATION: u16 = 0x096d;
+    pub const SCALE: u16 = 0x096f;
+    pub const SAMPLE_PERIOD: u16 = 0x098d;
+    pub const UNIT: u16 = 0x0996;
+    pub const FIXED_VALUES: u16 = 0x0a16;
+}
+
+/// Physiological measurements.
+pub(super) const PHYSIOLOGICAL: u16 = 0x0002;
+/// What a person or a device has set: all labels NLS_NOM_SETT_* of the corpus have it.
+pub(super) const SETTINGS: u16 = 0x0402;
+/// Nobody has said yet what the object is: no code of ours begins with it.
+const NOT_SAID: u16 = 0x0000;
+
+/// Objects are more than a monitor has; what a damaged list names beyond it is not kept.
+const OBJECTS_MAX: usize = 2048;
+
+/// What one object says of itself. What is not said is `None` or empty.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Described {
+    /// A list named it, or it came with its type or label.
+    is_told: bool,
+    partition: Option<u16>,
+    pub label: Option<u32>,
+    /// The label on the monitor's screen.
+    pub words: String,
+    pub unit: Option<u16>,
+    /// How samples are stored.
+    pub samples: Option<SampleForm>,
+    /// SCALE_SPECN as sent.
+    pub scale: Option<[u8; 12]>,
+    /// Ticks between two samples.
+    pub sample_period: Option<u32>,
+    /// Bits that mark a sample as invalid.
+    pub invalid_mask: u16,
+}
+
+/// How samples are stored.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct SampleForm {
+    /// Samples in one array.
+    pub array_size: u16,
+    /// Bits that one sample takes.
+    pub bits: u8,
+    /// Bits of these that hold its value.
+    pub significant: u8,
+}
+
+/// All objects of one association, by context and handle.
+#[derive(Debug, Default)]
+pub(super) struct Objects {
+    known: BTreeMap<(u16, u16), Described>,
+    /// The monitor has listed what its numerics are.
+    numerics_listed: bool,
+    /// An object came that no list named.
+    stranger: Option<u16>,
+}
+
+impl Objects {
+    /// Takes what the objects of a poll result say of themselves.
+    pub fn learn(&mut self, message: &[u8], poll: &PollResult) {
+        for object in &poll.objects {
+            let key = (object.context, object.handle);
+            if self.known.len() < OBJECTS_MAX || self.known.contains_key(&key) {
+                let listed = poll.group == group::STATIC;
+                learn_one(&mut self.known, message, object, listed);
+            }
+        }
+    }
+
+    /// The monitor has listed all its numerics.
+    pub fn numerics_listed(&mut self) {
+        self.numerics_listed = true;
+    }
+
+    /// What is known of an object.
+    pub fn described(&self, object: &PolledObject) -> Described {
+        self.known.get(&(object.context, object.handle)).cloned().unwrap_or_default()
+    }
+
+    /// The partition of the codes in a numeric: what the monitor says of the object, and as long
+    /// as it has said nothing of any, what numerics are as a rule. Once it has listed its numerics,
+    /// one that is not on the list may be a setting as well as a measurement: its codes lead to
+    /// nothing until the list is read anew.
+    pub fn partition(&mut self, object: &PolledObject) -> u16 {
+        match self.known.get(&(object.context, object.handle)) {
+            Some(described) if described.is_told => described.partition.unwrap_or(PHYSIOLOGICAL),
+            Some(_) | None if !self.numerics_listed => PHYSIOLOGICAL,
+            Some(_) | None => {
+                self.stranger = Some(class::NUMERIC);
+                NOT_SAID
+            }
+        }
+    }
+
+    /// A wave came of which too little is known.
+    pub fn ask_about_waves(&mut self) {
+        self.stranger = Some(class::WAVE);
+    }
+
+    /// The class of an object that no list named, once.
+    pub fn take_stranger(&mut self) -> Option<u16> {
+        self.stranger.take()
+    }
+}
+
+fn learn_one(
+    known: &mut BTreeMap<(u16, u16), Described>,
+    message: &[u8],
+    object: &PolledObject,
+    listed: bool,
+) {
+    let value = |id| {
+        let found = find(&object.attributes, id)?;
+        Some(Cursor::within(message, &found.value))
+    };
+    let key = (object.context, object.handle);
+    let mut described = known.get(&key).cloned().unwrap_or_default();
+    let before = described.clone();
+    let label = value(attribute::LABEL).and_then(|mut label| label.u32("a label").ok());
+    // A type says it; a label of the settings' partition says it as well.
+    let kind = value(attribute::TYPE).and_then(|mut kind| kind.u16("a partition").ok());
+    let of_label = label.map(|label| (label >> 16) as u16).filter(|of| *of == SETTINGS);
+    described.partition = of_label.or(kind).or(described.partition);
+    described.is_told |= listed || label.is_some() || kind.is_some();
+    described.label = label.or(described.label);
+    if let Some(words) = value(attribute::LABEL_STRING).and_then(|mut text| text.string().ok()) {
+        described.words = words;
+    }
+    let unit = value(attribute::UNIT).and_then(|mut unit| unit.u16("a unit").ok());
+    described.unit = unit.or(described.unit);
+    let form = value(attribute::SAMPLE_SPECIFICATION).and_then(|mut form| sample_form(&mut form));
+    described.samples = form.or(described.samples);
+    let scale = value(attribute::SCALE).and_then(|mut scale| scale.array("a scale").ok());
+    described.scale = scale.or(described.scale);
+    let period = value(attribute::SAMPLE_PERIOD).and_then(|mut of| of.u32("a period").ok());
+    described.sample_period = period.or(described.sample_period);
+    if let Some(mask) = value(attribute::FIXED_VALUES).and_then(|mut list| invalid_mask(&mut list)) {
+        described.invalid_mask = mask;
+    }
+    if described != before {
+        known.insert(key, described);
+    }
+}
+
+/// SA_SPECN: array size, sample size and significant bits, flags.
+fn sample_form(form: &mut Cursor<'_>) -> Option<SampleForm> {
+    let array_size = form.u16("an array size").ok()?;
+    let bits = form.byte("a sample size").ok()?;
+    let significant = form.byte("significant bits").ok()?;
+    Some(SampleForm { array_size, bits, significant })
+}
+
+/// SA_FIXED_VAL_SPECN: a list of identifier and value; identifier 1 is the mask of invalid samples.
+fn invalid_mask(list: &mut Cursor<'_>) -> Option<u16> {
+    const INVALID: u16 = 1;
+    let (count, mut entries) = list.list("a list of fixed values").ok()?;
+    for _ in 0..count {
+        let kind = entries.u16("an identifier").ok()?;
+        let mask = entries.u16("a mask").ok()?;
+        if kind == INVALID {
+            return Some(mask);
+        }
+    }
+    None
+}
