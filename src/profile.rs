@@ -16,7 +16,8 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use crate::protocol::{
-    self, Driver, Site, astm::AstmDriver, frame::FrameDriver, hl7v2::Hl7v2Driver, line::LineDriver,
+    self, Driver, Site, astm::AstmDriver, dri::DriDriver, frame::FrameDriver, hl7v2::Hl7v2Driver,
+    line::LineDriver,
 };
 use crate::vocabulary::{Digest, Vocabulary};
 
@@ -113,6 +114,7 @@ impl Profile {
             Protocol::Frame(frame) => Box::new(FrameDriver::new(Arc::new(frame))),
             Protocol::Astm(astm) => Box::new(AstmDriver::new(Arc::new(*astm), site)),
             Protocol::Hl7v2(hl7v2) => Box::new(Hl7v2Driver::new(Arc::new(hl7v2), site)),
+            Protocol::Dri(dri) => Box::new(DriDriver::new(Arc::new(dri), site)),
         }
     }
 }

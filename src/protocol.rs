@@ -9,6 +9,7 @@
 //! | `frame` | [`frame`] | binary frames, described by the profile |
 //! | `astm` | [`astm`] | LIS01 link, LIS02 records |
 //! | `hl7v2` | [`hl7v2`] | HL7 v2 over MLLP |
+//! | `dri` | [`dri`] | GE S/5 and CARESCAPE monitors on a serial line |
 
 use std::fmt;
 
@@ -16,6 +17,7 @@ use crate::vocabulary::{Evidence, Group, Moment, Refused, Samples};
 
 pub mod astm;
 pub mod checksum;
+pub mod dri;
 pub mod flag;
 pub mod frame;
 pub mod hl7v2;

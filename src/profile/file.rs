@@ -7,6 +7,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::protocol::astm::AstmProfile;
+use crate::protocol::dri::DriProfile;
 use crate::protocol::frame::{FrameProfile, RawForm};
 use crate::protocol::hl7v2::Hl7v2Profile;
 use crate::protocol::line::LineProfile;
@@ -267,6 +268,7 @@ pub enum Protocol {
     /// Boxed: it has by far the most settings.
     Astm(Box<AstmProfile>),
     Hl7v2(Hl7v2Profile),
+    Dri(DriProfile),
 }
 
 impl Protocol {
@@ -277,6 +279,7 @@ impl Protocol {
             Self::Frame(_) => "frame",
             Self::Astm(_) => "astm",
             Self::Hl7v2(_) => "hl7v2",
+            Self::Dri(_) => "dri",
         }
     }
 }
@@ -290,6 +293,7 @@ struct ProtocolTables {
     frame: Option<FrameProfile>,
     astm: Option<AstmProfile>,
     hl7v2: Option<Hl7v2Profile>,
+    dri: Option<DriProfile>,
 }
 
 impl TryFrom<ProtocolTables> for Protocol {
@@ -301,6 +305,7 @@ impl TryFrom<ProtocolTables> for Protocol {
             tables.frame.map(Self::Frame),
             tables.astm.map(|astm| Self::Astm(Box::new(astm))),
             tables.hl7v2.map(Self::Hl7v2),
+            tables.dri.map(Self::Dri),
         ];
         let mut stated = stated.into_iter().flatten();
         match (stated.next(), stated.next()) {

@@ -11,6 +11,8 @@ use crate::vocabulary::reading::Coding;
 
 use Step::{Index, Key};
 
+mod asked;
+
 /// The version of the file format that this loader reads.
 const PROFILE_FORMAT: u32 = 1;
 
@@ -34,6 +36,7 @@ pub(super) fn problems(
             check.rows("astm", "result", &astm_rows(astm));
         }
         Protocol::Hl7v2(hl7v2) => check.rows("hl7v2", "result", &hl7v2_rows(hl7v2)),
+        Protocol::Dri(dri) => check.asked("dri", dri.check(), &dri.source, &dri.stated()),
     }
     check.variants();
     check.problems
@@ -137,6 +140,7 @@ impl<'a> Check<'a> {
         let answers = match self.profile.file.protocol {
             Protocol::Line(_) | Protocol::Frame(_) => Direction::ListenOnly,
             Protocol::Astm(_) | Protocol::Hl7v2(_) => Direction::LinkReplies,
+            Protocol::Dri(_) => Direction::Poll,
         };
         if link.direction != answers {
             let family = self.profile.file.protocol.family();
@@ -200,7 +204,7 @@ impl<'a> Check<'a> {
         match protocol {
             Protocol::Line(line) => self.line(line),
             Protocol::Frame(frame) => self.frame(frame),
-            Protocol::Astm(_) | Protocol::Hl7v2(_) => {}
+            Protocol::Astm(_) | Protocol::Hl7v2(_) | Protocol::Dri(_) => {}
         }
     }
 
