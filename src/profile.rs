@@ -16,7 +16,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use crate::protocol::{
-    self, Driver, Site, astm::AstmDriver, frame::FrameDriver, hl7v2::Hl7v2Driver,
+    self, Driver, Site, astm::AstmDriver, dri::DriDriver, frame::FrameDriver, hl7v2::Hl7v2Driver,
     intellivue::IntellivueDriver, line::LineDriver,
 };
 use crate::vocabulary::{Digest, Vocabulary};
@@ -117,6 +117,7 @@ impl Profile {
             Protocol::Intellivue(intellivue) => {
                 Box::new(IntellivueDriver::new(Arc::new(intellivue), site))
             }
+            Protocol::Dri(dri) => Box::new(DriDriver::new(Arc::new(dri), site)),
         }
     }
 }

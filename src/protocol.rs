@@ -10,6 +10,7 @@
 //! | `astm` | [`astm`] | LIS01 link, LIS02 records |
 //! | `hl7v2` | [`hl7v2`] | HL7 v2 over MLLP |
 //! | `intellivue` | [`intellivue`] | Philips IntelliVue Data Export over LAN or RS-232 |
+//! | `dri` | [`dri`] | GE S/5 and CARESCAPE monitors on a serial line |
 
 use std::fmt;
 
@@ -17,6 +18,7 @@ use crate::vocabulary::{Evidence, Group, Moment, Refused, Samples};
 
 pub mod astm;
 pub mod checksum;
+pub mod dri;
 pub mod flag;
 pub mod frame;
 pub mod hl7v2;

@@ -7,6 +7,7 @@ use std::fmt::Write as _;
 use super::Profile;
 use super::claims::{Claims, frame_claims, line_claims};
 use super::file::Protocol;
+use crate::protocol::Stated;
 use crate::protocol::flag::FlagMode;
 use crate::protocol::frame::{FrameMessage, FrameProfile};
 use crate::protocol::line::{LineMessage, LineProfile};
@@ -61,8 +62,23 @@ pub fn explain(profile: &Profile, firmware: &str, vocabulary: &Vocabulary) -> St
             }
             let _ = writeln!(text, "  any other code is kept as unmapped and counted");
         }
+        Protocol::Dri(dri) => {
+            let every = dri.interval_s;
+            let _ = writeln!(text, "\ndri: displayed values every {every} s, by field and label");
+            explain_stated(&mut text, &dri.stated(), vocabulary);
+        }
     }
     text
+}
+
+/// The table of a family whose values do not stand in the device file.
+fn explain_stated(text: &mut String, stated: &[Stated], vocabulary: &Vocabulary) {
+    for one in stated {
+        let unit = if one.unit.is_empty() { "no unit" } else { &one.unit };
+        let what = meaning(&one.parameter, unit, vocabulary);
+        let _ = writeln!(text, "  {:<32} {what}  [{}]", one.place, one.source);
+    }
+    let _ = writeln!(text, "  everything else is kept as unmapped and counted");
 }
 
 fn meaning(parameter: &str, unit: &str, vocabulary: &Vocabulary) -> String {

@@ -7,6 +7,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::protocol::astm::AstmProfile;
+use crate::protocol::dri::DriProfile;
 use crate::protocol::frame::{FrameProfile, RawForm};
 use crate::protocol::hl7v2::Hl7v2Profile;
 use crate::protocol::intellivue::IntellivueProfile;
@@ -269,6 +270,7 @@ pub enum Protocol {
     Astm(Box<AstmProfile>),
     Hl7v2(Hl7v2Profile),
     Intellivue(IntellivueProfile),
+    Dri(DriProfile),
 }
 
 impl Protocol {
@@ -280,6 +282,7 @@ impl Protocol {
             Self::Astm(_) => "astm",
             Self::Hl7v2(_) => "hl7v2",
             Self::Intellivue(_) => "intellivue",
+            Self::Dri(_) => "dri",
         }
     }
 }
@@ -294,6 +297,7 @@ struct ProtocolTables {
     astm: Option<AstmProfile>,
     hl7v2: Option<Hl7v2Profile>,
     intellivue: Option<IntellivueProfile>,
+    dri: Option<DriProfile>,
 }
 
 impl TryFrom<ProtocolTables> for Protocol {
@@ -306,6 +310,7 @@ impl TryFrom<ProtocolTables> for Protocol {
             tables.astm.map(|astm| Self::Astm(Box::new(astm))),
             tables.hl7v2.map(Self::Hl7v2),
             tables.intellivue.map(Self::Intellivue),
+            tables.dri.map(Self::Dri),
         ];
         let mut stated = stated.into_iter().flatten();
         match (stated.next(), stated.next()) {
