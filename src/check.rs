@@ -8,12 +8,12 @@
 //! | `clock` | the four times: as written, received, corrected, and by what evidence |
 //! | `repeats` | the window in which a whole message sent twice is recognised |
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
 
 use crate::vocabulary::observation::Doubt;
-use crate::vocabulary::value::decimal;
 use crate::vocabulary::{
-    DeviceTimeEvidence, Meaning, Metric, Nature, Observation, ParameterKind, Vocabulary,
+    CodedWords, DeviceTimeEvidence, Meaning, Metric, Nature, Observation, ParameterKind,
 };
 
 pub mod clock;
@@ -29,23 +29,25 @@ const AHEAD_MS_MAX: i64 = 60_000;
 const UNITS_KEPT_MAX: usize = 1024;
 
 /// The checks of one device; it remembers the last unit of each parameter.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub struct Checker {
     /// By parameter and channel.
     last_unit: BTreeMap<String, BTreeMap<String, String>>,
     units_kept: usize,
+    /// Words, by where they lie, whose unit is the last one of their parameter and channel.
+    unchanged: HashMap<usize, Arc<CodedWords>>,
 }
 
 impl Checker {
     /// Adds doubts to the metrics of one observation whose times [`times`] has worked out: what is
     /// stale here is what is not charted as the present there.
-    pub fn mark(&mut self, observation: &mut Observation, times: &Times, words: &Vocabulary) {
+    pub fn mark(&mut self, observation: &mut Observation, times: &Times) {
         let time = time_doubts(observation, times);
         let undated = observation.device_time.is_none();
         for metric in &mut observation.metrics {
             let mut found: Vec<Doubt> = Vec::new();
-            found.extend(implausible(metric, words));
-            found.extend(not_a_number(metric, words));
+            found.extend(implausible(metric));
+            found.extend(not_a_number(metric));
             found.extend(flagged(metric));
             found.extend(self.unit_changed(metric));
             if metric.nature == Nature::Measurement {
@@ -64,6 +66,23 @@ impl Checker {
     }
 
     fn unit_changed(&mut self, metric: &Metric) -> Option<Doubt> {
+        let place = Arc::as_ptr(&metric.words).addr();
+        if self.unchanged.contains_key(&place) {
+            return None;
+        }
+        let changed = self.unit_changed_to(metric);
+        if changed.is_some() || self.unchanged.len() >= UNITS_KEPT_MAX {
+            self.unchanged.clear();
+        }
+        // Words that nobody else holds do not come again. Those that are held here stay where they
+        // lie.
+        if Arc::strong_count(&metric.words) > 1 {
+            self.unchanged.insert(place, Arc::clone(&metric.words));
+        }
+        changed
+    }
+
+    fn unit_changed_to(&mut self, metric: &Metric) -> Option<Doubt> {
         let parameter = metric.parameter.as_deref()?;
         let of_device = || Some(metric.unit_as_sent.first()?.code.as_str());
         let unit = metric.unit_mdc.as_deref().or_else(of_device)?;
@@ -84,34 +103,23 @@ impl Checker {
     }
 }
 
-/// Outside what is possible, or too large to be compared at all. Only where the unit is the
-/// canonical one or reads the same, since nothing is converted.
-fn implausible(metric: &Metric, words: &Vocabulary) -> Option<Doubt> {
-    let parameter = words.parameter(metric.parameter.as_deref()?)?;
-    let [low, high] = parameter.possible.as_ref()?;
-    let (unit, canonical) = (metric.unit_mdc.as_deref(), parameter.units.first());
-    let comparable = match (unit, canonical) {
-        (Some(unit), Some(canonical)) => words.same_unit(unit, canonical),
-        (None, None) => true,
-        (Some(_), None) | (None, Some(_)) => false,
-    };
-    if !comparable {
-        return None;
-    }
+/// Outside what is possible, or too large to be compared at all.
+fn implausible(metric: &Metric) -> Option<Doubt> {
+    let [low, high] = metric.possible?;
     let is_number = matches!(metric.value.meaning(), Meaning::Number { .. });
     let Some(value) = metric.value.for_comparing() else {
         return is_number.then_some(Doubt::Implausible);
     };
-    (value < decimal(low)? || value > decimal(high)?).then_some(Doubt::Implausible)
+    (value < low || value > high).then_some(Doubt::Implausible)
 }
 
 /// A comparator, words or a scale where the parameter is a plain number.
-fn not_a_number(metric: &Metric, words: &Vocabulary) -> Option<Doubt> {
-    let parameter = words.parameter(metric.parameter.as_deref()?)?;
+fn not_a_number(metric: &Metric) -> Option<Doubt> {
+    metric.parameter.as_ref()?;
     let plain = match metric.value.meaning() {
         Meaning::Number { comparator, .. } => comparator.is_none(),
         Meaning::Absent(_) => true,
-        Meaning::Ordinal | Meaning::Coded { .. } | Meaning::Text => parameter.units.is_empty(),
+        Meaning::Ordinal | Meaning::Coded { .. } | Meaning::Text => !metric.usually_number,
     };
     (!plain).then_some(Doubt::NotANumber)
 }

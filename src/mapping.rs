@@ -3,15 +3,18 @@
 //! Pure. It never edits a value, never converts a unit and never drops a reading: what it does not
 //! know stays, unmapped and counted. One observation comes out per patient, specimen and time.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
+use rust_decimal::Decimal;
+
 use crate::profile::{Profile, Protocol};
-use crate::vocabulary::observation::Doubt;
-use crate::vocabulary::reading::Coding;
+use crate::vocabulary::observation::{Doubt, Form};
+use crate::vocabulary::reading::{Coding, Words};
+use crate::vocabulary::value::decimal;
 use crate::vocabulary::{
-    DeviceCode, DeviceTime, DeviceUnit, Group, Metric, Observation, Parameter, Reading, Refused,
-    Vocabulary, Why,
+    CodedWords, DeviceCode, DeviceTime, DeviceUnit, Group, Metric, Observation, Parameter, Reading,
+    Refused, Vocabulary, Why,
 };
 
 mod code;
@@ -27,9 +30,43 @@ pub struct Mapped {
 /// Maps the readings of one device.
 pub struct Mapper {
     vocabulary: Arc<Vocabulary>,
+    known: Known,
     rows: Vec<Row>,
     /// Index into `rows` by code; several rows may share a code under different systems.
     by_code: BTreeMap<String, Vec<usize>>,
+}
+
+/// What words became that a driver shares between messages. Nothing but the words, and whether
+/// there is a value, decides what they become.
+#[derive(Default)]
+struct Known(HashMap<(usize, bool), Became>);
+
+struct Became {
+    /// Held, so that no other words can lie where these do.
+    _words: Arc<Words>,
+    coded: Arc<CodedWords>,
+    doubts: Vec<Doubt>,
+}
+
+/// A few hundred parameters in several connections, a kilobyte each; all are forgotten beyond it.
+const KNOWN_MAX: usize = 1024;
+
+impl Known {
+    fn key(words: &Arc<Words>, absent: bool) -> (usize, bool) {
+        (Arc::as_ptr(words).addr(), absent)
+    }
+
+    fn get(&self, words: &Arc<Words>, absent: bool) -> Option<&Became> {
+        self.0.get(&Self::key(words, absent))
+    }
+
+    fn note(&mut self, words: Arc<Words>, absent: bool, metric: &Metric) {
+        if self.0.len() >= KNOWN_MAX {
+            self.0.clear();
+        }
+        let (coded, doubts) = (Arc::clone(&metric.words), metric.doubts.clone());
+        self.0.insert(Self::key(&words, absent), Became { _words: words, coded, doubts });
+    }
 }
 
 /// A row of the profile's code table.
@@ -72,7 +109,8 @@ impl Mapper {
                 })
                 .collect(),
         };
-        let mut mapper = Self { vocabulary, rows: Vec::new(), by_code: BTreeMap::new() };
+        let known = Known::default();
+        let mut mapper = Self { vocabulary, known, rows: Vec::new(), by_code: BTreeMap::new() };
         for (code, row) in coded {
             mapper.by_code.entry(code).or_default().push(mapper.rows.len());
             mapper.rows.push(row);
@@ -82,11 +120,19 @@ impl Mapper {
 
     /// The observations of a message's groups, in their order.
     pub fn map(&self, groups: &[Group]) -> Mapped {
-        self.map_owned(groups.to_vec())
+        self.mapped(groups.to_vec(), &mut Known::default())
     }
 
-    /// Likewise, for who does not need the groups any more: nothing is copied.
-    pub fn map_owned(&self, groups: Vec<Group>) -> Mapped {
+    /// Likewise, for who does not need the groups any more: nothing is copied, and what words
+    /// became is remembered.
+    pub fn map_owned(&mut self, groups: Vec<Group>) -> Mapped {
+        let mut known = std::mem::take(&mut self.known);
+        let mapped = self.mapped(groups, &mut known);
+        self.known = known;
+        mapped
+    }
+
+    fn mapped(&self, groups: Vec<Group>, known: &mut Known) -> Mapped {
         let mut mapped = Mapped::default();
         for group in groups {
             // `None`: the group's own time, whatever that is.
@@ -94,7 +140,7 @@ impl Mapper {
             let readings = group.readings.len();
             for mut reading in group.readings {
                 let time = reading.time.take().filter(|time| group.time.as_ref() != Some(time));
-                match self.metric(reading) {
+                match self.metric_known(reading, known) {
                     Ok(metric) => match by_time.iter_mut().find(|(known, _)| *known == time) {
                         Some((_, metrics)) => metrics.push(metric),
                         None => {
@@ -121,6 +167,22 @@ impl Mapper {
         mapped
     }
 
+    fn metric_known(&self, reading: Reading, known: &mut Known) -> Result<Metric, Refused> {
+        let absent = reading.value.absent_reason().is_some();
+        if let Some(Became { coded, doubts, .. }) = known.get(&reading.words, absent) {
+            let (words, doubts) = (Arc::clone(coded), doubts.clone());
+            let Reading { value, at, .. } = reading;
+            return Ok(Metric { words, value, doubts, at });
+        }
+        // Words that nobody else holds do not come again.
+        let shared = (Arc::strong_count(&reading.words) > 1).then(|| Arc::clone(&reading.words));
+        let metric = self.metric(reading)?;
+        if let Some(words) = shared {
+            known.note(words, absent, &metric);
+        }
+        Ok(metric)
+    }
+
     fn metric(&self, reading: Reading) -> Result<Metric, Refused> {
         let found = match &reading.code {
             DeviceCode::Parameter(name) => {
@@ -138,32 +200,47 @@ impl Mapper {
         {
             doubts.push(Doubt::UnitUnexpected);
         }
-        Ok(Metric {
+        let possible = parameter.and_then(|one| self.possible(one, unit_mdc.as_deref()));
+        let Reading { words, value, time: _, at } = reading;
+        // Not shared by anybody, as a rule: then this moves the words and copies nothing.
+        let words = Arc::unwrap_or_clone(words);
+        let coded = CodedWords {
             kind: parameter.map(|parameter| parameter.kind),
             mdc_code: parameter.and_then(|parameter| parameter.mdc_code),
             mdc: parameter.map(|parameter| parameter.mdc.clone()).unwrap_or_default(),
             loinc: parameter.map(|parameter| parameter.loinc.clone()).unwrap_or_default(),
             finnish: parameter.map(|parameter| parameter.finnish.clone()).unwrap_or_default(),
             parameter: found.name,
-            codings: match reading.code {
+            codings: match words.code {
                 DeviceCode::Parameter(_) => Vec::new(),
                 DeviceCode::Codings(codings) => codings,
             },
-            sub_id: reading.sub_id,
-            value: reading.value,
-            unit_as_sent: reading.unit.map(|unit| unit.codings).unwrap_or_default(),
+            sub_id: words.sub_id,
+            unit_as_sent: words.unit.map(|unit| unit.codings).unwrap_or_default(),
             unit_mdc,
             ucum,
-            flags: reading.flags,
-            doubts,
-            status: reading.status,
-            nature: reading.nature,
-            method: reading.method,
-            body_site: reading.body_site,
-            equipment: reading.equipment,
-            limits: reading.limits,
-            at: reading.at,
-        })
+            flags: words.flags,
+            status: words.status,
+            nature: words.nature,
+            method: words.method,
+            body_site: words.body_site,
+            equipment: words.equipment,
+            limits: words.limits,
+            usually_number: parameter.is_some_and(|parameter| !parameter.units.is_empty()),
+            possible,
+            form: Form::default(),
+        };
+        Ok(Metric { words: Arc::new(coded), value, doubts, at })
+    }
+    /// The bounds of a parameter, if a figure in this unit can be compared with them.
+    fn possible(&self, parameter: &Parameter, unit: Option<&str>) -> Option<[Decimal; 2]> {
+        let [low, high] = parameter.possible.as_ref()?;
+        let comparable = match (unit, parameter.units.first()) {
+            (Some(unit), Some(canonical)) => self.vocabulary.same_unit(unit, canonical),
+            (None, None) => true,
+            (Some(_), None) | (None, Some(_)) => false,
+        };
+        comparable.then_some([decimal(low)?, decimal(high)?])
     }
 
     /// The profile's own table first: it was written for this device.

@@ -36,10 +36,10 @@ pub use device_time::{DeviceTime, DeviceTimeEvidence};
 pub use evidence::Evidence;
 pub use identifiers::{DeviceName, Digest, ObservationId, Place, RecordId, Sequence, StreamId};
 pub use moment::{Certainty, Moment};
-pub use observation::{Metric, Observation};
+pub use observation::{CodedWords, Metric, Observation};
 pub use parameter::{Parameter, ParameterKind, Vocabulary};
 pub use reading::{
-    DeviceCode, DeviceUnit, Flag, Group, Mode, Nature, Reading, ResultStatus, Subject,
+    DeviceCode, DeviceUnit, Flag, Group, Mode, Nature, Reading, ResultStatus, Subject, Words,
 };
 pub use refusal::{Refused, Why};
 pub use samples::{Period, SampleArray, Samples, Scale};

@@ -112,7 +112,7 @@ impl Bench {
         let mut observations = Vec::new();
         for mut one in mapped.observations {
             let times = check::times(&one, message.received, &mut clock, UNCERTAINTY_MS_MAX);
-            checker.mark(&mut one, &times, words);
+            checker.mark(&mut one, &times);
             observations.push((one, times));
         }
         let share = Arc::new(Semaphore::new(1));

@@ -11,12 +11,12 @@
 //! records can see that they may be one measurement. So a tie that is wrong costs a look, and a tie
 //! that is missing leaves one result twice with two patients.
 
+mod in_order;
 mod packed;
 
-use std::collections::{HashMap, VecDeque};
-use std::fmt::Write as _;
+use in_order::InOrder;
 
-use crate::vocabulary::{Digest, Observation, Sequence};
+use crate::vocabulary::{Digest, Observation, ResultStatus, Sequence};
 
 /// How many messages one device's window holds at most: an analyser that sends its whole store
 /// again after a power cut (a few thousand results) is still recognised. All windows of a box
@@ -29,10 +29,8 @@ const KEYS_MAX: usize = 3;
 /// What one device has said lately.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Window {
-    messages: HashMap<Basis, Sequence>,
-    message_order: VecDeque<Basis>,
-    statements: HashMap<Key, Stated>,
-    statement_order: VecDeque<Key>,
+    messages: InOrder<Basis, Sequence>,
+    statements: InOrder<Key, Stated>,
 }
 
 /// The first 16 bytes of the digest of a message: what is taken for a repeat is not forwarded, so
@@ -65,14 +63,9 @@ impl Window {
 
     /// Notes a message.
     pub fn note(&mut self, basis: Digest, wire: Sequence) {
-        let basis = short(&basis);
-        if self.messages.insert(basis, wire).is_none() {
-            self.message_order.push_back(basis);
-        }
-        if self.message_order.len() > WINDOW_MESSAGES
-            && let Some(oldest) = self.message_order.pop_front()
-        {
-            self.messages.remove(&oldest);
+        self.messages.note(short(&basis), wire);
+        if self.messages.len() > WINDOW_MESSAGES {
+            self.messages.forget_oldest();
         }
     }
 
@@ -94,18 +87,12 @@ impl Window {
             .map(|stated| stated.wire)
             .collect();
         if !corrected.is_empty() {
-            self.messages.retain(|_, noted| !corrected.contains(noted));
-            self.message_order.retain(|basis| self.messages.contains_key(basis));
+            self.messages.retain(|noted| !corrected.contains(noted));
         }
         for key in &keys.keys {
-            let (key, stated) = (short(key), Stated { wire, sequence, content });
-            if self.statements.insert(key, stated).is_none() {
-                self.statement_order.push_back(key);
-            }
-            if self.statement_order.len() > KEYS_MAX * WINDOW_MESSAGES
-                && let Some(oldest) = self.statement_order.pop_front()
-            {
-                self.statements.remove(&oldest);
+            self.statements.note(short(key), Stated { wire, sequence, content });
+            if self.statements.len() > KEYS_MAX * WINDOW_MESSAGES {
+                self.statements.forget_oldest();
             }
         }
     }
@@ -156,9 +143,9 @@ impl StatementKeys {
         (!keys.is_empty()).then(|| Self { keys, content: Digest::of_parts(&content) })
     }
 
-    /// The keys and the content as texts, for the journal.
-    pub fn to_texts(&self) -> (Vec<String>, String) {
-        (self.keys.iter().map(Digest::to_string).collect(), self.content.to_string())
+    /// The keys, and the digest of what is stated, for the journal.
+    pub fn digests(&self) -> (&[Digest], &Digest) {
+        (&self.keys, &self.content)
     }
 
     /// Back from the journal.
@@ -181,28 +168,38 @@ struct Parts {
 
 impl Parts {
     fn of(time: &str, observation: &Observation) -> Self {
-        let mut parts = Self {
-            what: time.to_owned(),
-            values: String::new(),
-            statuses: String::new(),
-            equipment: String::new(),
-        };
-        // Room for codes and names of usual length: nothing grows on the way.
-        parts.what.reserve(64 * observation.metrics.len());
+        // Room for codes, names and values of usual length: nothing grows on the way.
+        let room = |each: usize| String::with_capacity(each * observation.metrics.len());
+        let (values, statuses, equipment) = (room(8), room(12), room(2));
+        let mut parts = Self { what: room(64), values, statuses, equipment };
+        parts.what.push_str(time);
         for metric in &observation.metrics {
             let code =
                 metric.codings.first().map(|coding| coding.code.as_str()).unwrap_or_default();
             let parameter = metric.parameter.as_deref().unwrap_or_default();
             parts.what.extend(["\u{1}", code, "\u{2}", parameter, "\u{2}", &metric.sub_id]);
             parts.values.extend(["\u{1}", metric.value.as_sent()]);
-            // Writing to a text cannot fail.
-            let _ = write!(parts.statuses, "\u{1}{:?}", metric.status);
+            parts.statuses.extend(["\u{1}", status(metric.status)]);
             parts.equipment.push('\u{1}');
             for (index, one) in metric.equipment.iter().enumerate() {
                 parts.equipment.extend([if index > 0 { "\u{2}" } else { "" }, one]);
             }
         }
         parts
+    }
+}
+
+/// What stands for a status in the digest of a content; journals hold such digests.
+fn status(status: ResultStatus) -> &'static str {
+    match status {
+        ResultStatus::Unverified => "Unverified",
+        ResultStatus::Preliminary => "Preliminary",
+        ResultStatus::Final => "Final",
+        ResultStatus::Corrected => "Corrected",
+        ResultStatus::NoResult => "NoResult",
+        ResultStatus::SentBefore => "SentBefore",
+        ResultStatus::NotStated => "NotStated",
+        ResultStatus::Other => "Other",
     }
 }
 
@@ -243,8 +240,10 @@ mod tests {
         assert_eq!(window.stated_before(&keys("two")), Some(sequence(5)));
         window.note_statement(&keys("two"), sequence(8), sequence(9));
         assert_eq!(window.earlier(&Digest::of(b"for one")), None);
-        let (texts, content) = keys("one").to_texts();
-        assert_eq!(StatementKeys::from_texts(&texts, &content), Some(keys("one")));
+        let one = keys("one");
+        let texts: Vec<String> = one.digests().0.iter().map(Digest::to_string).collect();
+        let content = one.digests().1.to_string();
+        assert_eq!(StatementKeys::from_texts(&texts, &content), Some(one));
     }
 
     /// One cuff pressure as a monitor sends it.

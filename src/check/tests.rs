@@ -2,7 +2,7 @@ use super::*;
 use crate::mapping::Mapper;
 use crate::profile::{Drafts, Profile};
 use crate::vocabulary::{
-    Certainty, DeviceCode, DeviceTime, DeviceUnit, Flag, Group, Moment, Reading, Value,
+    Certainty, DeviceCode, DeviceTime, DeviceUnit, Flag, Group, Moment, Reading, Value, Vocabulary,
 };
 use std::sync::Arc;
 
@@ -47,7 +47,7 @@ fn doubts(checker: &mut Checker, readings: Vec<Reading>, time: Option<DeviceTime
     let mut observation = mapper.map(&[group]).observations.remove(0);
     let mut clock = clock::DeviceClock::default();
     let times = times(&observation, NOW, &mut clock, clock::UNCERTAINTY_MS_MAX);
-    checker.mark(&mut observation, &times, &vocabulary);
+    checker.mark(&mut observation, &times);
     observation.metrics.remove(0).doubts
 }
 

@@ -18,9 +18,9 @@ pub(super) fn run(config: &Path) -> Result<(), Failed> {
     house.block_on(run::run(configuration, delivery.handle().clone())).map_err(Failed::one)
 }
 
-/// How far delivery stands behind, as nice(1) counts: it still gets a third of what an equal would,
+/// How far delivery stands behind, as nice(1) counts: it still gets a tenth of what an equal would,
 /// so a core goes on being served however much devices send.
-const BEHIND: i32 = 5;
+const BEHIND: i32 = 10;
 
 /// When the processor is short, a device that waits for its acknowledgement goes before what the
 /// journal keeps for the cores anyway.

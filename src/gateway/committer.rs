@@ -18,7 +18,7 @@ use super::ending::{Ending, Outcome};
 use super::gaps::GapCause;
 use super::keeping::Plan;
 use super::memory::Memory;
-use super::record::{self, FirmwareProof, ProfileStamp, StatementStamp, WireHead};
+use super::record::{self, FirmwareProof, NewHead, NewStatement, ProfileStamp};
 use super::room::Room;
 use super::routing::{Routable, Samplers};
 use super::status::DeviceStatus;
@@ -300,29 +300,29 @@ impl Committer {
         let device = &submission.device.name;
         let bytes = submission.message.raw.len();
         tracing::warn!(%device, bytes, "a message has more values than one batch can hold");
-        let mut head = self.head(submission, None);
+        let mut head = Self::head(submission, None);
         let detail = "more values than one batch can hold; the bytes are kept, the device is told";
         let refused = crate::vocabulary::Refused::new(Why::TooLong, 0..bytes, detail);
         head.refusals = vec![record::refusal(&refused)];
-        self.wire(submission, &head)
+        Self::wire(submission, &head)
     }
 
     fn repeat(&self, submission: &Submission, basis: Option<Digest>, first: Sequence) -> NewRecord {
-        let mut head = self.head(submission, basis);
+        let mut head = Self::head(submission, basis);
         head.repeat_of = Some(first.number());
-        self.wire(submission, &head)
+        Self::wire(submission, &head)
     }
 
-    fn head(&self, submission: &Submission, basis: Option<Digest>) -> WireHead {
+    fn head(submission: &Submission, basis: Option<Digest>) -> NewHead<'_> {
         let message = &submission.message;
-        WireHead {
-            device: submission.device.name.as_str().to_owned(),
-            profile: submission.device.stamp.clone(),
-            firmware: submission.firmware.clone(),
+        NewHead {
+            device: submission.device.name.as_str(),
+            profile: &submission.device.stamp,
+            firmware: submission.firmware.as_deref(),
             session: message.id.session.0,
             received_us: message.received.utc_us(),
             complete: message.completeness == Completeness::Complete,
-            basis: basis.map(|basis| basis.to_string()),
+            basis,
             clock_ahead_ms: submission.clock_ahead_ms,
             repeat_of: None,
             refusals: submission.refusals.iter().map(record::refusal).collect(),
@@ -331,7 +331,7 @@ impl Committer {
         }
     }
 
-    fn wire(&self, submission: &Submission, head: &WireHead) -> NewRecord {
+    fn wire(submission: &Submission, head: &NewHead<'_>) -> NewRecord {
         NewRecord {
             kind: Kind::Wire,
             time_us: submission.message.received.utc_us(),
@@ -347,7 +347,7 @@ impl Committer {
         basis: Option<Digest>,
         wire: Sequence,
     ) -> (Vec<NewRecord>, Staged) {
-        let mut head = self.head(submission, basis);
+        let mut head = Self::head(submission, basis);
         head.observations = submission.observations.len();
         let raw_digest = Digest::of(&submission.message.raw);
         let association = self.ledger.of(&submission.device.name);
@@ -366,11 +366,7 @@ impl Committer {
                 let memory = self.memory.devices.get(submission.device.name.as_str())?;
                 memory.window.stated_before(keys)
             });
-            head.statements.push(statement.as_ref().map(|keys| {
-                let (keys, content) = keys.to_texts();
-                StatementStamp { keys, content }
-            }));
-            staged.statements.extend(statement.map(|keys| (keys, sequence)));
+            head.statements.push(statement.map(NewStatement));
             let held = record::held(observation.mode, submission.proof);
             let parts = record::Parts {
                 id: &id,
@@ -397,14 +393,17 @@ impl Committer {
             };
             let data = record::observation(&parts);
             let held = !held.is_empty();
-            records.push(Routable::new(sequence, held, received_us, stored, &data, sampled));
+            records.push(Routable::new(sequence, held, received_us, stored, data, sampled));
         }
         let parts = self.route(&submission.device, &mut records, &mut staged);
         let whole = records.iter().map(Routable::to_bytes);
         let payloads = whole.chain(parts.iter().map(Stored::to_bytes));
         let (kind, time_us) = (Kind::Observation, received_us);
         let kept = payloads.map(|payload| NewRecord { kind, time_us, payload });
-        let records = std::iter::once(self.wire(submission, &head)).chain(kept).collect();
+        let records = std::iter::once(Self::wire(submission, &head)).chain(kept).collect();
+        let sequences = (1..).map(|index| wire.plus(index));
+        let statements = head.statements.into_iter().zip(sequences);
+        staged.statements = statements.filter_map(|(one, at)| Some((one?.0, at))).collect();
         (records, staged)
     }
 }

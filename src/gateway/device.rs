@@ -177,7 +177,7 @@ impl Device {
         for mut observation in mapped.observations {
             let limit = self.uncertainty_ms_max;
             let times = check::times(&observation, message.received, &mut meaning.clock, limit);
-            meaning.checker.mark(&mut observation, &times, &self.vocabulary);
+            meaning.checker.mark(&mut observation, &times);
             observations.push((observation, times));
         }
         (observations, refusals)

@@ -151,7 +151,7 @@ impl Memory {
     /// within its bound: the largest one forgets its oldest.
     pub fn note_message(&mut self, device: &str, basis: Option<Digest>, wire: Sequence) {
         let Some(basis) = basis else { return };
-        self.devices.entry(device.to_owned()).or_default().window.note(basis, wire);
+        self.device(device).window.note(basis, wire);
         self.bound_windows();
     }
 
@@ -162,7 +162,7 @@ impl Memory {
         (received_us, wire): (i64, Sequence),
         clock_ahead_ms: Option<u64>,
     ) {
-        let memory = self.devices.entry(device.to_owned()).or_default();
+        let memory = self.device(device);
         memory.last = Some((received_us, wire.number()));
         memory.clock_ahead_ms = clock_ahead_ms;
     }
@@ -174,9 +174,18 @@ impl Memory {
         keys: &StatementKeys,
         (wire, sequence): (Sequence, Sequence),
     ) {
-        let memory = self.devices.entry(device.to_owned()).or_default();
+        let memory = self.device(device);
         memory.window.note_statement(keys, wire, sequence);
         self.bound_windows();
+    }
+
+    /// What is remembered of a device; nothing yet, if it is new.
+    fn device(&mut self, name: &str) -> &mut DeviceMemory {
+        // Looked up twice rather than owning a name for each message.
+        if !self.devices.contains_key(name) {
+            self.devices.insert(name.to_owned(), DeviceMemory::default());
+        }
+        self.devices.get_mut(name).expect("it is there or was put there")
     }
 
     fn bound_windows(&mut self) {

@@ -3,11 +3,14 @@
 //! A `wire` record is one line of JSON (the head), a line feed, and the raw bytes as they came.
 
 mod data;
+mod json;
 
-use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value as Json, json};
+use serde::ser::SerializeStruct as _;
+use serde::{Deserialize, Serialize, Serializer};
+use serde_json::{Map, Value as Json};
 
 use crate::check::clock::Times;
+use crate::check::repeats::StatementKeys;
 use crate::forward::stored;
 use crate::profile::Profile;
 use crate::vocabulary::reading::EventKind;
@@ -74,7 +77,42 @@ impl ProfileStamp {
 /// A head without refusals fits in it.
 const HEAD_BYTES_USUAL: usize = 1 << 10;
 
-impl WireHead {
+/// A [`WireHead`] on its way into the journal; its fields are that one's.
+#[derive(Serialize)]
+pub struct NewHead<'a> {
+    pub device: &'a str,
+    pub profile: &'a ProfileStamp,
+    pub firmware: Option<&'a str>,
+    pub session: u64,
+    pub received_us: i64,
+    pub complete: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub basis: Option<Digest>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub clock_ahead_ms: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub repeat_of: Option<u64>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub refusals: Vec<Json>,
+    pub observations: usize,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub statements: Vec<Option<NewStatement>>,
+}
+
+/// A [`StatementStamp`] on its way into the journal.
+pub struct NewStatement(pub StatementKeys);
+
+impl Serialize for NewStatement {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let (keys, content) = self.0.digests();
+        let mut stamp = serializer.serialize_struct("StatementStamp", 2)?;
+        stamp.serialize_field("keys", keys)?;
+        stamp.serialize_field("content", content)?;
+        stamp.end()
+    }
+}
+
+impl NewHead<'_> {
     /// The payload of the record.
     pub fn with_raw(&self, raw: &[u8]) -> Vec<u8> {
         let mut payload = Vec::with_capacity(HEAD_BYTES_USUAL + raw.len());
@@ -83,7 +121,9 @@ impl WireHead {
         payload.extend_from_slice(raw);
         payload
     }
+}
 
+impl WireHead {
     /// Head and raw bytes of a payload; `None` for what is none.
     pub fn split(payload: &[u8]) -> Option<(Self, &[u8])> {
         let end = payload.iter().position(|byte| *byte == b'\n')?;
@@ -95,7 +135,7 @@ impl WireHead {
 /// A refusal as it stands in the head.
 pub fn refusal(refused: &Refused) -> Json {
     let at = [refused.at.start, refused.at.end];
-    json!({ "why": refused.why.as_str(), "at": at, "detail": refused.detail })
+    serde_json::json!({ "why": refused.why.as_str(), "at": at, "detail": refused.detail })
 }
 
 /// Why an observation is kept and not forwarded.
@@ -146,17 +186,21 @@ pub fn kind(observation: &Observation) -> stored::EventKind {
     }
 }
 
-/// The data of an observation record, without what only a destination's rendering adds.
-pub fn observation<'a>(parts: &'a Parts<'a>) -> impl Serialize {
-    data::Data(parts)
+/// The data of an observation record in JSON, without what only a destination's rendering adds.
+pub fn observation(parts: &Parts<'_>) -> Vec<u8> {
+    let mut out = Vec::with_capacity(DATA_BYTES_USUAL);
+    data::write(parts, &mut out);
+    out
 }
+
+/// A monitor's record with fifteen values fits in it.
+const DATA_BYTES_USUAL: usize = 8 << 10;
 
 /// A metric without its place in a record: what `profile replay` shows.
 pub fn metric_core(metric: &Metric) -> Map<String, Json> {
-    match serde_json::to_value(data::MetricLine { metric, place: None }) {
-        Ok(Json::Object(line)) => line,
-        Ok(_) | Err(_) => unreachable!("a metric is written as an object with text keys"),
-    }
+    let mut out = Vec::new();
+    data::metric(metric, None, &mut out);
+    serde_json::from_slice(&out).expect("a metric is written as an object with text keys")
 }
 
 /// Why an observation is held, if it is.

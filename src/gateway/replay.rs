@@ -124,7 +124,6 @@ pub fn run(
 ) -> Outcome {
     let mut bench = Bench {
         mapper: Mapper::new(profile, firmware, Arc::clone(vocabulary)),
-        vocabulary: Arc::clone(vocabulary),
         checker: Checker::default(),
         clock: DeviceClock::default(),
         outcome: Outcome::default(),
@@ -159,7 +158,6 @@ pub fn run(
 
 struct Bench {
     mapper: Mapper,
-    vocabulary: Arc<Vocabulary>,
     checker: Checker,
     clock: DeviceClock,
     outcome: Outcome,
@@ -194,7 +192,7 @@ impl Bench {
         for mut observation in mapped.observations {
             let limit = UNCERTAINTY_MS_MAX;
             let times = check::times(&observation, message.received, &mut self.clock, limit);
-            self.checker.mark(&mut observation, &times, &self.vocabulary);
+            self.checker.mark(&mut observation, &times);
             let unmapped = observation.unmapped();
             self.outcome.unmapped += unmapped;
             self.outcome.mapped +=

@@ -12,9 +12,7 @@
 
 use std::collections::BTreeMap;
 
-use serde::Serialize;
 use serde_json::json;
-use serde_json::value::RawValue;
 
 use super::committer::{Committer, DeviceIdentity, Staged};
 use super::configuration::{DestinationTable, Files, Take};
@@ -40,24 +38,22 @@ pub struct Routable {
     /// Its data is empty unless somebody looks into it.
     pub stored: Stored,
     /// The data in JSON.
-    written: Box<RawValue>,
+    written: Vec<u8>,
 }
 
 impl Routable {
-    /// A record of this data; it is taken apart again only where a destination takes one value per
+    /// A record of this data, an object in JSON; it is taken apart again only where a destination takes one value per
     /// interval.
     pub(super) fn new(
         sequence: Sequence,
         held: bool,
         received_us: i64,
         stored: Stored,
-        data: &impl Serialize,
+        written: Vec<u8>,
         sampled: bool,
     ) -> Self {
-        const JSON: &str = "data with text keys has a JSON form";
-        let written = serde_json::value::to_raw_value(data).expect(JSON);
         let data = if sampled {
-            serde_json::from_str(written.get()).expect("what was just written is an object")
+            serde_json::from_slice(&written).expect("what was just written is an object")
         } else {
             stored.data
         };
@@ -67,7 +63,7 @@ impl Routable {
     /// The bytes for the journal.
     pub(super) fn to_bytes(&self) -> Vec<u8> {
         let Stored { kind, time, subject, routes, .. } = &self.stored;
-        NewStored { kind: *kind, time, subject, routes, data: &self.written }.to_bytes()
+        NewStored { kind: *kind, time, subject, routes }.to_bytes(&self.written)
     }
 }
 

@@ -52,7 +52,12 @@ pub(super) struct Writer {
     next: u64,
     /// The tag of the record before it.
     tag: Tag,
+    /// For the bytes of a group; empty between two.
+    buffer: Vec<u8>,
 }
+
+/// The usual group of sixty-four senders fits in it.
+const BUFFER_BYTES_KEPT: usize = 1 << 20;
 
 /// Where writing continues.
 pub(super) struct Place {
@@ -71,7 +76,8 @@ impl Writer {
     ) -> Self {
         let Place { header, offset, next, tag } = place;
         let key = shared.record_key(&header);
-        Self { shared, segment_bytes, on_durable, header, key, offset, next, tag }
+        let buffer = Vec::new();
+        Self { shared, segment_bytes, on_durable, header, key, offset, next, tag, buffer }
     }
 
     pub fn shared(&self) -> Arc<Shared> {
@@ -103,8 +109,7 @@ impl Writer {
 
     /// Writes and syncs these batches in order and tells each its fate.
     pub fn commit(&mut self, batches: Vec<Batch>) {
-        let bytes = batches.iter().map(|batch| Batch::bytes(&batch.records)).sum();
-        let mut group = Group { bytes: Vec::with_capacity(bytes), done: Vec::new() };
+        let mut group = Group { bytes: std::mem::take(&mut self.buffer), done: Vec::new() };
         let mut fate = match self.shared.door() {
             Door::Open => Ok(()),
             Door::Shut(failure) => Err(NotKept::Failed(failure)),
@@ -124,6 +129,9 @@ impl Writer {
             group.done.drain(..).for_each(|done| done(Err(why)));
             (self.on_durable)(Sequence::new(self.shared.durable()));
         }
+        group.bytes.clear();
+        group.bytes.shrink_to(BUFFER_BYTES_KEPT);
+        self.buffer = group.bytes;
     }
 
     /// Puts the group's newest batch into its bytes; what was staged before is flushed if the

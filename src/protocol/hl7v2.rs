@@ -7,6 +7,7 @@
 //! | [`charset`], [`escape`], [`wire`] | characters out of bytes |
 //! | [`content`] | one block as a whole: header, type, repeat, identity |
 //! | [`meaning`], [`result`], [`subject`] | readings, and whom they are about |
+//! | [`known`] | OBX that say what an earlier one said, but for the value |
 //! | [`acknowledgement`] | what the sender is told |
 //! | [`profile`], [`path`] | what a device file may say |
 //!
@@ -21,6 +22,7 @@ pub mod acknowledgement;
 pub mod charset;
 pub mod content;
 pub mod escape;
+pub mod known;
 pub mod meaning;
 pub mod mllp;
 pub mod path;

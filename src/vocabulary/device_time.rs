@@ -116,7 +116,8 @@ fn split(text: &str) -> Option<Parts> {
             let day = date(number(4, 6)?, number(6, 8)?)?;
             let minute = number(10, 12).unwrap_or(0) as i8;
             let second = number(12, 14).unwrap_or(0) as i8;
-            let nanosecond = format!("{fraction:0<9}").parse::<i32>().ok()?;
+            let figures = fraction.bytes().chain(std::iter::repeat(b'0')).take(9);
+            let nanosecond = figures.fold(0, |sum, one| 10 * sum + i32::from(one - b'0'));
             let time = civil::Time::new(number(8, 10)? as i8, minute, second, nanosecond).ok()?;
             Some(Parts::Instant { local: day.to_datetime(time), offset })
         }

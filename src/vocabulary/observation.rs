@@ -2,7 +2,10 @@
 //! codes beside the device's own words, and with every doubt that the checks had.
 
 use std::fmt;
+use std::ops::{Deref, DerefMut};
+use std::sync::{Arc, OnceLock};
 
+use rust_decimal::Decimal;
 use serde::Serialize;
 
 use super::reading::{Coding, EventKind, Flag, Mode, Nature, ResultStatus, Subject};
@@ -52,10 +55,9 @@ impl Doubt {
     }
 }
 
-/// One value with the codes of the vocabulary and the words of the device. Its `Debug` shows what
-/// it is, not what was measured.
-#[derive(Clone, PartialEq, Eq)]
-pub struct Metric {
+/// What stands around a value: the codes of the vocabulary beside the words of the device.
+#[derive(Clone, Default, PartialEq, Eq)]
+pub struct CodedWords {
     /// The parameter's name in the vocabulary; `None` means unmapped: kept, counted and shown.
     pub parameter: Option<String>,
     /// How the parameter lives in time, if it is known.
@@ -69,22 +71,83 @@ pub struct Metric {
     /// The device's own codings, empty where the profile names the parameter.
     pub codings: Vec<Coding>,
     pub sub_id: String,
-    pub value: Value,
     /// The unit as the device sent it, or as the profile states it.
     pub unit_as_sent: Vec<Coding>,
     /// The same unit in MDC and UCUM, where it is known.
     pub unit_mdc: Option<String>,
     pub ucum: Option<String>,
     pub flags: Vec<Flag>,
-    pub doubts: Vec<Doubt>,
     pub status: ResultStatus,
     pub nature: Nature,
     pub method: Vec<Coding>,
     pub body_site: Option<Coding>,
     pub equipment: Vec<String>,
     pub limits: String,
+    /// What a figure may be at all, lowest and highest, where it can be compared: in the canonical
+    /// unit of the parameter, or one that reads the same, since nothing is converted.
+    pub possible: Option<[Decimal; 2]>,
+    /// The vocabulary has units for the parameter: a plain number is usual.
+    pub usually_number: bool,
+    /// A form of these words that is made once.
+    pub form: Form,
+}
+
+/// Room for the form that whoever writes these words down has made of them, in pieces, so that it
+/// is made once. It says nothing of its own: all forms are equal, and a copy, which may be changed,
+/// begins without one.
+#[derive(Default)]
+pub struct Form(OnceLock<Box<[Box<str>]>>);
+
+impl Form {
+    /// The pieces; made now if they were not yet. There is one writer of forms in the house.
+    pub fn pieces(&self, make: impl FnOnce() -> Box<[Box<str>]>) -> &[Box<str>] {
+        self.0.get_or_init(make)
+    }
+}
+
+impl Clone for Form {
+    fn clone(&self) -> Self {
+        Self::default()
+    }
+}
+
+impl PartialEq for Form {
+    fn eq(&self, _: &Self) -> bool {
+        true
+    }
+}
+
+impl Eq for Form {}
+
+/// One value with the codes of the vocabulary and the words of the device. Its `Debug` shows what
+/// it is, not what was measured.
+///
+/// What stands around the value is shared with the same metric of other messages. A metric gives
+/// access to it as if it were its own; changing it changes this metric alone.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Metric {
+    pub words: Arc<CodedWords>,
+    pub value: Value,
+    pub doubts: Vec<Doubt>,
     /// Where the value stands in the message's raw bytes.
     pub at: std::ops::Range<usize>,
+}
+
+impl Deref for Metric {
+    type Target = CodedWords;
+
+    fn deref(&self) -> &CodedWords {
+        &self.words
+    }
+}
+
+impl DerefMut for Metric {
+    fn deref_mut(&mut self) -> &mut CodedWords {
+        let words = Arc::make_mut(&mut self.words);
+        // What is changed is not what the form says.
+        words.form = Form::default();
+        words
+    }
 }
 
 impl fmt::Debug for Metric {

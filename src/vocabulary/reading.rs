@@ -1,7 +1,8 @@
 //! A reading: one value in the device's own words, before anybody's codes are put on it.
 
 use std::fmt;
-use std::ops::Range;
+use std::ops::{Deref, DerefMut, Range};
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
@@ -122,19 +123,15 @@ impl Mode {
     }
 }
 
-/// One value in the device's own words. Its `Debug` shows what it is, not what was measured.
+/// What a device says around a value: everything but the value, its time and its place.
 #[derive(Clone, PartialEq, Eq, Hash)]
-pub struct Reading {
+pub struct Words {
     /// What was measured, as the device or the profile names it.
     pub code: DeviceCode,
     /// Where in the device it was measured (OBX-4, channel number); empty if not said.
     pub sub_id: String,
-    /// The value as sent, or absent with a reason.
-    pub value: Value,
     /// The unit as sent, or as the profile states it for a field without one on the wire.
     pub unit: Option<DeviceUnit>,
-    /// This value's own time; `None` means the time of its group.
-    pub time: Option<DeviceTime>,
     /// Marks by the device, each as sent.
     pub flags: Vec<Flag>,
     /// How far the result has come.
@@ -149,8 +146,35 @@ pub struct Reading {
     pub equipment: Vec<String>,
     /// The range that stands beside the value (OBX-7, R.6), as sent.
     pub limits: String,
+}
+
+/// One value in the device's own words. Its `Debug` shows what it is, not what was measured.
+///
+/// A monitor says the same words in message after message, so they are shared. A reading gives
+/// access to them as if they were its own; changing them changes this reading alone.
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub struct Reading {
+    pub words: Arc<Words>,
+    /// The value as sent, or absent with a reason.
+    pub value: Value,
+    /// This value's own time; `None` means the time of its group.
+    pub time: Option<DeviceTime>,
     /// Where the value stands in the message's raw bytes.
     pub at: Range<usize>,
+}
+
+impl Deref for Reading {
+    type Target = Words;
+
+    fn deref(&self) -> &Words {
+        &self.words
+    }
+}
+
+impl DerefMut for Reading {
+    fn deref_mut(&mut self) -> &mut Words {
+        Arc::make_mut(&mut self.words)
+    }
 }
 
 impl fmt::Debug for Reading {
@@ -168,12 +192,10 @@ impl fmt::Debug for Reading {
 impl Reading {
     /// A plain measurement; the other fields are empty and can be set on the result.
     pub fn new(code: DeviceCode, value: Value, at: Range<usize>) -> Self {
-        Self {
+        let words = Words {
             code,
             sub_id: String::new(),
-            value,
             unit: None,
-            time: None,
             flags: Vec::new(),
             status: ResultStatus::NotStated,
             nature: Nature::Measurement,
@@ -181,8 +203,8 @@ impl Reading {
             body_site: None,
             equipment: Vec::new(),
             limits: String::new(),
-            at,
-        }
+        };
+        Self { words: Arc::new(words), value, time: None, at }
     }
 }
 

@@ -1,8 +1,8 @@
+use std::sync::Arc;
+
 use super::*;
 use crate::vocabulary::reading::Mode;
-use crate::vocabulary::{
-    Certainty, DeviceTimeEvidence, Metric, Nature, ResultStatus, Subject, Value,
-};
+use crate::vocabulary::{Certainty, CodedWords, DeviceTimeEvidence, Metric, Subject, Value};
 
 const START_US: i64 = 1_800_000_000_000_000;
 
@@ -27,26 +27,9 @@ fn observation(kind: ParameterKind, seconds: Option<i64>) -> Observation {
 
 fn metric(kind: ParameterKind) -> Metric {
     Metric {
-        parameter: None,
-        kind: Some(kind),
-        mdc_code: None,
-        mdc: String::new(),
-        loinc: String::new(),
-        finnish: String::new(),
-        codings: Vec::new(),
-        sub_id: String::new(),
+        words: Arc::new(CodedWords { kind: Some(kind), ..CodedWords::default() }),
         value: Value::read("97"),
-        unit_as_sent: Vec::new(),
-        unit_mdc: None,
-        ucum: None,
-        flags: Vec::new(),
         doubts: Vec::new(),
-        status: ResultStatus::NotStated,
-        nature: Nature::Measurement,
-        method: Vec::new(),
-        body_site: None,
-        equipment: Vec::new(),
-        limits: String::new(),
         at: 0..0,
     }
 }

@@ -9,8 +9,6 @@
 //!
 //! Little-endian.
 
-use std::collections::{HashMap, VecDeque};
-
 use super::{Basis, Key, Stated, WINDOW_MESSAGES, Window};
 use crate::vocabulary::Sequence;
 
@@ -25,18 +23,14 @@ impl Window {
 
     /// Forgets the oldest message or statement; `false` if there is none.
     pub fn forget_oldest(&mut self) -> bool {
-        let message = self.message_order.front().and_then(|basis| self.messages.get(basis));
-        let statement = self.statement_order.front().and_then(|key| self.statements.get(key));
-        let message_is_older = match (message, statement) {
+        let message_is_older = match (self.messages.oldest(), self.statements.oldest()) {
             (Some(wire), Some(stated)) => *wire <= stated.wire,
             (message, _) => message.is_some(),
         };
         if message_is_older {
-            let oldest = self.message_order.pop_front();
-            oldest.is_some_and(|basis| self.messages.remove(&basis).is_some())
+            self.messages.forget_oldest()
         } else {
-            let oldest = self.statement_order.pop_front();
-            oldest.is_some_and(|key| self.statements.remove(&key).is_some())
+            self.statements.forget_oldest()
         }
     }
 
@@ -44,46 +38,41 @@ impl Window {
     pub fn pack(&self, out: &mut Vec<u8>) {
         let count = |count: usize| u32::try_from(count).unwrap_or(u32::MAX).to_le_bytes();
         out.reserve(self.bytes());
-        out.extend(count(self.message_order.len()));
-        for basis in &self.message_order {
-            out.extend(basis);
-            out.extend(self.messages.get(basis).map_or(0, |wire| wire.number()).to_le_bytes());
+        out.extend(count(self.messages.len()));
+        for (basis, wire) in self.messages.iter() {
+            out.extend_from_slice(basis);
+            out.extend_from_slice(&wire.number().to_le_bytes());
         }
-        out.extend(count(self.statement_order.len()));
-        for key in &self.statement_order {
-            // Both change together.
-            let Some(stated) = self.statements.get(key) else { continue };
+        out.extend(count(self.statements.len()));
+        for (key, stated) in self.statements.iter() {
             // A batch has at most `u16::MAX` records, of which the wire record is the first.
             let apart = stated.sequence.number().saturating_sub(stated.wire.number());
-            out.extend(key);
-            out.extend(stated.content);
-            out.extend(stated.wire.number().to_le_bytes());
-            out.extend(u16::try_from(apart).unwrap_or(u16::MAX).to_le_bytes());
+            out.extend_from_slice(key);
+            out.extend_from_slice(&stated.content);
+            out.extend_from_slice(&stated.wire.number().to_le_bytes());
+            out.extend_from_slice(&u16::try_from(apart).unwrap_or(u16::MAX).to_le_bytes());
         }
     }
 
     /// Takes a window off the front of `from`; `None` if these are not the bytes of one.
     pub fn unpack(from: &mut &[u8]) -> Option<Self> {
-        let (mut messages, mut message_order) = (HashMap::new(), VecDeque::new());
+        let mut window = Self::default();
         let count = u32::from_le_bytes(take(from)?) as usize;
         if count > WINDOW_MESSAGES {
             return None;
         }
         for _ in 0..count {
             let basis: Basis = take(from)?;
-            messages.insert(basis, Sequence::new(u64::from_le_bytes(take(from)?))?);
-            message_order.push_back(basis);
+            window.messages.note(basis, Sequence::new(u64::from_le_bytes(take(from)?))?);
         }
-        let (mut statements, mut statement_order) = (HashMap::new(), VecDeque::new());
         for _ in 0..u32::from_le_bytes(take(from)?) {
             let (key, content): (Key, Key) = (take(from)?, take(from)?);
             let wire = Sequence::new(u64::from_le_bytes(take(from)?))?;
             let apart = u64::from(u16::from_le_bytes(take(from)?));
             let sequence = Sequence::new(wire.number().checked_add(apart)?)?;
-            statements.insert(key, Stated { wire, sequence, content });
-            statement_order.push_back(key);
+            window.statements.note(key, Stated { wire, sequence, content });
         }
-        Some(Self { messages, message_order, statements, statement_order })
+        Some(window)
     }
 }
 

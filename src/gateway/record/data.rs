@@ -4,312 +4,251 @@
 //! whatever keeps its keys sorted, is the same bytes. Nothing here may look at a clock or a
 //! counter: what is written depends on what is handed in, and on nothing else.
 
-use serde::Serialize;
-use serde::ser::{SerializeMap, Serializer};
-use serde_json::{Value as Json, json};
+use std::io::Write as _;
 
+use serde_json::json;
+
+use super::json::{self, Object};
 use super::{Held, Parts, ProfileStamp};
 use crate::check::clock::Times;
 use crate::vocabulary::moment::utc_text;
 use crate::vocabulary::reading::Coding;
 use crate::vocabulary::{
-    Association, Certainty, Comparator, DeviceTime, DeviceTimeEvidence, Meaning, Metric, RecordId,
+    Association, CodedWords, DeviceTime, Meaning, Metric, Observation, RecordId,
 };
 
-/// The data of a record; see [`super::observation`].
-pub struct Data<'a>(pub &'a Parts<'a>);
+/// Appends the data of a record; see [`super::observation`].
+pub fn write(parts: &Parts<'_>, out: &mut Vec<u8>) {
+    let observation = parts.observation;
+    let subject = &observation.subject;
+    let mut object = Object::begin(out);
+    association(parts.association, parts.ledger, object.key("association"));
+    object.put("firmware", &parts.firmware);
+    let held: Vec<&str> = parts.held.iter().copied().map(Held::as_str).collect();
+    object.put_if(!held.is_empty(), "held", &held);
+    object.put_if(!parts.complete, "incomplete", &true);
+    metrics(parts.id, &observation.metrics, object.key("metrics"));
+    object.put_text("mode", observation.mode.as_str());
+    object.put_some("names", parts.names.as_ref());
+    if let Some(ordered) = &subject.ordered {
+        // Its keys, and those of the identifiers, are put in order by way of a value.
+        object.put("ordered", &json!(ordered));
+    }
+    // Nobody has said whose value it is; what the device says stands beside it as its statement.
+    object.put("patient", &());
+    object.put_text("patient_absent", "not-associated");
+    if !subject.patient_ids.is_empty() {
+        object.put("patient_ids_stated_by_device", &json!(subject.patient_ids));
+    }
+    object.put_stated("place_stated_by_device", &subject.place);
+    profile(parts.profile, object.key("profile"));
+    object.put_text("profile_status", parts.profile_status);
+    if observation.event.is_some() {
+        object.put_text("purpose", "for the record, not for notification");
+    }
+    object.put("raw_sha256", &parts.raw_digest);
+    object.put_if(!observation.remarks.is_empty(), "remarks", &observation.remarks);
+    if !subject.specimen.is_empty() {
+        let specimen = json!({ "id": subject.specimen, "type": subject.specimen_type });
+        object.put("specimen", &specimen);
+    }
+    times(parts.times, observation, object.key("times"));
+    object.put("wire", &parts.wire);
+    object.end();
+}
 
-impl Serialize for Data<'_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let parts = self.0;
-        let observation = parts.observation;
-        let subject = &observation.subject;
-        let mut out = Object(serializer.serialize_map(None)?);
-        out.put("association", &AssociationLine(parts.association, parts.ledger))?;
-        out.put("firmware", &parts.firmware)?;
-        let held: Vec<&str> = parts.held.iter().copied().map(Held::as_str).collect();
-        out.put_if(!held.is_empty(), "held", &held)?;
-        out.put_if(!parts.complete, "incomplete", &true)?;
-        out.put("metrics", &Metrics(parts.id, &observation.metrics))?;
-        out.put("mode", observation.mode.as_str())?;
-        out.put_some("names", parts.names.as_ref())?;
-        if let Some(ordered) = &subject.ordered {
-            out.put("ordered", &sorted(ordered))?;
+fn association(association: &Association, ledger: Option<u64>, out: &mut Vec<u8>) {
+    let Association { place, grade } = association;
+    let mut object = Object::begin(out);
+    object.put_text("grade", grade.as_str());
+    object.put("ledger", &ledger);
+    object.put("place", place);
+    object.end();
+}
+
+fn profile(stamp: &ProfileStamp, out: &mut Vec<u8>) {
+    let ProfileStamp { id, revision, digest } = stamp;
+    let mut object = Object::begin(out);
+    object.put_text("digest", digest);
+    object.put_text("id", id);
+    object.put("revision", revision);
+    object.end();
+}
+
+fn times(times: &Times, observation: &Observation, out: &mut Vec<u8>) {
+    let mut all = Object::begin(out);
+    let mut chart = Object::begin(all.key("chart"));
+    chart.put_text("rule", times.rule.as_str());
+    chart.put_text("utc", &utc_text(times.chart_utc_us));
+    chart.end();
+    match times.corrected {
+        None => all.put("corrected", &()),
+        Some(corrected) => {
+            let mut object = Object::begin(all.key("corrected"));
+            object.put("offset_ms", &corrected.offset_ms);
+            object.put("uncertainty_ms", &corrected.uncertainty_ms);
+            object.put_text("utc", &utc_text(corrected.utc_us));
+            object.end();
         }
-        // Nobody has said whose value it is; what the device says stands beside it as its
-        // statement.
-        out.put("patient", &())?;
-        out.put("patient_absent", "not-associated")?;
-        if !subject.patient_ids.is_empty() {
-            out.put("patient_ids_stated_by_device", &sorted(&subject.patient_ids))?;
+    }
+    match &observation.device_time {
+        None => all.put("device", &()),
+        Some(DeviceTime { as_written, utc_us, evidence }) => {
+            let mut object = Object::begin(all.key("device"));
+            object.put_text("as_written", as_written);
+            object.put("evidence", evidence);
+            object.put("utc", &utc_us.map(utc_text));
+            object.end();
         }
-        out.put_text("place_stated_by_device", &subject.place)?;
-        out.put("profile", &ProfileLine(parts.profile))?;
-        out.put("profile_status", parts.profile_status)?;
-        let is_event = observation.event.is_some();
-        out.put_if(is_event, "purpose", "for the record, not for notification")?;
-        out.put("raw_sha256", &parts.raw_digest)?;
-        out.put_if(!observation.remarks.is_empty(), "remarks", &observation.remarks)?;
-        if !subject.specimen.is_empty() {
-            let specimen = json!({ "id": subject.specimen, "type": subject.specimen_type });
-            out.put("specimen", &specimen)?;
+    }
+    let mut received = Object::begin(all.key("received"));
+    received.put("clock", &times.received.certainty());
+    received.put_text("utc", &times.received.utc_text());
+    received.end();
+    all.end();
+}
+
+fn metrics(record: &RecordId, metrics: &[Metric], out: &mut Vec<u8>) {
+    out.push(b'[');
+    for (index, one) in metrics.iter().enumerate() {
+        if index > 0 {
+            out.push(b',');
         }
-        out.put("times", &TimesLine(parts.times, observation.device_time.as_ref()))?;
-        out.put("wire", &parts.wire)?;
-        out.end()
+        metric(one, Some((record, index)), out);
     }
+    out.push(b']');
 }
 
-/// What is rare enough to be sorted the slow way.
-fn sorted(value: &impl Serialize) -> Json {
-    json!(value)
-}
-
-/// An object in the making. Its keys must come in order.
-struct Object<M>(M);
-
-impl<M: SerializeMap> Object<M> {
-    fn put(
-        &mut self,
-        key: &'static str,
-        value: &(impl Serialize + ?Sized),
-    ) -> Result<(), M::Error> {
-        self.0.serialize_entry(key, value)
+/// Appends one metric; `place` is its record and its index there, if it has them.
+pub fn metric(metric: &Metric, place: Option<(&RecordId, usize)>, out: &mut Vec<u8>) {
+    let form = metric.form.pieces(|| form(&metric.words));
+    let piece = |number: usize| form.get(number).map_or("", |piece| piece);
+    let (as_sent, meaning) = (metric.value.as_sent(), metric.value.meaning());
+    let mut object = Object::begin(out);
+    if let Meaning::Absent(reason) = meaning {
+        object.put_text("absent", reason.as_str());
+        object.put_stated("absent_mark", as_sent);
     }
-
-    fn put_if(
-        &mut self,
-        wanted: bool,
-        key: &'static str,
-        value: &(impl Serialize + ?Sized),
-    ) -> Result<(), M::Error> {
-        if wanted { self.put(key, value) } else { Ok(()) }
+    if place.is_some() {
+        let out = object.key("at");
+        out.push(b'[');
+        json::number(out, metric.at.start as u64);
+        out.push(b',');
+        json::number(out, metric.at.end as u64);
+        out.push(b']');
     }
-
-    fn put_some(
-        &mut self,
-        key: &'static str,
-        value: Option<&impl Serialize>,
-    ) -> Result<(), M::Error> {
-        value.map_or(Ok(()), |value| self.put(key, value))
+    object.put_members(piece(0));
+    if let Meaning::Coded { code, words, system } = meaning {
+        object.put("coded", &json!({ "code": code, "words": words, "system": system }));
     }
-
-    /// Nothing where the text is empty.
-    fn put_text(&mut self, key: &'static str, text: &str) -> Result<(), M::Error> {
-        self.put_if(!text.is_empty(), key, text)
+    object.put_members(piece(1));
+    if let Meaning::Number { comparator: Some(comparator), digits } = meaning {
+        object.put("comparator", comparator);
+        object.put_text("digits", digits);
     }
-
-    fn end(self) -> Result<M::Ok, M::Error> {
-        self.0.end()
+    object.put_if(!metric.doubts.is_empty(), "doubts", &metric.doubts);
+    object.put_members(piece(2));
+    match meaning {
+        Meaning::Ordinal => object.put_text("form", "ordinal"),
+        Meaning::Text => object.put_text("form", "text"),
+        Meaning::Number { .. } | Meaning::Coded { .. } | Meaning::Absent(_) => {}
     }
-}
-
-struct AssociationLine<'a>(&'a Association, Option<u64>);
-
-impl Serialize for AssociationLine<'_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let Self(Association { place, grade }, ledger) = self;
-        let mut out = Object(serializer.serialize_map(None)?);
-        out.put("grade", grade)?;
-        out.put("ledger", ledger)?;
-        out.put("place", place)?;
-        out.end()
+    object.put_members(piece(3));
+    if let Some((record, index)) = place {
+        // As `ObservationId::of` writes it, without making one.
+        let out = object.key("observation_id");
+        write!(out, "\"{record}.{index}\"").expect("bytes take everything");
     }
-}
-
-struct ProfileLine<'a>(&'a ProfileStamp);
-
-impl Serialize for ProfileLine<'_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let ProfileStamp { id, revision, digest } = self.0;
-        let mut out = Object(serializer.serialize_map(None)?);
-        out.put("digest", digest)?;
-        out.put("id", id)?;
-        out.put("revision", revision)?;
-        out.end()
+    object.put_members(piece(4));
+    if !matches!(meaning, Meaning::Absent(_)) {
+        object.put_text("value", as_sent);
     }
+    object.end();
 }
 
-struct TimesLine<'a>(&'a Times, Option<&'a DeviceTime>);
-
-impl Serialize for TimesLine<'_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let Self(times, device) = self;
-        let corrected = times.corrected.map(|corrected| CorrectedLine {
-            offset_ms: corrected.offset_ms,
-            uncertainty_ms: corrected.uncertainty_ms,
-            utc: utc_text(corrected.utc_us),
-        });
-        let chart = ChartLine { rule: times.rule.as_str(), utc: utc_text(times.chart_utc_us) };
-        let received =
-            ReceivedLine { clock: times.received.certainty(), utc: times.received.utc_text() };
-        let device = device.map(|time| DeviceLine {
-            as_written: &time.as_written,
-            evidence: time.evidence,
-            utc: time.utc_us.map(utc_text),
-        });
-        let mut out = Object(serializer.serialize_map(None)?);
-        out.put("chart", &chart)?;
-        out.put("corrected", &corrected)?;
-        out.put("device", &device)?;
-        out.put("received", &received)?;
-        out.end()
-    }
-}
-
-#[derive(Serialize)]
-struct ChartLine {
-    rule: &'static str,
-    utc: String,
-}
-
-#[derive(Serialize)]
-struct CorrectedLine {
-    offset_ms: i64,
-    uncertainty_ms: u64,
-    utc: String,
-}
-
-#[derive(Serialize)]
-struct DeviceLine<'a> {
-    as_written: &'a str,
-    evidence: DeviceTimeEvidence,
-    utc: Option<String>,
-}
-
-#[derive(Serialize)]
-struct ReceivedLine {
-    clock: Certainty,
-    utc: String,
-}
-
-struct Metrics<'a>(&'a RecordId, &'a [Metric]);
-
-impl Serialize for Metrics<'_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let Self(record, metrics) = self;
-        let line = |(index, metric)| MetricLine { metric, place: Some((*record, index)) };
-        serializer.collect_seq(metrics.iter().enumerate().map(line))
-    }
-}
-
-/// One metric; `place` is its record and its index there, if it has them.
-pub struct MetricLine<'a> {
-    pub metric: &'a Metric,
-    pub place: Option<(&'a RecordId, usize)>,
-}
-
-impl Serialize for MetricLine<'_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let Self { metric, place } = self;
-        let meaning = MeaningLine::of(metric);
-        let mut out = Object(serializer.serialize_map(None)?);
-        out.put_some("absent", meaning.absent.as_ref())?;
-        out.put_some("absent_mark", meaning.absent_mark.as_ref())?;
-        out.put_if(place.is_some(), "at", &[metric.at.start, metric.at.end])?;
-        out.put_some("body_site", metric.body_site.as_ref().map(CodingLine).as_ref())?;
-        out.put_some("coded", meaning.coded.as_ref())?;
-        out.put_if(!metric.codings.is_empty(), "codings", &Codings(&metric.codings))?;
-        out.put_some("comparator", meaning.comparator.as_ref())?;
-        out.put_some("digits", meaning.digits.as_ref())?;
-        out.put_if(!metric.doubts.is_empty(), "doubts", &metric.doubts)?;
-        out.put_if(!metric.equipment.is_empty(), "equipment", &metric.equipment)?;
-        out.put_text("finnish", &metric.finnish)?;
-        out.put_if(!metric.flags.is_empty(), "flags", &metric.flags)?;
-        out.put_some("form", meaning.form.as_ref())?;
-        out.put_some("kind", metric.kind.as_ref())?;
-        out.put_text("limits", &metric.limits)?;
-        out.put_text("loinc", &metric.loinc)?;
-        out.put_text("mdc", &metric.mdc)?;
-        out.put_some("mdc_code", metric.mdc_code.as_ref())?;
-        out.put_if(!metric.method.is_empty(), "method", &Codings(&metric.method))?;
-        out.put("nature", &metric.nature)?;
-        if let Some((record, index)) = place {
-            // As `ObservationId::of` writes it, without making one.
-            out.put("observation_id", &format_args!("{record}.{index}"))?;
-        }
-        out.put("parameter", &metric.parameter)?;
-        out.put("status", &metric.status)?;
-        out.put_text("sub_id", &metric.sub_id)?;
-        out.put_some("ucum", metric.ucum.as_ref())?;
-        out.put_if(!metric.unit_as_sent.is_empty(), "unit", &Codings(&metric.unit_as_sent))?;
-        out.put_some("unit_mdc", metric.unit_mdc.as_ref())?;
-        out.put_some("value", meaning.value.as_ref())?;
-        out.end()
-    }
-}
-
-/// The keys that depend on what the value means.
-#[derive(Default)]
-struct MeaningLine<'a> {
-    absent: Option<&'static str>,
-    absent_mark: Option<&'a str>,
-    coded: Option<Json>,
-    comparator: Option<Comparator>,
-    digits: Option<&'a str>,
-    form: Option<&'static str>,
-    value: Option<&'a str>,
-}
-
-impl<'a> MeaningLine<'a> {
-    fn of(metric: &'a Metric) -> Self {
-        let as_sent = metric.value.as_sent();
-        let value = Self { value: Some(as_sent), ..Self::default() };
-        match metric.value.meaning() {
-            Meaning::Absent(reason) => Self {
-                absent: Some(reason.as_str()),
-                absent_mark: Some(as_sent).filter(|mark| !mark.is_empty()),
-                ..Self::default()
-            },
-            Meaning::Number { comparator: Some(comparator), digits } => {
-                Self { comparator: Some(*comparator), digits: Some(digits), ..value }
+/// What stands around the value, in five pieces between which the value's own keys belong.
+fn form(words: &CodedWords) -> Box<[Box<str>]> {
+    let piece = |write: &dyn Fn(&mut Object<'_>)| {
+        let mut out = Vec::new();
+        write(&mut Object::members(&mut out));
+        String::from_utf8(out).expect("JSON is UTF-8").into_boxed_str()
+    };
+    let pieces = [
+        piece(&|object| {
+            if let Some(site) = &words.body_site {
+                coding(site, object.key("body_site"));
             }
-            Meaning::Number { comparator: None, .. } => value,
-            Meaning::Ordinal => Self { form: Some("ordinal"), ..value },
-            Meaning::Coded { code, words, system } => {
-                let coded = json!({ "code": code, "words": words, "system": system });
-                Self { coded: Some(coded), ..value }
-            }
-            Meaning::Text => Self { form: Some("text"), ..value },
+        }),
+        piece(&|object| put_codings(object, "codings", &words.codings)),
+        piece(&|object| {
+            object.put_if(!words.equipment.is_empty(), "equipment", &words.equipment);
+            object.put_stated("finnish", &words.finnish);
+            object.put_if(!words.flags.is_empty(), "flags", &words.flags);
+        }),
+        piece(&|object| {
+            object.put_some("kind", words.kind.as_ref());
+            object.put_stated("limits", &words.limits);
+            object.put_stated("loinc", &words.loinc);
+            object.put_stated("mdc", &words.mdc);
+            object.put_some("mdc_code", words.mdc_code.as_ref());
+            put_codings(object, "method", &words.method);
+            object.put("nature", &words.nature);
+        }),
+        piece(&|object| {
+            object.put("parameter", &words.parameter);
+            object.put("status", &words.status);
+            object.put_stated("sub_id", &words.sub_id);
+            object.put_some("ucum", words.ucum.as_ref());
+            put_codings(object, "unit", &words.unit_as_sent);
+            object.put_some("unit_mdc", words.unit_mdc.as_ref());
+        }),
+    ];
+    Box::new(pieces)
+}
+
+/// Nothing where there are none.
+fn put_codings(object: &mut Object<'_>, key: &'static str, codings: &[Coding]) {
+    if codings.is_empty() {
+        return;
+    }
+    let out = object.key(key);
+    out.push(b'[');
+    for (index, one) in codings.iter().enumerate() {
+        if index > 0 {
+            out.push(b',');
         }
+        coding(one, out);
     }
+    out.push(b']');
 }
 
-struct Codings<'a>(&'a [Coding]);
-
-impl Serialize for Codings<'_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_seq(self.0.iter().map(CodingLine))
-    }
-}
-
-struct CodingLine<'a>(&'a Coding);
-
-impl Serialize for CodingLine<'_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let Coding { code, words, system } = self.0;
-        let mut out = Object(serializer.serialize_map(None)?);
-        out.put("code", code)?;
-        out.put_text("system", system)?;
-        out.put_text("words", words)?;
-        out.end()
-    }
+fn coding(coding: &Coding, out: &mut Vec<u8>) {
+    let Coding { code, words, system } = coding;
+    let mut object = Object::begin(out);
+    object.put_text("code", code);
+    object.put_stated("system", system);
+    object.put_stated("words", words);
+    object.end();
 }
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
+    use serde_json::Value as Json;
+
     use super::*;
     use crate::check::clock::{Liveness, Rule};
-    use crate::vocabulary::observation::Doubt;
+    use crate::vocabulary::observation::{Doubt, Form};
     use crate::vocabulary::reading::{Flag, Nature, ResultStatus, StatedPatientId, Subject};
     use crate::vocabulary::{
-        AbsentReason, DeviceName, Digest, Mode, Moment, Observation, ParameterKind, Place,
-        Sequence, StreamId, Value,
+        AbsentReason, Certainty, DeviceName, Digest, Mode, Moment, Observation, ParameterKind,
+        Place, Sequence, StreamId, Value,
     };
 
     fn full(value: Value) -> Metric {
         let coding = || Coding::new("150456", "MDC_PULS_OXIM_SAT_O2", "MDC");
-        Metric {
+        let words = CodedWords {
             parameter: Some("spo2".to_owned()),
             kind: Some(ParameterKind::Periodic),
             mdc_code: Some(150_456),
@@ -318,20 +257,22 @@ mod tests {
             finnish: "1.2.246.537.6.96#59408-5".to_owned(),
             codings: vec![coding(), Coding::new("", "SpO2", "")],
             sub_id: "1.3.1.1".to_owned(),
-            value,
             unit_as_sent: vec![Coding::new("262688", "MDC_DIM_PERCENT", "MDC")],
             unit_mdc: Some("MDC_DIM_PERCENT".to_owned()),
             ucum: Some("%".to_owned()),
             flags: vec![Flag("\"low\"".to_owned())],
-            doubts: vec![Doubt::Questionable],
             status: ResultStatus::Unverified,
             nature: Nature::Measurement,
             method: vec![coding()],
             body_site: Some(coding()),
             equipment: vec!["pump^1".to_owned()],
             limits: "90-100".to_owned(),
-            at: 3..5,
-        }
+            possible: None,
+            usually_number: true,
+            form: Form::default(),
+        };
+        let doubts = vec![Doubt::Questionable];
+        Metric { words: Arc::new(words), value, doubts, at: 3..5 }
     }
 
     fn observation() -> Observation {
@@ -392,7 +333,9 @@ mod tests {
             held: &[Held::NotProduction],
             names: None,
         };
-        let written = serde_json::to_string(&Data(&parts)).unwrap();
+        let mut written = Vec::new();
+        write(&parts, &mut written);
+        let written = String::from_utf8(written).unwrap();
         // `serde_json` keeps the keys of its own objects in order.
         let sorted: Json = serde_json::from_str(&written).unwrap();
         assert_eq!(written, sorted.to_string());

@@ -23,6 +23,7 @@
 use super::profile::{AcknowledgementMode, AcknowledgementType, Hl7v2Profile};
 use super::segments::{Delimiters, Segment, parts, slice};
 use crate::protocol::{MessageId, NotKept, Settled};
+use crate::vocabulary::moment::utc_digits;
 use crate::vocabulary::{Moment, Why};
 
 /// The parts of a header that an answer needs, as bytes.
@@ -288,8 +289,6 @@ fn error_segment(header: &Header, code: &str, words: &str) -> Vec<u8> {
 }
 
 fn now_text(now: Moment) -> String {
-    jiff::Timestamp::from_microsecond(now.utc_us())
-        .map(|time| time.strftime("%Y%m%d%H%M%S+0000").to_string())
-        // Years outside jiff's range cannot come from a clock; an empty field invents no time.
-        .unwrap_or_default()
+    // Years beyond these cannot come from a clock; an empty field invents no time.
+    utc_digits(now.utc_us()).map(|digits| digits + "+0000").unwrap_or_default()
 }

@@ -78,7 +78,7 @@ impl Charset {
 
     /// The characters, or `None` if a byte does not fit.
     pub fn decode(self, bytes: &[u8]) -> Option<Cow<'_, str>> {
-        if bytes.iter().all(|byte| byte.is_ascii() && *byte != ESCAPE_OF_ISO_2022) {
+        if bytes.is_ascii() && !bytes.contains(&ESCAPE_OF_ISO_2022) {
             return std::str::from_utf8(bytes).ok().map(Cow::Borrowed);
         }
         match self {

@@ -15,6 +15,7 @@ use jiff::tz::TimeZone;
 
 use super::acknowledgement::{Answer, Header};
 use super::charset::{Charset, choose};
+use super::known::Known;
 use super::meaning::{self, Said, SpecimenOrder};
 use super::profile::Hl7v2Profile;
 use super::result::Manner;
@@ -40,6 +41,7 @@ pub struct Reader {
     profile: Arc<Hl7v2Profile>,
     zone: Option<TimeZone>,
     charset: Option<Charset>,
+    known: Known,
 }
 
 impl Reader {
@@ -51,7 +53,7 @@ impl Reader {
             .charset
             .or(of_profile)
             .map(|name| Charset::named(&name).unwrap_or(Charset::AsciiPartOnly));
-        Self { profile, zone: site.zone, charset }
+        Self { profile, zone: site.zone, charset, known: Known::default() }
     }
 
     /// The device's profile.
@@ -60,7 +62,7 @@ impl Reader {
     }
 
     /// Reads a block with its framing bytes.
-    pub fn read(&self, raw: &[u8]) -> Content {
+    pub fn read(&mut self, raw: &[u8]) -> Content {
         let within = content_range(raw);
         let Some(opened) = open(raw, within.clone()) else {
             let header = Header::unknown();
@@ -100,7 +102,7 @@ impl Reader {
     }
 
     fn accepted(
-        &self,
+        &mut self,
         raw: &[u8],
         within: Range<usize>,
         opened: &Opened,
@@ -121,7 +123,7 @@ impl Reader {
         let laboratory = header.code == b"OUL" || self.profile.specimen.is_some();
         let zone = self.zone.as_ref();
         let manner = Manner { profile: &self.profile, zone, laboratory, event };
-        let said = meaning::read(&wire, msh, lines, &manner, order);
+        let said = meaning::read(&wire, msh, lines, &manner, order, &mut self.known);
         let repeat_basis =
             has_own_times(&said.groups).then(|| without_transport(raw, &within, msh));
         let identity = identity(&wire, msh, &said);

@@ -21,6 +21,7 @@
 //! by OBX-4: facts/semantics.md 1.1 (OBX-18), facts/monitors.md 6.
 
 use super::charset::Charset;
+use super::known::Known;
 use super::result::{self, Manner};
 use super::segments::{Line, Odd, Segment};
 use super::subject;
@@ -68,12 +69,14 @@ pub fn read(
     lines: &[Line],
     manner: &Manner,
     order: SpecimenOrder,
+    known: &mut Known,
 ) -> Said {
     let mut walk = Walk {
         wire,
         msh,
         manner,
         order,
+        known,
         patient: Vec::new(),
         specimen: Vec::new(),
         pending: Vec::new(),
@@ -136,6 +139,7 @@ struct Walk<'a> {
     msh: &'a Segment,
     manner: &'a Manner<'a>,
     order: SpecimenOrder,
+    known: &'a mut Known,
     /// PID and what describes the same patient and visit.
     patient: Vec<&'a Segment>,
     /// SPM, SAC and what describes the same specimen, ahead of the orders on it.
@@ -247,12 +251,11 @@ impl<'a> Walk<'a> {
         if self.draft.is_none() {
             self.open(None);
         }
-        let read = result::read(self.wire, obx, self.manner);
         let Some(draft) = &mut self.draft else { return };
+        let read = self.known.read(self.wire, obx, self.manner, &draft.structure);
         draft.context.push(obx);
         match read {
-            Ok(Some(mut reading)) => {
-                draft.structure.complete(&mut reading);
+            Ok(Some(reading)) => {
                 draft.may_be_cut =
                     obx.field_count() == 5 && reading.value.absent_reason().is_none();
                 draft.readings.push(reading);
@@ -342,7 +345,7 @@ impl<'a> Walk<'a> {
 
 /// The rows that tell a device's structure: OBX-4 without its trailing zeros, and OBX-18.
 #[derive(Default)]
-struct Structure(Vec<(Vec<String>, Vec<String>)>);
+pub struct Structure(Vec<(Vec<String>, Vec<String>)>);
 
 impl Structure {
     fn add(&mut self, sub_id: &str, equipment: Vec<String>) {
@@ -355,17 +358,26 @@ impl Structure {
         }
     }
 
-    /// Gives a reading without equipment that of the nearest row above it.
-    fn complete(&self, reading: &mut Reading) {
-        if !reading.equipment.is_empty() {
-            return;
+    /// The equipment of the nearest row above this OBX-4; empty without one.
+    pub fn above(&self, sub_id: &str) -> &[String] {
+        if self.0.is_empty() {
+            return &[];
         }
-        let parts: Vec<&str> = reading.sub_id.split('.').collect();
+        let parts: Vec<&str> = sub_id.split('.').collect();
         let above = self.0.iter().filter(|(row, _)| {
             row.len() < parts.len() && row.iter().zip(&parts).all(|(a, b)| a == b)
         });
-        if let Some((_, equipment)) = above.max_by_key(|(row, _)| row.len()) {
-            reading.equipment.clone_from(equipment);
+        above
+            .max_by_key(|(row, _)| row.len())
+            .map(|(_, equipment)| equipment.as_slice())
+            .unwrap_or_default()
+    }
+
+    /// Gives a reading without equipment that of the nearest row above it.
+    pub fn complete(&self, reading: &mut Reading) {
+        let above = self.above(&reading.sub_id);
+        if reading.equipment.is_empty() && !above.is_empty() {
+            reading.equipment = above.to_vec();
         }
     }
 }

@@ -18,13 +18,14 @@
 
 use std::borrow::Cow;
 use std::ops::Range;
+use std::sync::Arc;
 
 use jiff::tz::TimeZone;
 
 use super::profile::{Hl7v2Profile, StatusX};
 use super::segments::Segment;
 use super::wire::Wire;
-use crate::vocabulary::reading::{Coding, EventKind};
+use crate::vocabulary::reading::{Coding, EventKind, Words};
 use crate::vocabulary::{
     AbsentReason, DeviceCode, DeviceTime, DeviceUnit, Flag, Meaning, Nature, Reading, Refused,
     ResultStatus, Value, Why,
@@ -39,8 +40,37 @@ pub struct Manner<'a> {
     pub event: Option<EventKind>,
 }
 
+/// Whether what stands around a value is the same whatever the value is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Around {
+    /// OBX-2 is NM, and nothing but OBX-5 decides what the value is.
+    Plain,
+    /// Something else decides, too: [`read_again`] must not be asked.
+    Other,
+}
+
+/// Reads an OBX that says the same as an earlier one around its value, which was [`Around::Plain`].
+/// OBX-5 must not be blank.
+pub fn read_again(
+    wire: &Wire,
+    obx: &Segment,
+    manner: &Manner,
+    words: &Arc<Words>,
+) -> Result<Reading, Refused> {
+    let at = obx.field(5).unwrap_or_else(|| obx.at.clone());
+    let value = value(wire, NUMBER, &at, manner)?;
+    Ok(Reading { words: Arc::clone(words), value, time: time(wire, obx, manner)?, at })
+}
+
+/// OBX-2 of a number.
+const NUMBER: &str = "NM";
+
 /// Reads one OBX; `None` for a row that only tells the device's structure.
-pub fn read(wire: &Wire, obx: &Segment, manner: &Manner) -> Result<Option<Reading>, Refused> {
+pub fn read(
+    wire: &Wire,
+    obx: &Segment,
+    manner: &Manner,
+) -> Result<Option<(Reading, Around)>, Refused> {
     let at = obx.field(5).unwrap_or_else(|| obx.at.clone());
     let written = obx.field(5).map_or(Ok(Cow::Borrowed("")), |at| wire.legible(&at))?;
     let value_type = wire.read_field(obx, 2)?;
@@ -60,9 +90,14 @@ pub fn read(wire: &Wire, obx: &Segment, manner: &Manner) -> Result<Option<Readin
     }
     let letter = wire.read_field(obx, 11)?;
     let letter = letter.trim();
+    let void = void_because(&flags, letter, value_type, manner);
+    let around = match void {
+        None if !no_value && value_type == NUMBER && letter != "X" => Around::Plain,
+        None | Some(_) => Around::Other,
+    };
     let value = if no_value {
         Value::absent(&written, empty_because(&flags, letter, manner))
-    } else if let Some(reason) = void_because(&flags, letter, value_type, manner) {
+    } else if let Some(reason) = void {
         Value::absent(&wire.text(&at)?, reason)
     } else {
         value(wire, value_type, &at, manner)?
@@ -90,7 +125,7 @@ pub fn read(wire: &Wire, obx: &Segment, manner: &Manner) -> Result<Option<Readin
         reading.body_site = wire.codings(repetition)?.into_iter().next();
     }
     reading.nature = nature(&reading, wire.read_field(obx, 13)?.trim(), manner);
-    Ok(Some(reading))
+    Ok(Some((reading, around)))
 }
 
 /// OBX-18, each repetition as sent.
@@ -167,7 +202,7 @@ fn void_because(
     match letter {
         _ if void => Some(empty_because(flags, letter, manner)),
         "X" => match manner.profile.valid_with_status_x {
-            StatusX::NumberDoubted if value_type == "NM" && !manner.laboratory => None,
+            StatusX::NumberDoubted if value_type == NUMBER && !manner.laboratory => None,
             StatusX::NumberDoubted | StatusX::NoResult => Some(no_result(manner)),
             StatusX::ValueStands => None,
         },
@@ -201,7 +236,7 @@ fn value(
         return Ok(Value::text(&wire.as_sent(at)?));
     }
     match value_type {
-        "NM" => numeric(&text, at),
+        NUMBER => numeric(&text, at),
         "SN" => structured_numeric(wire, at),
         "CWE" | "CE" | "CNE" | "CF" => coded(wire, at),
         "ST" | "TX" | "FT" | "IS" | "ID" | "" => Ok(Value::read(&text)),

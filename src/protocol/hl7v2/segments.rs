@@ -29,6 +29,13 @@ pub struct Delimiters {
 }
 
 impl Delimiters {
+    /// All six; 0 for one that is missing.
+    pub fn bytes(self) -> [u8; 6] {
+        let Self { field, component, repetition, escape, sub_component, truncation } = self;
+        let (sub_component, truncation) = (sub_component.unwrap_or(0), truncation.unwrap_or(0));
+        [field, component, repetition, escape, sub_component, truncation]
+    }
+
     /// `|^~\&`, for answering what has no readable header.
     pub const USUAL: Self = Self {
         field: b'|',
@@ -130,14 +137,15 @@ pub fn slice<'a>(bytes: &'a [u8], at: &Range<usize>) -> &'a [u8] {
 
 /// Splits a range at every `delimiter`; at least one part comes out.
 pub fn parts(bytes: &[u8], at: Range<usize>, delimiter: Option<u8>) -> Vec<Range<usize>> {
-    // Room for what an OBX or a coded field has.
-    let mut found = Vec::with_capacity(8);
+    let text = slice(bytes, &at);
+    let Some(delimiter) = delimiter else { return vec![at] };
+    // Counted first: many of these are made, and none grows on the way.
+    let count = text.iter().filter(|byte| **byte == delimiter).count();
+    let mut found = Vec::with_capacity(count + 1);
     let mut start = at.start;
-    for (offset, byte) in slice(bytes, &at).iter().enumerate() {
-        if Some(*byte) == delimiter {
-            found.push(start..at.start + offset);
-            start = at.start + offset + 1;
-        }
+    for (offset, _) in text.iter().enumerate().filter(|(_, byte)| **byte == delimiter) {
+        found.push(start..at.start + offset);
+        start = at.start + offset + 1;
     }
     found.push(start..at.end);
     found
@@ -161,11 +169,10 @@ fn is_blank(line: &[u8]) -> bool {
 fn line_ranges(bytes: &[u8], within: Range<usize>, field: u8) -> Vec<Range<usize>> {
     let content = slice(bytes, &within);
     let ends_with_cr = content.contains(&b'\r');
-    let mut lines = Vec::new();
+    let mut lines = Vec::with_capacity(LINES_USUAL);
     let mut start = 0;
     let mut at = 0;
-    while let Some(byte) = content.get(at) {
-        let rest = content.get(at + 1..).unwrap_or_default();
+    while let Some((byte, rest)) = next_end(content, &mut at) {
         let ends = match byte {
             b'\r' => true,
             b'\n' => !ends_with_cr || begins_segment(rest, field),
@@ -181,6 +188,17 @@ fn line_ranges(bytes: &[u8], within: Range<usize>, field: u8) -> Vec<Range<usize
     }
     lines.push(within.start + start..within.end);
     lines
+}
+
+/// A monitor's message has as many.
+const LINES_USUAL: usize = 32;
+
+/// The next CR or LF from `at` on, which then stands there, and what follows it.
+fn next_end<'a>(content: &'a [u8], at: &mut usize) -> Option<(&'a u8, &'a [u8])> {
+    let from = content.get(*at..)?;
+    let offset = from.iter().position(|byte| matches!(byte, b'\r' | b'\n'))?;
+    *at += offset;
+    from.get(offset..)?.split_first()
 }
 
 fn begins_segment(bytes: &[u8], field: u8) -> bool {

@@ -9,6 +9,7 @@
 //! | `streams` | framing, cuts anywhere, limits, time |
 //! | `corpus` | every real message at hand |
 //! | `oracle` | field texts against the crate hl7-parser |
+//! | `known` | what was read before is read as if nothing were known |
 //! | `mutations` | damaged messages: no panic, and the same events however they are cut |
 
 use std::sync::Arc;
@@ -23,6 +24,7 @@ use crate::vocabulary::{Certainty, Moment, Reading};
 
 mod answers;
 mod corpus;
+mod known;
 mod mutations;
 mod oracle;
 mod streams;

@@ -168,7 +168,7 @@ fn without_a_zone_a_time_stays_unresolved() {
 #[test]
 fn numeric_unit_codes_are_read_by_the_profile_alone() {
     let codes = format!("{PLAIN}[unit_codes]\n15 = {{ unit = '10*3/uL', source = 'manual' }}\n");
-    let unit = reading(&codes, "R|1|^^^WBC|8.5|15").unit.unwrap();
+    let unit = reading(&codes, "R|1|^^^WBC|8.5|15").unit.clone().unwrap();
     assert_eq!((unit.codings[0].code.as_str(), unit.codings[0].words.as_str()), ("10*3/uL", "15"));
     assert_eq!(reading(&codes, "R|1|^^^WBC|8.5|26").unit, Some(DeviceUnit::text("26")));
 }

@@ -164,19 +164,19 @@ fn everything_beside_the_value_is_kept_as_sent() {
     let loinc = Coding::new("59408-5", "SpO2", "LN");
     assert_eq!(reading.code, DeviceCode::Codings(vec![spo2, loinc]));
     assert_eq!(reading.sub_id, "1.3.1.1");
-    let unit = reading.unit.unwrap().codings;
+    let unit = reading.unit.clone().unwrap().codings;
     assert_eq!(unit[0], Coding::new("265266", "MDC_DIM_MILLI_L_PER_HR", "MDC"));
     assert_eq!(unit[1], Coding::new("mL/h", "mL/h", "UCUM"));
     assert_eq!(reading.limits, "90-100");
     assert_eq!(reading.flags.iter().map(|f| f.0.as_str()).collect::<Vec<_>>(), ["L", "QUES"]);
     assert_eq!(reading.status, ResultStatus::Corrected);
-    let time = reading.time.unwrap();
+    let time = reading.time.clone().unwrap();
     assert_eq!(time.evidence, DeviceTimeEvidence::OffsetSent);
     assert_eq!(time.as_written, "20261123043255.000+0200");
     assert_eq!(reading.method, [Coding::new("AMEAS", "auto", "MDC")]);
     assert_eq!(reading.equipment, ["SN1^^0009FBFFFE9B42B3^EUI-64", "B"]);
     assert_eq!(reading.body_site, Some(Coding::new("RA", "Right arm", "X")));
-    let copies = one(b"OBX|1|NM|A||32|^Copies/mL|||||F").unit.unwrap().codings;
+    let copies = one(b"OBX|1|NM|A||32|^Copies/mL|||||F").unit.clone().unwrap().codings;
     assert_eq!(copies, [Coding::new("", "Copies/mL", "")]);
     assert_eq!(one(b"OBX|9|NM|PLT||393|10*3/uL||\\~|||F").flags[0].0, "\\~");
 }

@@ -1,0 +1,102 @@
+//! OBX that say what an earlier one said, but for value and time: most of what a monitor sends.
+//!
+//! What such a segment says around its value is looked up by its bytes instead of being read again,
+//! and shared. The bytes are those of the whole segment without OBX-1, which nobody reads, and
+//! without OBX-5, OBX-14 and OBX-19, which are read each time. Only segments of plain ASCII without
+//! an escape are known: nothing depends on the message's character set then.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use super::meaning::Structure;
+use super::result::{self, Manner};
+use super::segments::{Segment, slice};
+use super::wire::Wire;
+use crate::vocabulary::reading::{EventKind, Words};
+use crate::vocabulary::{Reading, Refused};
+
+/// More rows than a bedside monitor sends, a kilobyte each; all are forgotten beyond it.
+const KNOWN_MAX: usize = 256;
+
+/// Longer segments are read each time.
+const SEGMENT_BYTES_MAX: usize = 512;
+
+/// ISO 2022 character sets are switched by this byte.
+const ESCAPE_OF_ISO_2022: u8 = 0x1B;
+
+/// The segments of one connection that are known.
+#[derive(Default)]
+pub struct Known {
+    words: HashMap<Box<[u8]>, Arc<Words>>,
+    /// The bytes of the segment in question.
+    key: Vec<u8>,
+}
+
+impl Known {
+    /// As [`result::read`], with the equipment of the nearest row above.
+    pub fn read(
+        &mut self,
+        wire: &Wire,
+        obx: &Segment,
+        manner: &Manner,
+        structure: &Structure,
+    ) -> Result<Option<Reading>, Refused> {
+        let may_be_known = self.take_key(wire, obx, manner, structure);
+        if may_be_known && let Some(words) = self.words.get(self.key.as_slice()) {
+            return result::read_again(wire, obx, manner, words).map(Some);
+        }
+        let read = result::read(wire, obx, manner)?;
+        let Some((mut reading, around)) = read else { return Ok(None) };
+        structure.complete(&mut reading);
+        if may_be_known && around == result::Around::Plain {
+            if self.words.len() >= KNOWN_MAX {
+                self.words.clear();
+            }
+            self.words.insert(self.key.as_slice().into(), Arc::clone(&reading.words));
+        }
+        Ok(Some(reading))
+    }
+
+    /// Everything that decides what an OBX says around its value; `false` if it is more than can be
+    /// said in bytes.
+    fn take_key(
+        &mut self,
+        wire: &Wire,
+        obx: &Segment,
+        manner: &Manner,
+        structure: &Structure,
+    ) -> bool {
+        let segment = wire.bytes(&obx.at);
+        let (Some(from), Some(value)) = (obx.field(2), obx.field(5)) else { return false };
+        let plain = segment.len() <= SEGMENT_BYTES_MAX
+            && segment.is_ascii()
+            && !segment.contains(&wire.delimiters.escape)
+            && !segment.contains(&ESCAPE_OF_ISO_2022)
+            && !wire.bytes(&value).trim_ascii().is_empty();
+        if !plain {
+            return false;
+        }
+        let event = match manner.event {
+            None => 0,
+            Some(EventKind::Alarm) => 1,
+            Some(EventKind::PumpEvent) => 2,
+        };
+        self.key.clear();
+        self.key.extend(wire.delimiters.bytes());
+        self.key.extend([event, u8::from(manner.laboratory)]);
+        self.key.extend(slice(wire.raw, &(from.start..value.start)));
+        let mut rest = value.end;
+        for time in [14, 19].into_iter().filter_map(|field| obx.field(field)) {
+            self.key.extend(slice(wire.raw, &(rest..time.start)));
+            rest = time.end;
+        }
+        self.key.extend(slice(wire.raw, &(rest..obx.at.end)));
+        // A line end is no part of a segment, so it separates.
+        let sub_id = obx.field(4).map(|at| wire.bytes(&at)).unwrap_or_default();
+        for text in structure.above(std::str::from_utf8(sub_id).unwrap_or_default()) {
+            self.key.push(b'\r');
+            self.key.extend(text.as_bytes());
+        }
+        true
+    }
+}
