@@ -17,7 +17,7 @@ use std::sync::Arc;
 
 use crate::protocol::{
     self, Driver, Site, astm::AstmDriver, frame::FrameDriver, hl7v2::Hl7v2Driver,
-    intellivue::IntellivueDriver, line::LineDriver,
+    intellivue::IntellivueDriver, line::LineDriver, medibus::MedibusDriver,
 };
 use crate::vocabulary::{Digest, Vocabulary};
 
@@ -117,6 +117,7 @@ impl Profile {
             Protocol::Intellivue(intellivue) => {
                 Box::new(IntellivueDriver::new(Arc::new(intellivue), site))
             }
+            Protocol::Medibus(medibus) => Box::new(MedibusDriver::new(Arc::new(medibus), site)),
         }
     }
 }

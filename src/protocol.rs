@@ -10,6 +10,7 @@
 //! | `astm` | [`astm`] | LIS01 link, LIS02 records |
 //! | `hl7v2` | [`hl7v2`] | HL7 v2 over MLLP |
 //! | `intellivue` | [`intellivue`] | Philips IntelliVue Data Export over LAN or RS-232 |
+//! | `medibus` | [`medibus`] | Dräger MEDIBUS and MEDIBUS.X |
 
 use std::fmt;
 
@@ -23,6 +24,7 @@ pub mod hl7v2;
 pub mod intellivue;
 mod interpreted;
 pub mod line;
+pub mod medibus;
 mod utf8;
 
 /// Turns the bytes of one link into messages, and says what to send back.

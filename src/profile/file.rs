@@ -11,6 +11,7 @@ use crate::protocol::frame::{FrameProfile, RawForm};
 use crate::protocol::hl7v2::Hl7v2Profile;
 use crate::protocol::intellivue::IntellivueProfile;
 use crate::protocol::line::LineProfile;
+use crate::protocol::medibus::MedibusProfile;
 use crate::vocabulary::{AbsentReason, Evidence};
 
 /// A device file: how one model of device is read.
@@ -269,6 +270,7 @@ pub enum Protocol {
     Astm(Box<AstmProfile>),
     Hl7v2(Hl7v2Profile),
     Intellivue(IntellivueProfile),
+    Medibus(MedibusProfile),
 }
 
 impl Protocol {
@@ -280,6 +282,7 @@ impl Protocol {
             Self::Astm(_) => "astm",
             Self::Hl7v2(_) => "hl7v2",
             Self::Intellivue(_) => "intellivue",
+            Self::Medibus(_) => "medibus",
         }
     }
 }
@@ -294,6 +297,7 @@ struct ProtocolTables {
     astm: Option<AstmProfile>,
     hl7v2: Option<Hl7v2Profile>,
     intellivue: Option<IntellivueProfile>,
+    medibus: Option<MedibusProfile>,
 }
 
 impl TryFrom<ProtocolTables> for Protocol {
@@ -306,12 +310,13 @@ impl TryFrom<ProtocolTables> for Protocol {
             tables.astm.map(|astm| Self::Astm(Box::new(astm))),
             tables.hl7v2.map(Self::Hl7v2),
             tables.intellivue.map(Self::Intellivue),
+            tables.medibus.map(Self::Medibus),
         ];
         let mut stated = stated.into_iter().flatten();
         match (stated.next(), stated.next()) {
             (Some(one), None) => Ok(one),
             (None, _) => {
-                let families = ".frame, .astm, .hl7v2 or .intellivue";
+                let families = ".frame, .astm, .hl7v2, .intellivue or .medibus";
                 Err(format!("expected one family: [protocol.line], {families}"))
             }
             (Some(_), Some(_)) => {

@@ -11,6 +11,8 @@ use crate::vocabulary::reading::Coding;
 
 use Step::{Index, Key};
 
+mod medibus;
+
 /// The version of the file format that this loader reads.
 const PROFILE_FORMAT: u32 = 1;
 
@@ -41,6 +43,7 @@ pub(super) fn problems(
             check.rows("intellivue", "numeric", &intellivue_rows(&intellivue.numeric));
             check.rows("intellivue", "by_number", &intellivue_rows(&intellivue.by_number));
         }
+        Protocol::Medibus(medibus) => check.medibus(medibus),
     }
     check.variants();
     check.problems
@@ -154,7 +157,7 @@ impl<'a> Check<'a> {
         let answers = match self.profile.file.protocol {
             Protocol::Line(_) | Protocol::Frame(_) => Direction::ListenOnly,
             Protocol::Astm(_) | Protocol::Hl7v2(_) => Direction::LinkReplies,
-            Protocol::Intellivue(_) => Direction::Poll,
+            Protocol::Intellivue(_) | Protocol::Medibus(_) => Direction::Poll,
         };
         if link.direction != answers {
             let family = self.profile.file.protocol.family();
@@ -218,7 +221,10 @@ impl<'a> Check<'a> {
         match protocol {
             Protocol::Line(line) => self.line(line),
             Protocol::Frame(frame) => self.frame(frame),
-            Protocol::Astm(_) | Protocol::Hl7v2(_) | Protocol::Intellivue(_) => {}
+            Protocol::Astm(_)
+            | Protocol::Hl7v2(_)
+            | Protocol::Intellivue(_)
+            | Protocol::Medibus(_) => {}
         }
     }
 

@@ -341,13 +341,7 @@ impl IntellivueDriver {
         }
     }
 
-    fn refuse(
-        &mut self,
-        it: Received<'_>,
-        why: Why,
-        at: std::ops::Range<usize>,
-        detail: String,
-    ) {
+    fn refuse(&mut self, it: Received<'_>, why: Why, at: std::ops::Range<usize>, detail: String) {
         let refused = Refused::new(why, at, detail);
         self.keep_read(it, Vec::new(), vec![refused]);
     }

@@ -274,7 +274,8 @@ mod tests {
         assert_eq!(read(&release_response()), Some(Control::ReleaseResponse));
         let mut release = release_response();
         (release[0], release[13]) = (0x09, 0x62);
-        let worked = "09 18 C1 16 61 80 30 80 02 01 01 A0 80 62 80 80 01 00 00 00 00 00 00 00 00 00";
+        let worked =
+            "09 18 C1 16 61 80 30 80 02 01 01 A0 80 62 80 80 01 00 00 00 00 00 00 00 00 00";
         assert_eq!(release, hex(worked));
         assert_eq!(read(&release), Some(Control::ReleaseRequest));
         assert_eq!((abort().len(), read(&abort())), (48, Some(Control::Abort)));

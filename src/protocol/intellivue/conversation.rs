@@ -279,7 +279,12 @@ impl Conversation {
     }
 
     /// An association control message.
-    pub fn control(&mut self, control: Control, profile: &IntellivueProfile, now: Moment) -> Changed {
+    pub fn control(
+        &mut self,
+        control: Control,
+        profile: &IntellivueProfile,
+        now: Moment,
+    ) -> Changed {
         self.heard = Some(now);
         match (control, self.state) {
             (_, State::Closed) => Changed::Nothing,
@@ -388,7 +393,8 @@ impl Conversation {
             State::Waiting { until } if now >= until => {
                 if is_due(self.request_sent, REQUEST_SPACING_MS, now) {
                     self.request_sent = Some(now);
-                    let message = association::request(POLL_PERIOD_TICKS, profile.message_bytes_max);
+                    let message =
+                        association::request(POLL_PERIOD_TICKS, profile.message_bytes_max);
                     self.send(message, now);
                     self.state = State::Requested { at: now };
                 }
@@ -533,7 +539,15 @@ impl Conversation {
 
 impl Turn {
     fn new(ask: Ask) -> Self {
-        Self { ask, sent: None, invoke: 0, poll_number: 0, is_answered: false, times: 0, is_wanted: false }
+        Self {
+            ask,
+            sent: None,
+            invoke: 0,
+            poll_number: 0,
+            is_answered: false,
+            times: 0,
+            is_wanted: false,
+        }
     }
 }
 

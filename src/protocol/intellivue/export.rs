@@ -23,10 +23,19 @@ pub(super) enum Export {
         report: EventReport,
     },
     /// A whole or the last part of an answer to what we invoked.
-    Result { invoke: u16, poll: Option<PollResult> },
+    Result {
+        invoke: u16,
+        poll: Option<PollResult>,
+    },
     /// A part of an answer.
-    Linked { invoke: u16, poll: Option<PollResult> },
-    Error { invoke: u16, error: u16 },
+    Linked {
+        invoke: u16,
+        poll: Option<PollResult>,
+    },
+    Error {
+        invoke: u16,
+        error: u16,
+    },
     /// An operation that this family has no use for.
     Other,
 }

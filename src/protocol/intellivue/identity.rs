@@ -138,8 +138,7 @@ fn production_specification(production: &mut Cursor<'_>, identity: &mut Identity
                 identity.serial_number = text;
             }
             specification::SOFTWARE_REVISION
-                if identity.firmware.is_empty()
-                    || (component == SYSTEM_SOFTWARE && !of_system) =>
+                if identity.firmware.is_empty() || (component == SYSTEM_SOFTWARE && !of_system) =>
             {
                 of_system = component == SYSTEM_SOFTWARE;
                 identity.firmware = text;

@@ -145,7 +145,8 @@ fn observed(message: &[u8], object: &PolledObject, refusals: &mut Vec<Refused>) 
         match read {
             Some(read) => all.extend(read),
             None => {
-                let detail = format!("expected observed values of ten bytes in {:04X}", attribute.id);
+                let detail =
+                    format!("expected observed values of ten bytes in {:04X}", attribute.id);
                 refusals.push(Refused::new(Why::TooShort, attribute.value.clone(), detail));
             }
         }
@@ -200,8 +201,7 @@ impl Episodes {
             content.extend(one.unit.to_be_bytes());
             content.extend(one.figure.0);
         }
-        let is_new =
-            is_first || last.under_way || last.stamp != stamp || last.content != content;
+        let is_new = is_first || last.under_way || last.stamp != stamp || last.content != content;
         *last = Episode { content, stamp, under_way: false };
         is_new
     }

@@ -148,7 +148,8 @@ fn learn_one(
     described.scale = scale.or(described.scale);
     let period = value(attribute::SAMPLE_PERIOD).and_then(|mut of| of.u32("a period").ok());
     described.sample_period = period.or(described.sample_period);
-    if let Some(mask) = value(attribute::FIXED_VALUES).and_then(|mut list| invalid_mask(&mut list)) {
+    if let Some(mask) = value(attribute::FIXED_VALUES).and_then(|mut list| invalid_mask(&mut list))
+    {
         described.invalid_mask = mask;
     }
     if described != before {

@@ -72,8 +72,7 @@ pub(super) fn choose_waves(invoke: u16, labels: &[u32]) -> Vec<u8> {
     let argument = modification + 14;
     let set = [0x0021, 0, 0, 0, 0, 1, modification];
     let entry = [0, WAVE_PRIORITY_LIST, list + 4, count, list];
-    let mut bytes =
-        message(&[&[1, argument + 6, invoke, 5, argument], &set[..], &entry].concat());
+    let mut bytes = message(&[&[1, argument + 6, invoke, 5, argument], &set[..], &entry].concat());
     bytes.extend(labels.iter().take(usize::from(count)).flat_map(|label| label.to_be_bytes()));
     bytes
 }
@@ -94,7 +93,9 @@ mod tests {
     fn hex(text: &str) -> Vec<u8> {
         let digits: String = text.split_whitespace().collect();
         let pairs = digits.as_bytes().chunks(2);
-        pairs.map(|pair| u8::from_str_radix(std::str::from_utf8(pair).unwrap(), 16).unwrap()).collect()
+        pairs
+            .map(|pair| u8::from_str_radix(std::str::from_utf8(pair).unwrap(), 16).unwrap())
+            .collect()
     }
 
     #[test]
@@ -110,7 +111,10 @@ mod tests {
         // facts/monitors.md 1.6, field by field, for 60 s (480,000 ticks).
         let fields = "E1000002 0001 0028 0004 0007 0022 0021 0000 0000 00000000 F13B 0014 \
                       0003 0001 0036 0801 0001 0008 F13E 0004 00075300";
-        assert_eq!(extended_poll(4, 3, class::ALERT_MONITOR, group::ALERT_MONITOR, 480_000), hex(fields));
+        assert_eq!(
+            extended_poll(4, 3, class::ALERT_MONITOR, group::ALERT_MONITOR, 480_000),
+            hex(fields)
+        );
     }
 
     #[test]

@@ -168,13 +168,8 @@ fn linked_results_of_several_polls_come_interleaved() {
     bench.hear(&part(1, 3, 3, 0x500a));
     let rest = Poll { invoke: 1, number: 1, ..Poll::numerics(8_000) }.of(&[]);
     bench.hear(&rest);
-    let expected = [
-        "0002-4182=130",
-        "0002-4bb8=184",
-        "0002-480a=10",
-        "0002-4822=34",
-        "0002-500a=10",
-    ];
+    let expected =
+        ["0002-4182=130", "0002-4bb8=184", "0002-480a=10", "0002-4822=34", "0002-500a=10"];
     assert_eq!(bench.said(), expected);
 }
 

@@ -34,7 +34,8 @@ fn template(message: &[u8], bytes_max: u32, waves: usize) -> (&'static str, u64)
             ("release response", 1_000)
         }
         0xe1 if word(message, 4) == 2 => {
-            let expected = hex("E1000002 0002 0014 0000 0001 000E 0021 0000 0000 00000000 0D06 0000");
+            let expected =
+                hex("E1000002 0002 0014 0000 0001 000E 0021 0000 0000 00000000 0D06 0000");
             assert_eq!(zeroed(message, &[8, 20, 22]), expected);
             ("create result", 100)
         }

@@ -233,7 +233,10 @@ fn damage_inside_costs_its_value_or_all_of_it() {
     let short = object(8, &[attribute(0x0950, vec![0; 9])]);
     let good = simple(7, 0x4182, 0, 0x0aa0, 60);
     let bench = said_of(&[short, good.clone()]);
-    assert_eq!((bench.said(), bench.refusals()), (vec!["0002-4182=60".to_owned()], vec![Why::TooShort]));
+    assert_eq!(
+        (bench.said(), bench.refusals()),
+        (vec!["0002-4182=60".to_owned()], vec![Why::TooShort])
+    );
     // An attribute that is longer than its value: the rest belongs to nobody.
     let long = [value(0x4bb8, 0, 0x0220, 97), vec![1, 2, 3]].concat();
     let bench = said_of(&[object(8, &[attribute(0x0950, long)]), good.clone()]);
