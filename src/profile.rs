@@ -17,7 +17,7 @@ use std::sync::Arc;
 
 use crate::protocol::{
     self, Driver, Site, astm::AstmDriver, dri::DriDriver, frame::FrameDriver, hl7v2::Hl7v2Driver,
-    intellivue::IntellivueDriver, line::LineDriver,
+    intellivue::IntellivueDriver, line::LineDriver, medibus::MedibusDriver,
 };
 use crate::vocabulary::{Digest, Vocabulary};
 
@@ -118,6 +118,7 @@ impl Profile {
                 Box::new(IntellivueDriver::new(Arc::new(intellivue), site))
             }
             Protocol::Dri(dri) => Box::new(DriDriver::new(Arc::new(dri), site)),
+            Protocol::Medibus(medibus) => Box::new(MedibusDriver::new(Arc::new(medibus), site)),
         }
     }
 }

@@ -11,6 +11,7 @@
 //! | `hl7v2` | [`hl7v2`] | HL7 v2 over MLLP |
 //! | `intellivue` | [`intellivue`] | Philips IntelliVue Data Export over LAN or RS-232 |
 //! | `dri` | [`dri`] | GE S/5 and CARESCAPE monitors on a serial line |
+//! | `medibus` | [`medibus`] | Dräger MEDIBUS and MEDIBUS.X |
 
 use std::fmt;
 
@@ -25,6 +26,7 @@ pub mod hl7v2;
 pub mod intellivue;
 mod interpreted;
 pub mod line;
+pub mod medibus;
 mod utf8;
 
 /// Turns the bytes of one link into messages, and says what to send back.

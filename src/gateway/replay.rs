@@ -49,9 +49,11 @@ pub fn pieces(profile: &Profile, content: &[u8]) -> Result<Vec<(u64, Piece)>, St
     let bytes = match profile.file().protocol {
         Protocol::Hl7v2(_) => framed_messages(content),
         Protocol::Astm(_) => transmission(content),
-        Protocol::Line(_) | Protocol::Frame(_) | Protocol::Intellivue(_) | Protocol::Dri(_) => {
-            content.to_vec()
-        }
+        Protocol::Line(_)
+        | Protocol::Frame(_)
+        | Protocol::Intellivue(_)
+        | Protocol::Dri(_)
+        | Protocol::Medibus(_) => content.to_vec(),
     };
     Ok(vec![(0, Piece::Bytes(bytes))])
 }

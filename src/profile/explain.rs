@@ -11,6 +11,7 @@ use crate::protocol::Stated;
 use crate::protocol::flag::FlagMode;
 use crate::protocol::frame::{FrameMessage, FrameProfile};
 use crate::protocol::line::{LineMessage, LineProfile};
+use crate::protocol::medibus::MedibusProfile;
 use crate::vocabulary::{AbsentReason, Vocabulary};
 
 /// The explanation for one firmware, as text for a terminal.
@@ -67,11 +68,12 @@ pub fn explain(profile: &Profile, firmware: &str, vocabulary: &Vocabulary) -> St
             let _ = writeln!(text, "\ndri: displayed values every {every} s, by field and label");
             explain_stated(&mut text, &dri.stated(), vocabulary);
         }
+        Protocol::Medibus(medibus) => explain_medibus(&mut text, &medibus, vocabulary),
     }
     text
 }
 
-/// The table of a family whose values do not stand in the device file.
+/// What a family states place by place.
 fn explain_stated(text: &mut String, stated: &[Stated], vocabulary: &Vocabulary) {
     for one in stated {
         let unit = if one.unit.is_empty() { "no unit" } else { &one.unit };
@@ -79,6 +81,20 @@ fn explain_stated(text: &mut String, stated: &[Stated], vocabulary: &Vocabulary)
         let _ = writeln!(text, "  {:<32} {what}  [{}]", one.place, one.source);
     }
     let _ = writeln!(text, "  everything else is kept as unmapped and counted");
+}
+
+fn explain_medibus(text: &mut String, medibus: &MedibusProfile, vocabulary: &Vocabulary) {
+    let asked: Vec<String> = medibus
+        .poll
+        .iter()
+        .map(|poll| format!("{:02X} every {} ms", poll.command.code(), poll.every_ms))
+        .collect();
+    let _ = writeln!(text, "\nmedibus: asks {}", asked.join(", "));
+    for table in &medibus.table {
+        let ids: Vec<&str> = table.device.iter().map(|device| device.id.as_str()).collect();
+        let _ = writeln!(text, "table {}: devices {}", table.name, ids.join(", "));
+    }
+    explain_stated(text, &medibus.stated(), vocabulary);
 }
 
 fn meaning(parameter: &str, unit: &str, vocabulary: &Vocabulary) -> String {

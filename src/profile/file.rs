@@ -12,6 +12,7 @@ use crate::protocol::frame::{FrameProfile, RawForm};
 use crate::protocol::hl7v2::Hl7v2Profile;
 use crate::protocol::intellivue::IntellivueProfile;
 use crate::protocol::line::LineProfile;
+use crate::protocol::medibus::MedibusProfile;
 use crate::vocabulary::{AbsentReason, Evidence};
 
 /// A device file: how one model of device is read.
@@ -271,6 +272,7 @@ pub enum Protocol {
     Hl7v2(Hl7v2Profile),
     Intellivue(IntellivueProfile),
     Dri(DriProfile),
+    Medibus(MedibusProfile),
 }
 
 impl Protocol {
@@ -283,6 +285,7 @@ impl Protocol {
             Self::Hl7v2(_) => "hl7v2",
             Self::Intellivue(_) => "intellivue",
             Self::Dri(_) => "dri",
+            Self::Medibus(_) => "medibus",
         }
     }
 }
@@ -298,6 +301,7 @@ struct ProtocolTables {
     hl7v2: Option<Hl7v2Profile>,
     intellivue: Option<IntellivueProfile>,
     dri: Option<DriProfile>,
+    medibus: Option<MedibusProfile>,
 }
 
 impl TryFrom<ProtocolTables> for Protocol {
@@ -311,12 +315,13 @@ impl TryFrom<ProtocolTables> for Protocol {
             tables.hl7v2.map(Self::Hl7v2),
             tables.intellivue.map(Self::Intellivue),
             tables.dri.map(Self::Dri),
+            tables.medibus.map(Self::Medibus),
         ];
         let mut stated = stated.into_iter().flatten();
         match (stated.next(), stated.next()) {
             (Some(one), None) => Ok(one),
             (None, _) => {
-                let families = ".frame, .astm, .hl7v2 or .intellivue";
+                let families = ".frame, .astm, .hl7v2, .intellivue, .dri or .medibus";
                 Err(format!("expected one family: [protocol.line], {families}"))
             }
             (Some(_), Some(_)) => {

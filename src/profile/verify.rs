@@ -12,6 +12,7 @@ use crate::vocabulary::reading::Coding;
 use Step::{Index, Key};
 
 mod asked;
+mod medibus;
 
 /// The version of the file format that this loader reads.
 const PROFILE_FORMAT: u32 = 1;
@@ -44,6 +45,7 @@ pub(super) fn problems(
             check.rows("intellivue", "by_number", &intellivue_rows(&intellivue.by_number));
         }
         Protocol::Dri(dri) => check.asked("dri", dri.check(), &dri.source, &dri.stated()),
+        Protocol::Medibus(medibus) => check.medibus(medibus),
     }
     check.variants();
     check.problems
@@ -157,7 +159,7 @@ impl<'a> Check<'a> {
         let answers = match self.profile.file.protocol {
             Protocol::Line(_) | Protocol::Frame(_) => Direction::ListenOnly,
             Protocol::Astm(_) | Protocol::Hl7v2(_) => Direction::LinkReplies,
-            Protocol::Intellivue(_) | Protocol::Dri(_) => Direction::Poll,
+            Protocol::Intellivue(_) | Protocol::Dri(_) | Protocol::Medibus(_) => Direction::Poll,
         };
         if link.direction != answers {
             let family = self.profile.file.protocol.family();
@@ -221,8 +223,11 @@ impl<'a> Check<'a> {
         match protocol {
             Protocol::Line(line) => self.line(line),
             Protocol::Frame(frame) => self.frame(frame),
-            Protocol::Astm(_) | Protocol::Hl7v2(_) | Protocol::Intellivue(_) | Protocol::Dri(_) => {
-            }
+            Protocol::Astm(_)
+            | Protocol::Hl7v2(_)
+            | Protocol::Intellivue(_)
+            | Protocol::Dri(_)
+            | Protocol::Medibus(_) => {}
         }
     }
 
