@@ -61,6 +61,8 @@ pub struct MedibusDriver {
     conversation: Conversation,
     /// What the device said of itself since communication was initialised.
     identification: Option<DeviceIdentification>,
+    /// What its codes mean.
+    table: Option<Table>,
     active: ActiveAlarms,
     desk: Desk,
 }
@@ -75,6 +77,7 @@ impl MedibusDriver {
             framer: Framer::default(),
             realtime: Realtime::default(),
             identification: None,
+            table: None,
             active: ActiveAlarms::default(),
             desk: Desk::default(),
         }
@@ -92,6 +95,7 @@ impl MedibusDriver {
     /// lost (facts/monitors.md 3.4).
     fn forget(&mut self) {
         self.identification = None;
+        self.table = None;
         self.active = ActiveAlarms::default();
         self.realtime.configure(Vec::new());
     }
@@ -166,9 +170,8 @@ impl MedibusDriver {
     }
 
     fn poll_reply(&mut self, command: PollCommand, frame: Frame, now: Moment) {
-        let known = self.identification.as_ref();
-        let table = known.and_then(|one| self.profile.table_for(&one.id, one.software));
-        let firmware = known.map(|one| one.software.to_string());
+        let firmware = self.identification.as_ref().map(|one| one.software.to_string());
+        let table = self.table.as_ref();
         match meaning::read(command, &frame, table, &self.site, &mut self.active) {
             Ok(groups) => {
                 self.desk.message(frame.raw, groups, Vec::new(), firmware, now);
@@ -200,6 +203,7 @@ impl MedibusDriver {
             self.forget();
         }
         let firmware = said.as_ref().map(|one| one.software.to_string());
+        self.table = said.as_ref().and_then(|one| self.profile.table_for(&one.id, one.software));
         self.desk.trouble(self.words_for(said.as_ref()));
         self.desk.identity(said.as_ref());
         self.desk.message(frame.raw, Vec::new(), Vec::new(), firmware, now);
@@ -211,7 +215,7 @@ impl MedibusDriver {
 
     fn words_for(&self, said: Option<&DeviceIdentification>) -> Option<String> {
         let Some(said) = said else { return Some(NAMELESS.to_owned()) };
-        if self.profile.table_for(&said.id, said.software).is_some() {
+        if self.table.is_some() {
             return None;
         }
         let DeviceIdentification { id, software, .. } = said;
@@ -224,9 +228,7 @@ impl MedibusDriver {
     fn realtime_forms(&mut self, frame: Frame, now: Moment) {
         match payload::signal_forms(&frame) {
             Ok(forms) => {
-                let known = self.identification.as_ref();
-                let table = known.and_then(|one| self.profile.table_for(&one.id, one.software));
-                let streams = session::streams(&self.profile, table, &forms);
+                let streams = realtime::streams(&self.profile, self.table.as_ref(), &forms);
                 self.conversation.realtime_forms(&streams, now);
                 self.realtime.configure(streams);
                 self.desk.message(frame.raw, Vec::new(), Vec::new(), None, now);

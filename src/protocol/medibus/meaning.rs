@@ -41,7 +41,6 @@ struct Row<'a> {
     words: &'a str,
     parameter: Option<&'a str>,
     unit: &'a str,
-    channel: &'a str,
 }
 
 /// The groups of a reply to one command.
@@ -85,7 +84,6 @@ fn settings(frame: &Frame, table: Option<&Table>) -> Result<Vec<Group>, Refused>
             words: &row.words,
             parameter: row.parameter.as_deref(),
             unit: &row.unit,
-            channel: "",
         })
         .collect();
     let (nature, reason) = (Nature::Setting, AbsentReason::NotAvailable);
@@ -99,7 +97,6 @@ impl<'a> Row<'a> {
             words: &row.words,
             parameter: row.parameter.as_deref(),
             unit: &row.unit,
-            channel: &row.channel,
         }
     }
 
@@ -140,39 +137,38 @@ fn values(
     reason: AbsentReason,
 ) -> Vec<Group> {
     let mut readings = Vec::new();
-    let mut stated: Vec<(&str, &str)> = Vec::new();
+    let mut stated: Vec<&str> = Vec::new();
     for entry in entries {
         let row = rows.iter().find(|row| row.is_for(entry.code));
-        let code = match row.and_then(|row| Some((row.parameter?, row.channel))) {
-            // Evita 4 sends a volume in litres or in millilitres by its size, never both: two of
-            // one parameter in one reply cannot both be it.
-            Some(both) if stated.contains(&both) => None,
-            Some(both) => {
-                stated.push(both);
-                Some(DeviceCode::Parameter(both.0.to_owned()))
+        // A volume comes in litres or in millilitres by its size, a pressure in one of two units
+        // by configuration: of two that claim one parameter in one reply, one can be it.
+        let parameter =
+            row.and_then(|row| row.parameter).filter(|parameter| !stated.contains(parameter));
+        let code = match parameter {
+            Some(parameter) => {
+                stated.push(parameter);
+                DeviceCode::Parameter(parameter.to_owned())
             }
-            None => None,
+            None => {
+                let words = row.map_or("", |row| row.words);
+                DeviceCode::Codings(vec![own_code(command, entry.code, words)])
+            }
         };
-        let words = row.map_or("", |row| row.words);
-        let code =
-            code.unwrap_or_else(|| DeviceCode::Codings(vec![own_code(command, entry.code, words)]));
         let mut reading = Reading::new(code, value(&entry.value), entry.at.clone());
         reading.unit = row.and_then(|row| unit(row.unit));
-        reading.sub_id = row.map_or("", |row| row.channel).to_owned();
         reading.nature = nature;
         readings.push(reading);
     }
-    for row in rows {
-        let Some(parameter) = row.parameter else { continue };
-        if !stated.contains(&(parameter, row.channel)) {
-            stated.push((parameter, row.channel));
-            // Without a unit: it would be one of several in which this parameter may come.
-            let code = DeviceCode::Parameter(parameter.to_owned());
-            let mut reading = Reading::new(code, Value::absent("", reason), 0..frame.raw.len());
-            reading.sub_id = row.channel.to_owned();
-            reading.nature = nature;
-            readings.push(reading);
+    for parameter in rows.iter().filter_map(|row| row.parameter) {
+        if stated.contains(&parameter) {
+            continue;
         }
+        stated.push(parameter);
+        // Without a unit: it would be one of several in which this parameter may come.
+        let code = DeviceCode::Parameter(parameter.to_owned());
+        let mut reading = Reading::new(code, Value::absent("", reason), 0..frame.raw.len());
+        reading.nature = nature;
+        readings.push(reading);
     }
     group(readings)
 }

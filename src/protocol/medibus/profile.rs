@@ -1,5 +1,7 @@
 //! The `[protocol.medibus]` table of a device file.
 
+use std::collections::BTreeSet;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -35,7 +37,7 @@ pub struct MedibusProfile {
     /// Real-time signals that are asked for, at most four; none unless a site needs them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub wave: Vec<Wave>,
-    /// What the codes mean, by device.
+    /// What the codes mean, by device. Every table that lists a device holds for it.
     pub table: Vec<Table>,
 }
 
@@ -170,8 +172,8 @@ fn one() -> u8 {
     1
 }
 
-/// What the codes of some devices mean. Chosen by the id on the wire.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+/// What some codes of some devices mean. Chosen by the id on the wire.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Table {
     /// A name for people.
@@ -221,9 +223,6 @@ pub struct DataRow {
     /// The device's unit; empty where the value has none.
     #[serde(default)]
     pub unit: String,
-    /// Tells apart values of one parameter that are sent together, such as one figure in two units.
-    #[serde(default, skip_serializing_if = "String::is_empty")]
-    pub channel: String,
     /// Where this is written: source id and place.
     pub source: String,
     /// How far it is proven; left out: as the file.
@@ -334,52 +333,69 @@ impl MedibusProfile {
 
     fn table_problems(&self) -> Vec<String> {
         let mut problems = Vec::new();
-        let mut ids: Vec<&str> = Vec::new();
-        for table in &self.table {
-            let name = &table.name;
-            for device in &table.device {
-                let from = device.software_from.as_deref();
-                let good = device.id.len() == 4
-                    && device.id.bytes().all(|b| matches!(b, b'0'..=b'9' | b'A'..=b'F'))
-                    && from.is_none_or(|text| Version::read(text).is_some());
-                if !good {
-                    let what = "expected an id of four hexadecimal capitals, software_from NN.NN";
-                    problems.push(format!("{name}: {what}"));
-                }
-                if ids.contains(&device.id.as_str()) {
-                    problems.push(format!("{name}: device {} stands there twice", device.id));
-                }
-                ids.push(&device.id);
+        let devices = || self.table.iter().flat_map(|table| &table.device);
+        for TableDevice { id, software_from } in devices() {
+            let good = id.len() == 4
+                && id.bytes().all(|b| matches!(b, b'0'..=b'9' | b'A'..=b'F'))
+                && software_from.as_deref().is_none_or(|text| Version::read(text).is_some());
+            if !good {
+                let what = "expected an id of four hexadecimal capitals, software_from NN.NN";
+                problems.push(format!("device {id:?}: {what}"));
             }
-            let data = table.data.iter().map(|row| ("data", row.page, &row.code));
-            let alarm = table.alarm.iter().map(|row| ("alarm", row.page, &row.code));
-            let setting = table.setting.iter().map(|row| ("setting", 1, &row.code));
-            let text = table.text.iter().map(|row| ("text", 1, &row.code));
-            let signal = table.signal.iter().map(|row| ("signal", 1, &row.code));
-            let mut seen = Vec::new();
-            for (kind, page, code) in data.chain(alarm).chain(setting).chain(text).chain(signal) {
+        }
+        for table in &self.table {
+            for (kind, page, code) in table.codes() {
                 let pages = if kind == "alarm" { 3 } else { 2 };
                 if !is_code(code) || !(1..=pages).contains(&page) {
                     let what = "expected two hexadecimal capitals and a code page";
-                    problems.push(format!("{name}: {kind} {code:?}: {what}"));
+                    problems.push(format!("{}: {kind} {code:?}: {what}", table.name));
                 }
-                if seen.contains(&(kind, page, code)) {
-                    problems.push(format!("{name}: {kind} {code} stands there twice"));
+            }
+        }
+        let ids: BTreeSet<&str> = devices().map(|device| device.id.as_str()).collect();
+        for id in ids {
+            let newest = Version(u8::MAX, u8::MAX);
+            let merged = self.table_for(id, newest).unwrap_or_default();
+            let mut seen = BTreeSet::new();
+            for (kind, page, code) in merged.codes() {
+                if !seen.insert((kind, page, code)) {
+                    let what = format!("device {id}: {kind} {code} of page {page} has two rows");
+                    problems.push(what);
                 }
-                seen.push((kind, page, code));
             }
         }
         problems
     }
 
-    /// The table for a device, if there is one.
-    pub(super) fn table_for(&self, id: &str, software: Version) -> Option<&Table> {
+    /// What the codes of a device mean, from all tables that list it; `None` if none does.
+    pub(super) fn table_for(&self, id: &str, software: Version) -> Option<Table> {
         let fits = |device: &TableDevice| {
             let from = device.software_from.as_deref();
             let from = from.map_or(Some(Version(0, 0)), Version::read);
             device.id == id && from.is_some_and(|from| software >= from)
         };
-        self.table.iter().find(|table| table.device.iter().any(fits))
+        let mut merged: Option<Table> = None;
+        for table in self.table.iter().filter(|table| table.device.iter().any(fits)) {
+            let whole = merged.get_or_insert_default();
+            whole.data.extend_from_slice(&table.data);
+            whole.setting.extend_from_slice(&table.setting);
+            whole.text.extend_from_slice(&table.text);
+            whole.alarm.extend_from_slice(&table.alarm);
+            whole.signal.extend_from_slice(&table.signal);
+        }
+        merged
+    }
+}
+
+impl Table {
+    /// Kind, page and code of every row.
+    fn codes(&self) -> Vec<(&'static str, u8, &str)> {
+        let data = self.data.iter().map(|row| ("data", row.page, row.code.as_str()));
+        let alarm = self.alarm.iter().map(|row| ("alarm", row.page, row.code.as_str()));
+        let setting = self.setting.iter().map(|row| ("setting", 1, row.code.as_str()));
+        let text = self.text.iter().map(|row| ("text", 1, row.code.as_str()));
+        let signal = self.signal.iter().map(|row| ("signal", 1, row.code.as_str()));
+        data.chain(alarm).chain(setting).chain(text).chain(signal).collect()
     }
 }
 

@@ -12,6 +12,8 @@
 //! one lost byte would shift all that follow.
 
 use super::payload::SignalForm;
+use super::profile::{MedibusProfile, Table, Wave};
+use crate::vocabulary::reading::Coding;
 use crate::vocabulary::{
     DeviceCode, DeviceUnit, Mode, Moment, Period, SampleArray, Samples, Scale,
 };
@@ -149,4 +151,29 @@ fn array(stream: &Stream, samples: Vec<Option<i32>>) -> SampleArray {
         time: None,
         flags: Vec::new(),
     }
+}
+
+/// The signals of the device file that the device has, in the file's order.
+pub(super) fn streams(
+    profile: &MedibusProfile,
+    table: Option<&Table>,
+    forms: &[SignalForm],
+) -> Vec<Stream> {
+    let stream = |wave: &Wave| {
+        let form = forms.iter().find(|form| form.code.to_string() == wave.code)?;
+        let mut rows = table.into_iter().flat_map(|table| &table.signal);
+        let row = rows.find(|row| row.code == wave.code);
+        let words = row.map_or("", |row| &row.words);
+        let code = match row.and_then(|row| row.parameter.clone()) {
+            Some(parameter) => DeviceCode::Parameter(parameter),
+            None => {
+                let code = format!("53:{}", wave.code);
+                DeviceCode::Codings(vec![Coding::new(&code, words, "MEDIBUS")])
+            }
+        };
+        let unit = row.map(|row| row.unit.as_str()).filter(|unit| !unit.is_empty());
+        let unit = unit.map(DeviceUnit::text);
+        Some(Stream { form: form.clone(), multiplier: wave.multiplier, code, unit })
+    };
+    profile.wave.iter().filter_map(stream).collect()
 }

@@ -11,12 +11,10 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use super::payload::SignalForm;
-use super::profile::{MedibusProfile, PollCommand, Table};
+use super::profile::{MedibusProfile, Poll, PollCommand};
 use super::realtime::Stream;
 use super::wire::{ESC, NAK, SOH, framed};
-use crate::vocabulary::reading::Coding;
-use crate::vocabulary::{DeviceCode, DeviceUnit, Moment};
+use crate::vocabulary::{Certainty, Moment};
 
 pub(super) const NOP: u8 = 0x30;
 pub(super) const ICC: u8 = 0x51;
@@ -98,7 +96,7 @@ pub(super) struct Conversation {
     pub remark: Option<String>,
 }
 
-const BEGINNING: Moment = Moment::new(0, 0, crate::vocabulary::Certainty::Unproven);
+const BEGINNING: Moment = Moment::new(0, 0, Certainty::Unproven);
 
 impl Conversation {
     pub(super) fn new(profile: Arc<MedibusProfile>) -> Self {
@@ -212,7 +210,7 @@ impl Conversation {
         self.takes_arguments = takes_arguments;
         self.ready = now.plus_ms(self.profile.settle_ms);
         let ready = self.ready;
-        let asked = |poll: &super::profile::Poll| Asked {
+        let asked = |poll: &Poll| Asked {
             command: poll.command,
             every_ms: poll.every_ms,
             due: ready,
@@ -483,28 +481,3 @@ const SUSPENDED: &str = "the device asked to be left alone and did not come back
                          begun anew";
 const UNANSWERED: &str =
     "the device left a question unanswered, asked four times; communication is begun anew";
-
-/// The signals of the device file that the device has, in the file's order.
-pub(super) fn streams(
-    profile: &MedibusProfile,
-    table: Option<&Table>,
-    forms: &[SignalForm],
-) -> Vec<Stream> {
-    let stream = |wave: &super::profile::Wave| {
-        let form = forms.iter().find(|form| form.code.to_string() == wave.code)?;
-        let mut rows = table.into_iter().flat_map(|table| &table.signal);
-        let row = rows.find(|row| row.code == wave.code);
-        let words = row.map_or("", |row| &row.words);
-        let code = match row.and_then(|row| row.parameter.clone()) {
-            Some(parameter) => DeviceCode::Parameter(parameter),
-            None => {
-                let code = format!("53:{}", wave.code);
-                DeviceCode::Codings(vec![Coding::new(&code, words, "MEDIBUS")])
-            }
-        };
-        let unit = row.map(|row| row.unit.as_str()).filter(|unit| !unit.is_empty());
-        let unit = unit.map(DeviceUnit::text);
-        Some(Stream { form: form.clone(), multiplier: wave.multiplier, code, unit })
-    };
-    profile.wave.iter().filter_map(stream).collect()
-}
