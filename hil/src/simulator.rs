@@ -11,6 +11,7 @@
 //! | `binary-oximeter` | Nordpuls BX-2, made up | pseudo terminal | nobody answers |
 //! | `astm-analyser` | Laborin BG-7, made up | TCP, it connects | each frame acknowledged |
 //! | `hl7-monitor` | PCD-01 | TCP, it connects | each message acknowledged |
+//! | `medibus-ventilator` | Dräger Evita 4 or Infinity V500 | pseudo terminal | it is asked, and asks |
 //! | `infusion-pump-gateway` | PCD-01, -10, -04 | TCP, it connects | each message acknowledged |
 
 mod astm_analyser;
@@ -22,6 +23,7 @@ mod infusion_pump_gateway;
 mod line_oximeter;
 mod lis01;
 pub mod log;
+mod medibus;
 mod mllp;
 mod pty;
 mod random;
@@ -48,6 +50,8 @@ pub enum Device {
     AstmAnalyser(AnalyserOptions),
     /// A bedside monitor that sends IHE PCD-01 over MLLP.
     Hl7Monitor(NetworkOptions),
+    /// A Dräger ventilator that is asked over a serial line (MEDIBUS 4.03 or MEDIBUS.X).
+    MedibusVentilator(medibus::VentilatorOptions),
     /// An infusion pump gateway that sends IHE PCD-01, PCD-10 and PCD-04 over MLLP.
     InfusionPumpGateway(NetworkOptions),
 }
@@ -132,6 +136,7 @@ pub async fn run(device: Device) -> io::Result<()> {
         Device::BinaryOximeter(options) => binary_oximeter::run(options).await,
         Device::AstmAnalyser(options) => astm_analyser::run(options).await,
         Device::Hl7Monitor(options) => hl7_monitor::run(options).await,
+        Device::MedibusVentilator(options) => medibus::run(options).await,
         Device::InfusionPumpGateway(options) => infusion_pump_gateway::run(options).await,
     }
 }

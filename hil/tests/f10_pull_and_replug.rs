@@ -38,9 +38,10 @@ const fn serial(
     Bench { verb, profile, firmware, reached: Reached::Serial }
 }
 
-const BENCHES: [Bench; 2] = [
+const BENCHES: [Bench; 3] = [
     serial("line-oximeter", "nordpuls/po-100", Some("2.2")),
     serial("binary-oximeter", "nordpuls/bx-2", Some("3.1")),
+    serial("medibus-ventilator", "draeger/evita-4", None),
 ];
 
 /// A child that does not outlive the test.

@@ -71,7 +71,7 @@ pub fn explain(profile: &Profile, firmware: &str, vocabulary: &Vocabulary) -> St
     text
 }
 
-/// The table of a family whose values do not stand in the device file.
+/// What a family states place by place.
 fn explain_stated(text: &mut String, stated: &[Stated], vocabulary: &Vocabulary) {
     for one in stated {
         let unit = if one.unit.is_empty() { "no unit" } else { &one.unit };
@@ -92,11 +92,7 @@ fn explain_medibus(text: &mut String, medibus: &MedibusProfile, vocabulary: &Voc
         let ids: Vec<&str> = table.device.iter().map(|device| device.id.as_str()).collect();
         let _ = writeln!(text, "table {}: devices {}", table.name, ids.join(", "));
     }
-    for stated in medibus.stated() {
-        let what = meaning(&stated.parameter, &stated.unit, vocabulary);
-        let _ = writeln!(text, "  {:<24} {what}  [{}]", stated.place, stated.source);
-    }
-    let _ = writeln!(text, "  any other code is kept as unmapped and counted");
+    explain_stated(text, &medibus.stated(), vocabulary);
 }
 
 /// The parameter with its unit and code, in columns.

@@ -321,7 +321,7 @@ impl TryFrom<ProtocolTables> for Protocol {
         match (stated.next(), stated.next()) {
             (Some(one), None) => Ok(one),
             (None, _) => {
-                let families = ".frame, .astm, .hl7v2, .intellivue or .medibus";
+                let families = ".frame, .astm, .hl7v2, .intellivue, .dri or .medibus";
                 Err(format!("expected one family: [protocol.line], {families}"))
             }
             (Some(_), Some(_)) => {

@@ -131,7 +131,7 @@ fn mixed() -> Vec<Device> {
 const BEDS: u64 = 12;
 
 fn icu() -> Vec<Device> {
-    (1..=BEDS).flat_map(|bed| [monitor(bed), oximeter(bed)]).collect()
+    (1..=BEDS).flat_map(|bed| [monitor(bed), ventilator(bed), oximeter(bed)]).collect()
 }
 
 /// A device of a bed: named after it, with values of its own.
@@ -143,6 +143,17 @@ fn in_bed(device: Device, bed: u64, what: &str) -> Device {
 fn monitor(bed: u64) -> Device {
     let hl7 = named("hl7-monitor", "", "generic/pcd-01", "PCD-01 2.6", 1000);
     in_bed(hl7, bed, "monitor")
+}
+
+fn ventilator(bed: u64) -> Device {
+    let (profile, more): (_, &'static [&'static str]) = match bed % 2 {
+        1 => ("draeger/evita-4", &["--variant", "evita-4"]),
+        _ => ("draeger/evita-infinity-v500", &["--variant", "infinity-v500"]),
+    };
+    let asked = named("medibus-ventilator", "", profile, "", 1000);
+    // It says itself which firmware it has.
+    let asked = Device { firmware: None, transport: Transport::Serial, more, ..asked };
+    in_bed(Device { join: Join::Order, ..asked }, bed, "ventilator")
 }
 
 fn oximeter(bed: u64) -> Device {

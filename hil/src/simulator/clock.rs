@@ -33,6 +33,16 @@ pub fn time_of_day(us: i64) -> String {
     civil(us).3
 }
 
+/// `11:11:1911-NOV-93`, Finnish winter time without saying so, months in German, as MEDIBUS devices
+/// write it.
+pub fn medibus(us: i64) -> String {
+    const MONTHS: [&str; 12] =
+        ["JAN", "FEB", "MAR", "APR", "MAI", "JUN", "JUL", "AUG", "SEP", "OKT", "NOV", "DEZ"];
+    let (year, month, day, time) = civil(us + OFFSET_MINUTES * 60 * SECOND_US);
+    let name = usize::try_from(month - 1).ok().and_then(|at| MONTHS.get(at)).unwrap_or(&"JAN");
+    format!("{time}{day:02}-{name}-{:02}", year.rem_euclid(100))
+}
+
 /// Microseconds since 1970 of `2026-11-23T10:45:00.123456Z`; `None` for anything else.
 pub fn read_utc(text: &str) -> Option<i64> {
     let (date, time) = text.strip_suffix('Z')?.split_once('T')?;
@@ -84,6 +94,7 @@ mod tests {
         assert_eq!(astm(MOMENT_US), "20251123111500");
         assert_eq!(hl7(MOMENT_US), "20251123131500.123+0200");
         assert_eq!(time_of_day(MOMENT_US), "11:15:00");
+        assert_eq!(medibus(MOMENT_US), "13:15:0023-NOV-25");
     }
 
     #[test]

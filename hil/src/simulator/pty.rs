@@ -5,7 +5,7 @@
 //! writes as a talking device does: without looking whether anybody listens.
 
 use std::fs::File;
-use std::io::{self, Write};
+use std::io::{self, Read, Write};
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -74,6 +74,24 @@ impl Pty {
             }
         }
         Ok(Written::At(now_us()))
+    }
+
+    /// What whoever holds the other end has written; nothing if nothing comes within the time.
+    pub async fn read(&mut self, within: Duration) -> io::Result<Vec<u8>> {
+        let mut buffer = [0; 512];
+        let mut waited = Duration::ZERO;
+        loop {
+            match self.master.read(&mut buffer) {
+                Ok(count) => return Ok(buffer.get(..count).unwrap_or_default().to_vec()),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock && waited < within => {
+                    tokio::time::sleep(ROOM_EVERY).await;
+                    waited += ROOM_EVERY;
+                }
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(Vec::new()),
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
     }
 
     /// Lets the reader have the last bytes, then takes the line away.
