@@ -29,6 +29,8 @@ pub mod line;
 pub mod medibus;
 mod utf8;
 
+pub use interpreted::{Ask, Part, Shape, Template};
+
 /// Turns the bytes of one link into messages, and says what to send back.
 ///
 /// Call [`Driver::poll`] until it gives `None` after every other call. A stream family gives the

@@ -13,6 +13,8 @@ pub enum ChecksumKind {
     Xor8,
     /// Sum of all bytes modulo 256.
     Sum8,
+    /// Sum of all bytes modulo 65536, sent low byte first.
+    Sum16LowFirst,
     /// CRC-16/MODBUS (polynomial 8005 reflected, start FFFF), sent low byte first.
     Crc16Modbus,
     /// CRC-16/XMODEM (polynomial 1021, start 0000), sent high byte first.
@@ -26,7 +28,10 @@ impl ChecksumKind {
     pub const fn bytes(self) -> usize {
         match self {
             Self::Xor8 | Self::Sum8 => 1,
-            Self::Crc16Modbus | Self::Crc16Xmodem | Self::Crc16CcittFalse => 2,
+            Self::Sum16LowFirst
+            | Self::Crc16Modbus
+            | Self::Crc16Xmodem
+            | Self::Crc16CcittFalse => 2,
         }
     }
 
@@ -39,11 +44,17 @@ impl ChecksumKind {
     /// assert_eq!(ChecksumKind::Crc16Xmodem.of(b"123456789"), [0x31, 0xc3]);
     /// assert_eq!(ChecksumKind::Crc16CcittFalse.of(b"123456789"), [0x29, 0xb1]);
     /// assert_eq!(ChecksumKind::Sum8.of(&[0xff, 0x02]), [0x01]);
+    /// assert_eq!(ChecksumKind::Sum16LowFirst.of(&[0xff, 0x02]), [0x01, 0x01]);
     /// ```
     pub fn of(self, bytes: &[u8]) -> Vec<u8> {
         match self {
             Self::Xor8 => vec![bytes.iter().fold(0, |sum, byte| sum ^ byte)],
             Self::Sum8 => vec![bytes.iter().fold(0u8, |sum, byte| sum.wrapping_add(*byte))],
+            Self::Sum16LowFirst => bytes
+                .iter()
+                .fold(0u16, |sum, byte| sum.wrapping_add(u16::from(*byte)))
+                .to_le_bytes()
+                .to_vec(),
             Self::Crc16Modbus => crc16_reflected(bytes).to_le_bytes().to_vec(),
             Self::Crc16Xmodem => crc16_straight(bytes, 0x0000).to_be_bytes().to_vec(),
             Self::Crc16CcittFalse => crc16_straight(bytes, 0xffff).to_be_bytes().to_vec(),

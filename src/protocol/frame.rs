@@ -1,46 +1,56 @@
 //! Family `frame`: binary frames with a start mark, a length and a checksum, interpreted from the
-//! device file.
+//! device file; or trains of small frames of one size.
 //!
 //! ```text
 //! | start | .. length .. | payload: type, fields | checksum |
+//! | small frame, first bit set | small frame | ... | small frame |    each with its checksum
 //! ```
 //!
-//! One frame is one message. It sends nothing. A frame with a wrong checksum gives no value; the
-//! search goes on at its second byte, so a good frame that a damaged length swallowed still comes
-//! out. What belongs to no frame is kept raw as one refusal per stretch.
+//! One frame (or train) is one message. A frame with a wrong checksum gives no value; the search
+//! goes on at its second byte, so a good frame that a damaged length swallowed still comes out.
+//! What belongs to no frame is kept raw as one refusal per stretch.
+//!
+//! It sends the requests of the device file at their times, and for a frame that is kept the reply
+//! that the file states; nothing else.
+//!
+//! | file | what |
+//! |---|---|
+//! | `profile`, `field` | the table of the device file |
+//! | `look` | where a frame begins and ends |
+//! | `plain` | escapes |
+//! | `decode` | one frame to readings |
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::interpreted::Outbox;
+use super::interpreted::{Asker, Look, Outbox, Seeker};
 use super::{Completeness, Driver, Event, LinkChange, MessageId, Peer, Settled};
-use crate::vocabulary::{Moment, Refused, Why};
+use crate::vocabulary::{Moment, Why};
 
 mod decode;
+mod field;
+mod look;
+mod plain;
 mod profile;
 
+pub use field::{
+    AbsentTo, FrameField, FrameFlag, IgnoredBytes, LowBits, MoreBytes, Possible, RawForm, Repeated,
+    TextBytes, TextForm, When,
+};
 pub use profile::{
-    ByteOrder, Counts, FirmwareBytes, FrameChecksum, FrameField, FrameFlag, FrameLength,
-    FrameMessage, FrameProfile, Hex, IgnoredBytes, LengthSize, RawForm,
+    ByteOrder, Counts, Escape, FrameChecksum, FrameLength, FrameMessage, FrameProfile, Hex,
+    LengthSize, Pattern, Reply, SequenceBytes, Train,
 };
 
 pub(crate) use decode::{fits, scaled};
 
-/// A stretch without a frame is handed over when it has grown to this, so that noise that never
-/// stops is seen and does not fill the memory.
-const STRETCH_BYTES_MAX: usize = 4096;
-
 /// Reads frames by a [`FrameProfile`].
 pub struct FrameDriver {
     profile: Arc<FrameProfile>,
-    /// Bytes that may still become a frame; it starts with the start mark or the head of one.
-    pending: Vec<u8>,
-    /// When each byte of `pending` came: a frame behind a false start has its own time.
-    pending_came: Vec<Moment>,
-    /// Bytes before `pending` that belong to no frame, and why the first of them does not.
-    stretch: Vec<u8>,
-    stretch_why: Option<(Why, String)>,
-    /// When the oldest byte of `stretch` came.
-    stretch_begun: Option<Moment>,
+    seeker: Seeker,
+    asker: Asker,
+    /// Replies that wait until their message is kept.
+    replies: BTreeMap<MessageId, Vec<u8>>,
     outbox: Outbox,
 }
 
@@ -48,90 +58,61 @@ impl FrameDriver {
     /// A driver for one link.
     pub fn new(profile: Arc<FrameProfile>) -> Self {
         Self {
-            profile,
-            pending: Vec::new(),
-            pending_came: Vec::new(),
-            stretch: Vec::new(),
-            stretch_why: None,
-            stretch_begun: None,
+            seeker: Seeker::new("frame", profile.frame_unfinished_ms),
+            asker: Asker::new(&profile.ask, profile.ask_apart_ms, |ask| profile.request(ask)),
+            replies: BTreeMap::new(),
             outbox: Outbox::default(),
+            profile,
         }
     }
 
-    fn take_byte(&mut self, byte: u8, now: Moment) {
-        self.pending.push(byte);
-        self.pending_came.push(now);
-        while self.step(now) {}
-    }
-
-    /// One look at `pending`; `true` if another look may find more.
-    fn step(&mut self, now: Moment) -> bool {
-        match decode::look(&self.profile, &self.pending) {
-            decode::Look::NeedMore => false,
-            decode::Look::NotAFrame { why, detail } => {
-                self.give_to_stretch(why, detail, now);
-                !self.pending.is_empty()
+    /// Hands over every whole frame.
+    fn read_frames(&mut self, now: Moment) {
+        let profile = Arc::clone(&self.profile);
+        let look = |buffer: &[u8]| -> Look { look::look(&profile, buffer) };
+        while let Some(raw) = self.seeker.next(&look, &mut self.outbox, now) {
+            let decoded = decode::frame(&self.profile, &raw);
+            let message = decoded.name.as_deref();
+            if let Some(name) = message {
+                self.asker.heard(name, now);
             }
-            decode::Look::Frame { bytes } => {
-                self.flush_stretch(now);
-                let rest = self.pending.split_off(bytes);
-                let raw = std::mem::replace(&mut self.pending, rest);
-                self.pending_came.drain(..bytes);
-                let decoded = decode::frame(&self.profile, &raw);
-                self.outbox.message(raw, decoded, Completeness::Complete, now);
-                !self.pending.is_empty()
+            let passed_over = self.profile.message.iter().any(|one| {
+                one.passed_over.is_some() && Some(one.name.as_str()) == message
+            });
+            if passed_over && decoded.refusals.is_empty() {
+                continue;
+            }
+            let reply = self.reply_to(&raw);
+            let id = self.outbox.message(raw, decoded, Completeness::Complete, now);
+            if let Some(reply) = reply {
+                self.replies.insert(id, reply);
             }
         }
     }
 
-    /// The first byte of `pending` belongs to no frame.
-    fn give_to_stretch(&mut self, why: Why, detail: String, now: Moment) {
-        // A damaged frame tells more than the noise around it.
-        let telling = matches!(why, Why::Checksum | Why::TooLong | Why::TooShort);
-        if self.stretch_why.is_none()
-            || (telling && matches!(self.stretch_why, Some((Why::Resync, _))))
-        {
-            self.stretch_why = Some((why, detail));
-        }
-        self.stretch.push(self.pending.remove(0));
-        let came = self.pending_came.remove(0);
-        self.stretch_begun.get_or_insert(came);
-        if self.stretch.len() >= STRETCH_BYTES_MAX {
-            self.flush_stretch(now);
-        }
-    }
-
-    fn flush_stretch(&mut self, now: Moment) {
-        let raw = std::mem::take(&mut self.stretch);
-        self.stretch_begun = None;
-        if let Some((why, detail)) = self.stretch_why.take()
-            && !raw.is_empty()
-        {
-            let refused = Refused::new(why, 0..raw.len(), detail);
-            self.outbox.refused(raw, refused, Completeness::Complete, now);
-        }
-    }
-
-    /// Nothing more will come for what is pending: hand it over as refused.
-    fn give_up(&mut self, why: Why, detail: &str, now: Moment) {
-        let mut raw = std::mem::take(&mut self.stretch);
-        let pending = std::mem::take(&mut self.pending);
-        let earlier = self.stretch_why.take();
-        self.pending_came.clear();
-        self.stretch_begun = None;
-        let unfinished = !pending.is_empty();
-        raw.extend(pending);
-        if raw.is_empty() {
-            return;
-        }
-        let (why, detail) = match earlier {
-            Some(earlier) if !unfinished => earlier,
-            Some(_) | None => (why, detail.to_owned()),
+    /// What the device file wants to be sent back for this frame.
+    fn reply_to(&self, raw: &[u8]) -> Option<Vec<u8>> {
+        let plain = plain::Plain::of(&self.profile, raw);
+        let payload = plain.bytes.get(self.profile.payload_at()..)?;
+        let reply = self.profile.reply.iter().find(|one| one.payload_type.begins(payload))?;
+        let sequence = match &reply.sequence {
+            Some(place) => {
+                let at = usize::from(place.at);
+                plain.bytes.get(at..at + usize::from(place.bytes))?
+            }
+            None => &[],
         };
-        let completeness =
-            if unfinished { Completeness::Incomplete } else { Completeness::Complete };
-        let refused = Refused::new(why, 0..raw.len(), detail);
-        self.outbox.refused(raw, refused, completeness, now);
+        Some(self.profile.on_wire(&reply.bytes, sequence))
+    }
+
+    fn ask(&mut self, now: Moment) {
+        while let Some(bytes) = self.asker.next(now) {
+            self.outbox.send(bytes);
+        }
+    }
+
+    fn give_up(&mut self, why: Why, detail: &str, now: Moment) {
+        self.seeker.give_up(why, detail, &mut self.outbox, now);
     }
 }
 
@@ -139,47 +120,49 @@ impl Driver for FrameDriver {
     fn link(&mut self, change: LinkChange, now: Moment) {
         match change {
             LinkChange::Opened { session } => {
-                self.give_up(Why::Incomplete, "the link was opened anew in the middle", now);
+                self.give_up(Why::Incomplete, "the link was opened anew in the middle of a", now);
+                self.replies.clear();
                 self.outbox.open(session);
+                self.asker.opened(now);
+                self.ask(now);
             }
             LinkChange::Closed => {
-                self.give_up(Why::Incomplete, "the link closed in the middle of a frame", now);
+                self.give_up(Why::Incomplete, "the link closed in the middle of a", now);
+                self.replies.clear();
+                self.asker.closed();
             }
             LinkChange::LineError(_) => {
-                self.give_up(Why::IllegalByte, "the port saw an error in this frame", now);
+                self.give_up(Why::IllegalByte, "the port saw an error in this", now);
             }
         }
     }
 
     fn receive(&mut self, bytes: &[u8], _from: Peer, now: Moment) {
         for byte in bytes {
-            self.take_byte(*byte, now);
+            self.seeker.take_byte(*byte, now);
+            self.read_frames(now);
+            // Right behind the byte that made it due, so that cuts change nothing.
+            self.ask(now);
         }
     }
 
-    fn settled(&mut self, _message: MessageId, _how: Settled, _now: Moment) {
-        // The device only talks: there is nobody to tell.
+    fn settled(&mut self, message: MessageId, how: Settled, _now: Moment) {
+        match (self.replies.remove(&message), how) {
+            (Some(reply), Settled::Durable | Settled::Repeat) => self.outbox.send(reply),
+            // What is not kept is not acknowledged; the device says what it does then.
+            (_, Settled::NotKept(_)) | (None, Settled::Durable | Settled::Repeat) => {}
+        }
     }
 
     fn wake(&mut self, now: Moment) {
-        let unfinished_ms = self.profile.frame_unfinished_ms;
-        let is_due = |came: &Moment| now >= came.plus_ms(unfinished_ms);
-        // A good frame may stand behind the head of one that never finished, and one that has just
-        // begun behind noise that is due: only what is too old itself is given up.
-        while self.pending_came.first().is_some_and(is_due) {
-            let detail = "the frame did not end within its time".to_owned();
-            self.give_to_stretch(Why::TimedOut, detail, now);
-            while !self.pending.is_empty() && self.step(now) {}
+        while self.seeker.give_up_oldest(&mut self.outbox, now) {
+            self.read_frames(now);
         }
-        if self.stretch_begun.as_ref().is_some_and(is_due) {
-            self.flush_stretch(now);
-        }
+        self.ask(now);
     }
 
     fn next_wake(&self) -> Option<Moment> {
-        // What stands in the stretch came before what is pending.
-        let oldest = self.stretch_begun.or_else(|| self.pending_came.first().copied());
-        oldest.map(|came| came.plus_ms(self.profile.frame_unfinished_ms))
+        [self.seeker.next_wake(), self.asker.next_wake()].into_iter().flatten().min()
     }
 
     fn poll(&mut self) -> Option<Event> {

@@ -1,26 +1,42 @@
 //! What the two interpreted families, `line` and `frame`, share: what one unit of the wire holds,
-//! the marks that flags put on it, and the queue of messages. Neither of them ever sends a byte.
+//! the marks that flags put on it, the queue of messages, and the requests of a device file. They
+//! send nothing but templates of the file.
 
 use std::collections::VecDeque;
 
 use super::flag::FlagMode;
-use super::{Completeness, Event, Message, MessageId, Session};
+use super::{Completeness, Event, Identity, Message, MessageId, Peer, Session};
+use crate::vocabulary::reading::Coding;
 use crate::vocabulary::{
     AbsentReason, DeviceCode, Flag, Group, Mode, Moment, Reading, Refused, Value,
 };
 
-/// What one line or frame holds.
+mod ask;
+mod seek;
+mod shape;
+mod template;
+
+pub use ask::Ask;
+pub(super) use ask::Asker;
+pub(super) use seek::{Look, Seeker};
+pub use shape::Shape;
+pub use template::{Part, Template};
+
+/// What one line, frame or record holds.
 #[derive(Default)]
 pub(super) struct Decoded {
+    /// The name of the profile's message, if it is one.
+    pub name: Option<String>,
     pub readings: Vec<Reading>,
     pub refusals: Vec<Refused>,
     pub firmware: Option<String>,
+    pub serial_number: Option<String>,
     pub mode: Mode,
 }
 
 impl Decoded {
-    /// A flag is set: it marks the parameters that it affects, and may void them or say that
-    /// nothing of this is a patient's.
+    /// A flag is set: it marks the parameters (or the device's own names) that it affects, and may
+    /// void them or say that nothing of this is a patient's.
     pub fn mark(
         &mut self,
         means: &str,
@@ -30,7 +46,9 @@ impl Decoded {
     ) {
         let marked = |reading: &&mut Reading| match &reading.code {
             DeviceCode::Parameter(name) => affects.contains(name),
-            DeviceCode::Codings(_) => false,
+            DeviceCode::Codings(codings) => {
+                codings.iter().any(|coding| affects.contains(&coding.code))
+            }
         };
         for reading in self.readings.iter_mut().filter(marked) {
             reading.flags.push(Flag(means.to_owned()));
@@ -43,13 +61,36 @@ impl Decoded {
             self.mode = mode.mode();
         }
     }
+
+    /// Something that the device said and no row explains stays as a mark on every value.
+    pub fn mark_all(&mut self, text: &str) {
+        for reading in &mut self.readings {
+            reading.flags.push(Flag(text.to_owned()));
+        }
+    }
+
+    /// Nothing of it can be trusted, for one reason.
+    pub fn refuse_all(&mut self, refused: Refused) {
+        self.readings.clear();
+        self.refusals = vec![refused];
+    }
 }
 
-/// Messages in the order in which they came, numbered within their session.
+/// The parameter that a row names, or the device's own name for what the vocabulary does not know.
+pub(super) fn code_of(parameter: &str, code: &str) -> DeviceCode {
+    if parameter.is_empty() {
+        DeviceCode::Codings(vec![Coding::new(code, "", "")])
+    } else {
+        DeviceCode::Parameter(parameter.to_owned())
+    }
+}
+
+/// Messages in the order in which they came, numbered within their session, and what is to be sent.
 #[derive(Default)]
 pub(super) struct Outbox {
     session: Session,
     next_number: u64,
+    identity: Identity,
     events: VecDeque<Event>,
 }
 
@@ -58,6 +99,7 @@ impl Outbox {
     pub fn open(&mut self, session: Session) {
         self.session = session;
         self.next_number = 0;
+        self.identity = Identity::default();
     }
 
     /// Bytes that give no reading.
@@ -72,14 +114,14 @@ impl Outbox {
         self.message(raw, decoded, completeness, now);
     }
 
-    /// One line or frame.
+    /// One line, frame or record.
     pub fn message(
         &mut self,
         raw: Vec<u8>,
         decoded: Decoded,
         completeness: Completeness,
         now: Moment,
-    ) {
+    ) -> MessageId {
         let id = MessageId { session: self.session, number: self.next_number };
         self.next_number += 1;
         let groups = if decoded.readings.is_empty() {
@@ -87,6 +129,7 @@ impl Outbox {
         } else {
             vec![Group { mode: decoded.mode, ..Group::of(decoded.readings) }]
         };
+        self.identify(decoded.serial_number, decoded.firmware.as_deref());
         self.events.push_back(Event::Message(Message {
             id,
             raw,
@@ -98,9 +141,26 @@ impl Outbox {
             repeat_basis: None,
             firmware: decoded.firmware,
         }));
+        id
     }
 
-    /// The next message.
+    /// A device that says its serial number is the same one until it says another.
+    fn identify(&mut self, serial_number: Option<String>, firmware: Option<&str>) {
+        let Some(serial_number) = serial_number.filter(|number| !number.is_empty()) else { return };
+        let firmware = firmware.unwrap_or(&self.identity.firmware).to_owned();
+        let identity = Identity { model: String::new(), serial_number, firmware };
+        if identity != self.identity {
+            self.identity.clone_from(&identity);
+            self.events.push_back(Event::Identity(identity));
+        }
+    }
+
+    /// Bytes for the device.
+    pub fn send(&mut self, bytes: Vec<u8>) {
+        self.events.push_back(Event::Send { bytes, to: Peer::STREAM });
+    }
+
+    /// The next message, or the next bytes to send.
     pub fn poll(&mut self) -> Option<Event> {
         self.events.pop_front()
     }

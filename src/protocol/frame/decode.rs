@@ -2,165 +2,173 @@
 
 use std::ops::Range;
 
-use super::profile::RawForm;
-use super::profile::{ByteOrder, Counts, FrameField, FrameMessage, FrameProfile, LengthSize};
-use crate::protocol::interpreted::Decoded;
-use crate::vocabulary::{DeviceCode, DeviceUnit, Reading, Refused, Value, Why};
+use super::field::{FrameField, FrameFlag, RawForm, TextBytes, TextForm};
+use super::plain::Plain;
+use super::profile::{ByteOrder, FrameMessage, FrameProfile};
+use crate::protocol::interpreted::{Decoded, code_of};
+use crate::vocabulary::{DeviceUnit, Flag, Nature, Reading, Refused, Value, Why};
 
-/// What the head of a buffer is.
-pub(super) enum Look {
-    NeedMore,
-    /// A whole frame with a good checksum.
-    Frame {
-        bytes: usize,
-    },
-    /// Its first byte starts no frame.
-    NotAFrame {
-        why: Why,
-        detail: String,
-    },
+/// What is the same for all rows of a frame.
+struct Payload<'a> {
+    order: ByteOrder,
+    bytes: &'a [u8],
+    plain: &'a Plain<'a>,
+    /// Where the payload begins in the plain frame.
+    from: usize,
 }
 
-/// Looks at the head of `buffer`.
-pub(super) fn look(profile: &FrameProfile, buffer: &[u8]) -> Look {
-    let start = &profile.start.0;
-    let common = start.len().min(buffer.len());
-    if buffer.get(..common) != start.get(..common) {
-        let detail = "expected the start mark of a frame".to_owned();
-        return Look::NotAFrame { why: Why::Resync, detail };
+impl Payload<'_> {
+    fn get(&self, at: usize, bytes: usize) -> Option<&[u8]> {
+        self.bytes.get(at..at + bytes)
     }
-    let Some(length) = length(profile, buffer) else { return Look::NeedMore };
-    let (least, most) = (usize::from(profile.length.min), usize::from(profile.length.max));
-    let overhead = payload_at(profile) + profile.checksum.kind.bytes();
-    let payload = match profile.length.counts {
-        Counts::Payload => Some(length),
-        Counts::PayloadAndChecksum => length.checked_sub(profile.checksum.kind.bytes()),
-        Counts::Frame => length.checked_sub(overhead),
-    };
-    let payload = match payload {
-        Some(payload) if payload > most => {
-            let detail = format!("expected a payload of at most {most} bytes, got {payload}");
-            return Look::NotAFrame { why: Why::TooLong, detail };
-        }
-        Some(payload) if payload >= least => payload,
-        Some(_) | None => {
-            let detail = format!("expected a payload of at least {least} bytes");
-            return Look::NotAFrame { why: Why::TooShort, detail };
-        }
-    };
-    let whole = overhead + payload;
-    let Some(frame) = buffer.get(..whole) else { return Look::NeedMore };
-    let (checked, sent) = frame.split_at(whole - profile.checksum.kind.bytes());
-    let computed = profile
-        .checksum
-        .kind
-        .of(checked.get(usize::from(profile.checksum.from)..).unwrap_or_default());
-    if computed == sent {
-        Look::Frame { bytes: whole }
-    } else {
-        let detail = format!("expected checksum {computed:02X?}, got {sent:02X?}");
-        Look::NotAFrame { why: Why::Checksum, detail }
-    }
-}
 
-fn length(profile: &FrameProfile, buffer: &[u8]) -> Option<usize> {
-    let at = usize::from(profile.length.at);
-    match profile.length.size {
-        LengthSize::U8 => buffer.get(at).map(|byte| usize::from(*byte)),
-        LengthSize::U16 => {
-            let bytes: [u8; 2] = buffer.get(at..at + 2)?.try_into().ok()?;
-            Some(usize::from(match profile.byte_order {
-                ByteOrder::BigEndian => u16::from_be_bytes(bytes),
-                ByteOrder::LittleEndian => u16::from_le_bytes(bytes),
-            }))
-        }
+    /// The place of payload bytes in the message's raw bytes.
+    fn place(&self, at: usize, bytes: usize) -> Range<usize> {
+        self.plain.place(self.from + at..self.from + at + bytes)
     }
-}
-
-/// Where the payload begins in the frame.
-fn payload_at(profile: &FrameProfile) -> usize {
-    let width = match profile.length.size {
-        LengthSize::U8 => 1,
-        LengthSize::U16 => 2,
-    };
-    usize::from(profile.length.at) + width
 }
 
 /// Decodes a whole frame whose checksum is good.
 pub(super) fn frame(profile: &FrameProfile, raw: &[u8]) -> Decoded {
-    let from = payload_at(profile);
-    let to = raw.len().saturating_sub(profile.checksum.kind.bytes());
-    let payload = raw.get(from..to).unwrap_or_default();
+    let plain = Plain::of(profile, raw);
+    let from = profile.payload_at();
+    let to = plain.bytes.len().saturating_sub(profile.trailer_bytes());
+    let bytes = plain.bytes.get(from..to).unwrap_or_default();
+    let payload = Payload { order: profile.byte_order, bytes, plain: &plain, from };
     let mut decoded = Decoded::default();
-    let known = profile.message.iter().find(|message| payload.starts_with(&message.payload_type.0));
-    let Some(message) = known else {
-        let kinds: Vec<String> = profile
-            .message
-            .iter()
-            .map(|message| format!("{:02X?}", message.payload_type.0))
-            .collect();
+    let Some(message) = profile.message.iter().find(|one| one.payload_type.begins(bytes)) else {
+        let kinds: Vec<String> =
+            profile.message.iter().map(|one| one.payload_type.to_string()).collect();
         let detail = format!("expected a payload that starts with one of {}", kinds.join(", "));
         decoded.refusals.push(Refused::new(Why::UnknownMessage, 0..raw.len(), detail));
         return decoded;
     };
-    if payload.len() != usize::from(message.payload_bytes) {
+    let least = usize::from(message.payload_bytes);
+    let most = least + message.more_bytes.as_ref().map_or(0, |more| usize::from(more.max));
+    if !(least..=most).contains(&bytes.len()) {
+        let expected = if least == most { format!("{least}") } else { format!("{least} to {most}") };
         let detail = format!(
-            "message {}: expected a payload of {} bytes, got {}",
+            "message {}: expected a payload of {expected} bytes, got {}",
             message.name,
-            message.payload_bytes,
-            payload.len()
+            bytes.len()
         );
         decoded.refusals.push(Refused::new(Why::TooShort, 0..raw.len(), detail));
         return decoded;
     }
-    for field in &message.field {
-        let at = usize::from(field.at);
-        let place = from + at..from + at + field.raw.bytes();
-        read_field(profile, field, payload.get(at..at + field.raw.bytes()), place, &mut decoded);
+    decoded.name = Some(message.name.clone());
+    if let Err(refused) = fields(message, &payload, &mut decoded) {
+        decoded.refuse_all(refused);
+        return decoded;
     }
-    flags(message, payload, from..to, &mut decoded);
-    decoded.firmware = message.firmware.as_ref().and_then(|firmware| {
-        let at = usize::from(firmware.at);
-        let bytes = payload.get(at..at + usize::from(firmware.bytes))?;
-        let text = std::str::from_utf8(bytes).ok()?;
-        Some(text.trim_end_matches(['\0', ' ']).to_owned())
-    });
+    flags(message, &payload, &mut decoded);
+    decoded.firmware = message.firmware.as_ref().and_then(|text| text_of(text, &payload));
+    decoded.serial_number = message.serial_number.as_ref().and_then(|text| text_of(text, &payload));
     decoded
 }
 
+fn text_of(text: &TextBytes, payload: &Payload) -> Option<String> {
+    let bytes = payload.get(usize::from(text.at), usize::from(text.bytes))?;
+    match text.form {
+        TextForm::Ascii => {
+            let text = std::str::from_utf8(bytes).ok().filter(|text| text.is_ascii())?;
+            Some(text.trim_end_matches(['\0', ' ']).to_owned())
+        }
+        TextForm::Number => bytes.first().map(u8::to_string),
+    }
+}
+
+/// `Err`: what a byte says contradicts the frame; nothing of it can be trusted.
+fn fields(message: &FrameMessage, payload: &Payload, decoded: &mut Decoded) -> Result<(), Refused> {
+    let whole = payload.place(0, payload.bytes.len());
+    for field in &message.field {
+        if let Some(when) = &field.when {
+            let selector = payload.get(usize::from(when.at), 1);
+            let selected = |one: &FrameField| {
+                one.when.as_ref().is_some_and(|w| w.at == when.at && selector == Some(&w.is.0))
+            };
+            let rivals = message.field.iter().filter(|one| one.at == field.at);
+            if !rivals.into_iter().any(selected) {
+                let detail =
+                    format!("{}: byte {} selects no row of the file", field.name(), when.at);
+                return Err(Refused::new(Why::Unreadable, whole, detail));
+            }
+            if !selected(field) {
+                continue;
+            }
+        }
+        read_field(field, payload, &whole, decoded)?;
+    }
+    Ok(())
+}
+
 fn read_field(
-    profile: &FrameProfile,
     field: &FrameField,
-    bytes: Option<&[u8]>,
-    at: Range<usize>,
+    payload: &Payload,
+    whole: &Range<usize>,
     decoded: &mut Decoded,
-) {
-    let number = bytes.and_then(|bytes| number(field.raw, profile.byte_order, bytes));
-    let Some((signed, bits)) = number else {
-        let detail = format!("{}: the payload ends before the field", field.parameter);
+) -> Result<(), Refused> {
+    let from = usize::from(field.at);
+    let at = payload.place(from, field.raw.bytes());
+    let bytes = payload.get(from, field.raw.bytes());
+    let number = bytes.and_then(|bytes| number(field.raw, payload.order, bytes));
+    let Some((signed, bits)) = number.and_then(|number| combined(field, payload, number)) else {
+        let detail = format!("{}: the payload ends before the field", field.name());
         decoded.refusals.push(Refused::new(Why::TooShort, at, detail));
-        return;
+        return Ok(());
     };
     let mark = |text: &String| raw_form(text) == Some(bits);
     let absent = field.absent.iter().find(|(text, _)| mark(text));
-    let value = match absent {
-        Some((text, reason)) => Some(Value::absent(text, *reason)),
-        None => scaled(signed, &field.lsb).and_then(|text| Value::number(&text)),
+    let below = field.absent_to.as_ref().filter(|limit| signed <= limit.raw);
+    let value = match (absent, below) {
+        (Some((text, reason)), _) => Some(Value::absent(text, *reason)),
+        (None, Some(limit)) => Some(Value::absent(&signed.to_string(), limit.reason)),
+        (None, None) => {
+            if let Some(possible) = &field.possible
+                && !(possible.from..=possible.to).contains(&signed)
+            {
+                let detail = format!(
+                    "{}: expected a raw number from {} to {}",
+                    field.name(),
+                    possible.from,
+                    possible.to
+                );
+                return Err(Refused::new(Why::Unreadable, whole.clone(), detail));
+            }
+            scaled(signed, &field.lsb).and_then(|text| Value::number(&text))
+        }
     };
     match value {
         Some(value) => {
-            let code = DeviceCode::Parameter(field.parameter.clone());
+            let code = code_of(&field.parameter, &field.code);
             let mut reading = Reading::new(code, value, at);
             if !field.unit.is_empty() {
                 reading.unit = Some(DeviceUnit::text(&field.unit));
             }
+            if field.setting {
+                reading.nature = Nature::Setting;
+            }
+            reading.flags.extend(field.mark.iter().map(|mark| Flag(mark.clone())));
             decoded.readings.push(reading);
         }
         None => {
-            let detail = format!("{}: the step {:?} is not a decimal", field.parameter, field.lsb);
+            let detail = format!("{}: the step {:?} is not a decimal", field.name(), field.lsb);
             decoded.refusals.push(Refused::new(Why::Unreadable, at, detail));
         }
     }
+    Ok(())
+}
+
+/// The bits that count, with the low ones behind them where these stand apart.
+fn combined(field: &FrameField, payload: &Payload, number: (i64, u32)) -> Option<(i64, u32)> {
+    let masked = match field.mask {
+        Some(mask) => (i64::from(number.1 & mask), number.1 & mask),
+        None => number,
+    };
+    let Some(low) = &field.low else { return Some(masked) };
+    let byte = payload.get(usize::from(low.at), 1)?.first().copied()?;
+    let low_bits = u32::from(byte) & ((1u32 << low.bits.min(8)) - 1);
+    let bits = masked.1.checked_shl(u32::from(low.bits))? | low_bits;
+    Some((i64::from(bits), bits))
 }
 
 /// The number with its sign, and its bits as they stand on the wire.
@@ -190,9 +198,13 @@ fn raw_form(text: &str) -> Option<u32> {
     }
 }
 
-/// Whether a mark of absence is a raw form of this width.
-pub(crate) fn fits(text: &str, form: RawForm) -> bool {
-    raw_form(text).is_some_and(|bits| form.bytes() == 4 || bits >> (8 * form.bytes()) == 0)
+/// Whether a mark of absence is a raw form of this row.
+pub(crate) fn fits(text: &str, field: &FrameField) -> bool {
+    let width = match &field.low {
+        Some(low) => 8 * field.raw.bytes() + usize::from(low.bits),
+        None => 8 * field.raw.bytes(),
+    };
+    raw_form(text).is_some_and(|bits| width >= 32 || bits >> width == 0)
 }
 
 /// `raw` times the decimal `lsb`, exactly, with as many decimals as the step has.
@@ -213,17 +225,43 @@ pub(crate) fn scaled(raw: i64, lsb: &str) -> Option<String> {
     Some(format!("{sign}{head}.{tail}"))
 }
 
-fn flags(message: &FrameMessage, payload: &[u8], at: Range<usize>, decoded: &mut Decoded) {
+fn flags(message: &FrameMessage, payload: &Payload, decoded: &mut Decoded) {
+    let is_set = |flag: &FrameFlag| -> Option<bool> {
+        let mut set = false;
+        for place in flag.places() {
+            let byte = payload.get(place, 1)?.first().copied()?;
+            set |= byte.checked_shr(u32::from(flag.bit)).unwrap_or(0) & 1 == 1;
+        }
+        Some(set)
+    };
     for flag in &message.flag {
-        let Some(byte) = payload.get(usize::from(flag.at)) else {
-            let detail = format!("byte {}: the payload ends before the flags", flag.at);
-            decoded.refusals.push(Refused::new(Why::TooShort, at.clone(), detail));
-            // Without its flags a value cannot be told from a bad one.
-            decoded.readings.clear();
-            continue;
-        };
-        if byte.checked_shr(u32::from(flag.bit)).unwrap_or(0) & 1 == 1 {
-            decoded.mark(&flag.means, &flag.affects, flag.absent, flag.mode);
+        match is_set(flag) {
+            Some(true) if flag.no_matter.is_some() => {}
+            Some(true) => decoded.mark(&flag.means, &flag.affects, flag.absent, flag.mode),
+            Some(false) => {}
+            None => {
+                let detail = format!("byte {}: the payload ends before the flags", flag.at);
+                let at = payload.place(0, payload.bytes.len());
+                decoded.refusals.push(Refused::new(Why::TooShort, at, detail));
+                // Without its flags a value cannot be told from a bad one.
+                decoded.readings.clear();
+            }
+        }
+    }
+    unlisted(message, payload, decoded);
+}
+
+/// A set bit that no row lists stays as a mark on every value: nobody knows what it means.
+fn unlisted(message: &FrameMessage, payload: &Payload, decoded: &mut Decoded) {
+    let mut seen: Vec<(u16, u8)> = Vec::new();
+    for flag in message.flag.iter().filter(|flag| flag.repeated.is_none()) {
+        let byte = payload.get(usize::from(flag.at), 1).and_then(|bytes| bytes.first());
+        for bit in (0..8).filter(|bit| byte.is_some_and(|byte| byte >> bit & 1 == 1)) {
+            let listed = message.flag.iter().any(|one| one.at == flag.at && one.bit == bit);
+            if !listed && !seen.contains(&(flag.at, bit)) {
+                seen.push((flag.at, bit));
+                decoded.mark_all(&format!("byte-{}-bit-{bit}", flag.at));
+            }
         }
     }
 }

@@ -1,51 +1,57 @@
 //! One line to readings. Plain functions over slices.
 
-use std::ops::Range;
-
-use super::profile::{ColumnField, LineChecksum, LineMessage, LineProfile};
-use crate::protocol::interpreted::Decoded;
-use crate::vocabulary::{DeviceCode, DeviceUnit, Reading, Refused, Value, Why};
+use super::columns::{Columns, Part};
+use super::field::{ColumnField, SaidColumn};
+use super::marks;
+use super::profile::{LineChecksum, LineMessage, LineProfile};
+use crate::protocol::interpreted::{Decoded, code_of};
+use crate::vocabulary::{DeviceCode, DeviceUnit, Flag, Nature, Reading, Refused, Value, Why};
 
 /// Decodes a whole line, its end mark included.
 pub(super) fn line(profile: &LineProfile, raw: &[u8]) -> Decoded {
-    match body(profile, raw) {
+    let end = match raw.strip_suffix(profile.line_end.as_bytes()) {
+        Some(body) => body.len(),
+        None => raw.len().saturating_sub(usize::from(profile.any_line_end)),
+    };
+    body(profile, raw.get(..end).unwrap_or_default())
+}
+
+/// Decodes a line without its end mark.
+pub(super) fn body(profile: &LineProfile, body: &[u8]) -> Decoded {
+    match message_of(profile, body) {
         Ok((message, text)) => columns(message, text),
         Err(refused) => Decoded { refusals: vec![refused], ..Decoded::default() },
     }
 }
 
-/// The message that the line is, and its text without end mark and checksum.
-fn body<'a>(
+/// The message that the line is, and its text without checksum.
+fn message_of<'a>(
     profile: &'a LineProfile,
-    raw: &'a [u8],
+    body: &'a [u8],
 ) -> Result<(&'a LineMessage, &'a str), Refused> {
-    let end = raw.len().saturating_sub(profile.line_end.len());
-    let body = raw.get(..end).unwrap_or_default();
     if let Some(position) = body.iter().position(|byte| !is_plain(*byte)) {
         let at = position..position + 1;
         return Err(Refused::new(Why::IllegalByte, at, "expected printable ASCII characters"));
     }
     let text = std::str::from_utf8(body).map_err(|error| {
-        Refused::new(Why::IllegalByte, error.valid_up_to()..end, "expected ASCII")
+        Refused::new(Why::IllegalByte, error.valid_up_to()..body.len(), "expected ASCII")
     })?;
     let text = match &profile.checksum {
         Some(checksum) => without_checksum(checksum, text)?,
         None => text,
     };
-    let message = profile.message.iter().find(|message| text.starts_with(&message.starts_with));
-    match message {
+    match profile.message.iter().find(|message| message.begins(text)) {
         Some(message) => Ok((message, text)),
         None => {
-            let known: Vec<&str> =
-                profile.message.iter().map(|message| message.starts_with.as_str()).collect();
+            let known: Vec<&str> = profile.message.iter().map(LineMessage::start).collect();
             let detail = format!("expected a line that starts with one of {known:?}");
-            Err(Refused::new(Why::UnknownMessage, 0..end, detail))
+            Err(Refused::new(Why::UnknownMessage, 0..body.len(), detail))
         }
     }
 }
 
 /// Printable ASCII and the control characters that lines use as separators or marks.
-fn is_plain(byte: u8) -> bool {
+pub(super) fn is_plain(byte: u8) -> bool {
     (0x20..0x7f).contains(&byte) || matches!(byte, 0x02 | 0x03 | b'\t')
 }
 
@@ -77,100 +83,123 @@ fn without_checksum<'a>(checksum: &LineChecksum, text: &'a str) -> Result<&'a st
 }
 
 fn columns(message: &LineMessage, text: &str) -> Decoded {
-    let mut parts: Vec<(Range<usize>, &str)> = Vec::new();
-    let mut from = 0;
-    for part in text.split(&message.separator) {
-        parts.push((from..from + part.len(), part));
-        from += part.len() + message.separator.len();
-    }
-    let mut decoded = Decoded::default();
-    if parts.len() != usize::from(message.columns) {
-        let detail = format!("expected {} columns, got {}", message.columns, parts.len());
-        decoded.refusals.push(Refused::new(Why::TooShort, 0..text.len(), detail));
-        return decoded;
-    }
-    let column = |number: u16| {
-        usize::from(number).checked_sub(1).and_then(|index| parts.get(index)).cloned()
+    let mut decoded = Decoded { name: Some(message.name.clone()), ..Decoded::default() };
+    let columns = match Columns::of(message, text) {
+        Ok(columns) => columns,
+        Err(refused) => {
+            decoded.refusals.push(refused);
+            decoded.name = None;
+            return decoded;
+        }
     };
     for field in &message.field {
-        let Some((at, part)) = column(field.column) else {
-            let what = format!("for {}", field.parameter);
-            decoded.refusals.push(no_column(field.column, &what, text));
-            continue;
-        };
-        match value(field, part) {
-            Some(value) => {
-                let code = DeviceCode::Parameter(field.parameter.clone());
-                let mut reading = Reading::new(code, value, at);
-                if !field.unit.is_empty() {
-                    reading.unit = Some(DeviceUnit::text(&field.unit));
-                }
-                decoded.readings.push(reading);
-            }
+        match columns.find(field.column, &field.keys) {
+            Some(part) => read_field(field, part, &mut decoded),
+            None if field.optional => {}
             None => {
-                let detail = format!(
-                    "column {}: expected a number or one of {:?} for {}",
-                    field.column,
-                    field.absent.keys().collect::<Vec<_>>(),
-                    field.parameter
-                );
-                decoded.refusals.push(Refused::new(Why::Unreadable, at, detail));
+                let what = format!("for {}", field.name());
+                decoded.refusals.push(no_column(field.column, &what, text));
             }
         }
     }
-    flags(message, text, &column, &mut decoded);
-    decoded.firmware = message
-        .firmware
-        .as_ref()
-        .and_then(|firmware| column(firmware.column))
-        .map(|(_, part)| part.trim().to_owned());
+    unknown_keys(message, &columns, &mut decoded);
+    marks::flags(message, text, &columns, &mut decoded);
+    let said = |place: &Option<SaidColumn>| {
+        let place = place.as_ref()?;
+        let (_, part) = columns.find(place.column, &place.keys)?;
+        Some(part.trim().to_owned())
+    };
+    decoded.firmware = said(&message.firmware);
+    decoded.serial_number = said(&message.serial_number);
     decoded
 }
 
+fn read_field(field: &ColumnField, (at, part): Part<'_>, decoded: &mut Decoded) {
+    let mut marks = Vec::new();
+    match value(field, part, &mut marks) {
+        Some(value) => {
+            let mut reading = Reading::new(code_of(&field.parameter, &field.code), value, at);
+            if !field.unit.is_empty() {
+                reading.unit = Some(DeviceUnit::text(&field.unit));
+            }
+            if field.setting {
+                reading.nature = Nature::Setting;
+            }
+            reading.flags = marks;
+            decoded.readings.push(reading);
+        }
+        None => {
+            let place = match field.column {
+                Some(column) => format!("column {column}"),
+                None => format!("key {}", field.keys.first().map_or("", String::as_str)),
+            };
+            let detail = format!(
+                "{place}: expected a number or one of {:?} for {}",
+                field.absent.keys().collect::<Vec<_>>(),
+                field.name()
+            );
+            decoded.refusals.push(Refused::new(Why::Unreadable, at, detail));
+        }
+    }
+}
+
 /// `None` means unreadable: never zero, never null.
-fn value(field: &ColumnField, part: &str) -> Option<Value> {
-    let known = field.absent.get(part).or_else(|| field.absent.get(part.trim()));
-    match known {
-        Some(reason) => Some(Value::absent(part, *reason)),
-        None => Value::number(part.trim()).map(|_| Value::read(part)),
+fn value(field: &ColumnField, part: &str, marks: &mut Vec<Flag>) -> Option<Value> {
+    let absent = |text: &str| field.absent.get(text).map(|reason| Value::absent(text, *reason));
+    if let Some(value) = absent(part).or_else(|| absent(part.trim())) {
+        return Some(value);
+    }
+    let mut text = part.trim().strip_prefix(&field.behind)?.trim();
+    loop {
+        let unit_mark = Some(&field.unit_mark).filter(|mark| !mark.is_empty());
+        let without_unit = unit_mark.and_then(|mark| text.strip_suffix(mark.as_str()));
+        let mark = field.marks.iter().find_map(|(mark, means)| {
+            let rest = text.strip_suffix(mark.as_str()).filter(|rest| rest.len() < text.len());
+            rest.map(|rest| (rest, means))
+        });
+        match (without_unit, mark) {
+            (Some(rest), _) => text = rest.trim_end(),
+            (None, Some((rest, means))) => {
+                marks.push(Flag(means.clone()));
+                text = rest.trim_end();
+            }
+            (None, None) => break,
+        }
+    }
+    if let Some(value) = absent(text) {
+        return Some(value);
+    }
+    if !field.forms.is_empty() && !field.forms.iter().any(|form| form.fits(text)) {
+        return None;
+    }
+    if field.text {
+        return (!text.is_empty()).then(|| Value::text(text));
+    }
+    Value::number(text).map(|_| Value::read(text))
+}
+
+/// What the device sends under a key that nobody knows is kept under that key.
+fn unknown_keys(message: &LineMessage, columns: &Columns<'_>, decoded: &mut Decoded) {
+    let known = message.field.iter().flat_map(|one| &one.keys);
+    let known = known.chain(message.flag.iter().flat_map(|one| &one.keys));
+    let known = known.chain(message.note.iter().flat_map(|one| &one.keys));
+    let known = known.chain(message.ignored.iter().flat_map(|one| &one.keys));
+    let said = message.firmware.iter().chain(&message.serial_number);
+    let known: Vec<&String> = known.chain(said.flat_map(|one| &one.keys)).collect();
+    for (key, (at, text)) in &columns.keyed {
+        if !known.iter().any(|one| columns.same(one, key)) {
+            let code: DeviceCode = code_of("", key);
+            decoded.readings.push(Reading::new(code, Value::read(text.trim()), at.clone()));
+        }
     }
 }
 
 /// The loader lets no profile through that reads outside the line; if one came all the same, a
 /// value that is missing is said to be missing.
-fn no_column(number: u16, what: &str, text: &str) -> Refused {
-    let detail = format!("column {number}: the line has no such column {what}");
+pub(super) fn no_column(number: Option<u16>, what: &str, text: &str) -> Refused {
+    let detail = match number {
+        Some(number) => format!("column {number}: the line has no such column {what}"),
+        None => format!("the line has no such key {what}"),
+    };
     Refused::new(Why::TooShort, 0..text.len(), detail)
-}
-
-fn flags<'a>(
-    message: &LineMessage,
-    text: &str,
-    column: &impl Fn(u16) -> Option<(Range<usize>, &'a str)>,
-    decoded: &mut Decoded,
-) {
-    let mut unreadable: Vec<u16> = Vec::new();
-    for flag in &message.flag {
-        let bits = match column(flag.column) {
-            Some((at, part)) => u32::from_str_radix(part.trim(), 16).map_err(|_| {
-                let detail = format!("column {}: expected a hexadecimal number", flag.column);
-                Refused::new(Why::Unreadable, at, detail)
-            }),
-            None => Err(no_column(flag.column, "for flags", text)),
-        };
-        match bits {
-            Ok(bits) if bits.checked_shr(u32::from(flag.bit)).unwrap_or(0) & 1 == 1 => {
-                decoded.mark(&flag.means, &flag.affects, flag.absent, flag.mode);
-            }
-            Ok(_) => {}
-            Err(refused) => {
-                if !unreadable.contains(&flag.column) {
-                    unreadable.push(flag.column);
-                    decoded.refusals.push(refused);
-                }
-                // Without its flags a value cannot be told from a bad one.
-                decoded.readings.clear();
-            }
-        }
-    }
 }
