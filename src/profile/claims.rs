@@ -40,10 +40,9 @@ pub(super) fn line_claims(message: &LineMessage) -> Claims {
         }
     }
     if let Some(enclosed) = &message.enclosed {
-        let last = usize::from(enclosed.bytes_column.max(enclosed.columns_column));
         let counts = [enclosed.bytes_column, enclosed.columns_column].map(usize::from);
-        // The opening mark stands behind the head, the closing one at the end.
-        counts.into_iter().chain([last + 1, columns]).for_each(|column| claims.claim(column));
+        let marks = [enclosed.open_column(), columns];
+        counts.into_iter().chain(marks).for_each(|column| claims.claim(column));
     }
     for field in message.field.iter().filter_map(|field| field.column) {
         claims.claim(usize::from(field));

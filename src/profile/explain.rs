@@ -5,14 +5,12 @@
 use std::fmt::Write as _;
 
 use super::Profile;
-use super::claims::{Claims, frame_claims, line_claims};
 use super::file::Protocol;
 use crate::protocol::Stated;
-use crate::protocol::flag::FlagMode;
-use crate::protocol::frame::{FrameMessage, FrameProfile};
-use crate::protocol::line::{LineMessage, LineProfile};
 use crate::protocol::medibus::MedibusProfile;
-use crate::vocabulary::{AbsentReason, Vocabulary};
+use crate::vocabulary::Vocabulary;
+
+mod interpreted;
 
 /// The explanation for one firmware, as text for a terminal.
 pub fn explain(profile: &Profile, firmware: &str, vocabulary: &Vocabulary) -> String {
@@ -31,8 +29,8 @@ pub fn explain(profile: &Profile, firmware: &str, vocabulary: &Vocabulary) -> St
         let _ = writeln!(text, "caveat    {caveat}");
     }
     match profile.protocol_for(firmware) {
-        Protocol::Line(line) => explain_line(&mut text, &line, vocabulary),
-        Protocol::Frame(frame) => explain_frame(&mut text, &frame, vocabulary),
+        Protocol::Line(line) => interpreted::line(&mut text, &line, vocabulary),
+        Protocol::Frame(frame) => interpreted::frame(&mut text, &frame, vocabulary),
         Protocol::Astm(astm) => {
             let _ = writeln!(text, "\nastm: results by test code");
             for row in &astm.results {
@@ -101,6 +99,7 @@ fn explain_medibus(text: &mut String, medibus: &MedibusProfile, vocabulary: &Voc
     let _ = writeln!(text, "  any other code is kept as unmapped and counted");
 }
 
+/// The parameter with its unit and code, in columns.
 fn meaning(parameter: &str, unit: &str, vocabulary: &Vocabulary) -> String {
     let code = match vocabulary.parameter(parameter) {
         Some(known) if !known.mdc.is_empty() => known.mdc.clone(),
@@ -108,99 +107,4 @@ fn meaning(parameter: &str, unit: &str, vocabulary: &Vocabulary) -> String {
         Some(_) | None => "no code".to_owned(),
     };
     format!("{parameter:<22} {unit:<10} {code}")
-}
-
-fn marks(claims: &Claims) -> String {
-    let mark = |count: &usize| match count {
-        0 => '?',
-        1 => '!',
-        _ => 'X',
-    };
-    claims.count.values().map(mark).collect()
-}
-
-fn explain_line(text: &mut String, line: &LineProfile, vocabulary: &Vocabulary) {
-    for message in &line.message {
-        let LineMessage { name, starts_with, columns, .. } = message;
-        let _ = writeln!(text, "\nline {name}: starts with {starts_with:?}, {columns} columns");
-        let _ = writeln!(text, "columns {}", marks(&line_claims(message)));
-        let mut rows: Vec<(u16, String)> = Vec::new();
-        for field in &message.field {
-            let what = meaning(&field.parameter, &field.unit, vocabulary);
-            let mut row = format!("{what}  [{}]", field.source);
-            for (mark, reason) in &field.absent {
-                let _ = write!(row, "\n            {mark:?} means absent: {reason}");
-            }
-            rows.push((field.column, row));
-        }
-        for flag in &message.flag {
-            let row = flag_row(flag.bit, &flag.means, &flag.affects, flag.absent, flag.mode);
-            rows.push((flag.column, row));
-        }
-        rows.extend(
-            message.ignored.iter().map(|one| (one.column, format!("ignored: {}", one.why))),
-        );
-        rows.extend(message.firmware.iter().map(|one| (one.column, "firmware".to_owned())));
-        let claims = line_claims(message);
-        rows.extend(claims.free().map(|column| (column as u16, NOBODY.to_owned())));
-        write_rows(text, "column", rows);
-    }
-}
-
-fn explain_frame(text: &mut String, frame: &FrameProfile, vocabulary: &Vocabulary) {
-    for message in &frame.message {
-        let FrameMessage { name, payload_type, payload_bytes, .. } = message;
-        let kind: Vec<String> = payload_type.0.iter().map(|byte| format!("{byte:02X}")).collect();
-        let kind = kind.join(" ");
-        let _ = writeln!(text, "\nframe {name}: payload of {payload_bytes} bytes, type {kind}");
-        let _ = writeln!(text, "payload bytes {}", marks(&frame_claims(message)));
-        let mut rows: Vec<(u16, String)> = vec![(0, format!("type {kind}"))];
-        for field in &message.field {
-            let what = meaning(&field.parameter, &field.unit, vocabulary);
-            let form = format!("{:?}", field.raw).to_lowercase();
-            let mut row = format!("{what}  {form} x {}  [{}]", field.lsb, field.source);
-            for (mark, reason) in &field.absent {
-                let _ = write!(row, "\n            {mark} means absent: {reason}");
-            }
-            rows.push((field.at, row));
-        }
-        for flag in &message.flag {
-            let row = flag_row(flag.bit, &flag.means, &flag.affects, flag.absent, flag.mode);
-            rows.push((flag.at, row));
-        }
-        rows.extend(message.ignored.iter().map(|one| (one.at, format!("ignored: {}", one.why))));
-        rows.extend(message.firmware.iter().map(|one| (one.at, "firmware".to_owned())));
-        let claims = frame_claims(message);
-        rows.extend(claims.free().map(|at| (at as u16, NOBODY.to_owned())));
-        write_rows(text, "byte", rows);
-    }
-}
-
-fn flag_row(
-    bit: u8,
-    means: &str,
-    affects: &[String],
-    absent: Option<AbsentReason>,
-    mode: Option<FlagMode>,
-) -> String {
-    let mut row = format!("bit {bit} = {means}");
-    if !affects.is_empty() {
-        let _ = write!(row, " on {}", affects.join(", "));
-    }
-    if let Some(reason) = absent {
-        let _ = write!(row, ", means absent: {reason}");
-    }
-    if let Some(mode) = mode {
-        let _ = write!(row, ", puts the message into mode {}", mode.as_str());
-    }
-    row
-}
-
-const NOBODY: &str = "? claimed by nobody";
-
-fn write_rows(text: &mut String, word: &str, mut rows: Vec<(u16, String)>) {
-    rows.sort_by_key(|(place, _)| *place);
-    for (place, row) in rows {
-        let _ = writeln!(text, "  {word} {place:<4} {row}");
-    }
 }

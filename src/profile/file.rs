@@ -351,12 +351,14 @@ pub struct Replace {
     pub field: ReplacedField,
 }
 
-/// The whole new field: `column` for lines; `at`, `raw` and `lsb` for frames.
+/// The whole new field: `column` or `keys` for lines; `at`, `raw` and `lsb` for frames.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ReplacedField {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub column: Option<u16>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub keys: Vec<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub at: Option<u16>,
     #[serde(default, skip_serializing_if = "Option::is_none")]

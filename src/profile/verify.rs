@@ -1,13 +1,14 @@
 //! What the types of the device file cannot say.
 
-use super::claims::{Claims, frame_claims, line_claims};
 use super::file::{Direction, Protocol, Status};
 use super::position::{Problem, Step};
-use super::{Drafts, FRAME_BYTES_MAX, Profile, flatten};
-use crate::protocol::frame::{FrameProfile, LengthSize};
-use crate::protocol::line::LineProfile;
+use super::{Drafts, Profile, flatten};
 use crate::vocabulary::Vocabulary;
 use crate::vocabulary::reading::Coding;
+
+mod frame;
+mod interpreted;
+mod line;
 
 use Step::{Index, Key};
 
@@ -88,16 +89,6 @@ fn intellivue_rows(rows: &[crate::protocol::intellivue::NumericRow]) -> Vec<Row>
         .collect()
 }
 
-/// What is looked at in a flag of either family.
-struct FlagShape<'a> {
-    bit: u8,
-    /// How many bits its place has.
-    bits: u8,
-    affects: &'a [String],
-    mode: bool,
-    absent: bool,
-}
-
 struct Check<'a> {
     profile: &'a Profile,
     text: &'a str,
@@ -156,7 +147,10 @@ impl<'a> Check<'a> {
             let what = "expected exactly one of serial, tcp_client, tcp_server, udp, udp_device";
             self.add(&[Key("link"), Key("transport")], what);
         }
-        let answers = match self.profile.file.protocol {
+        let answers = match &self.profile.file.protocol {
+            Protocol::Line(line) if !line.ask.is_empty() => Direction::Poll,
+            Protocol::Frame(frame) if !frame.ask.is_empty() => Direction::Poll,
+            Protocol::Frame(frame) if !frame.reply.is_empty() => Direction::LinkReplies,
             Protocol::Line(_) | Protocol::Frame(_) => Direction::ListenOnly,
             Protocol::Astm(_) | Protocol::Hl7v2(_) => Direction::LinkReplies,
             Protocol::Intellivue(_) | Protocol::Dri(_) | Protocol::Medibus(_) => Direction::Poll,
@@ -164,7 +158,8 @@ impl<'a> Check<'a> {
         if link.direction != answers {
             let family = self.profile.file.protocol.family();
             let expected = answers.as_str();
-            let what = format!("expected {expected:?}, which is what family {family} does");
+            let what =
+                format!("expected {expected:?}, which is what family {family} does with this file");
             self.add(&[Key("link"), Key("direction")], what);
         }
     }
@@ -228,125 +223,6 @@ impl<'a> Check<'a> {
             | Protocol::Intellivue(_)
             | Protocol::Dri(_)
             | Protocol::Medibus(_) => {}
-        }
-    }
-
-    fn line(&mut self, line: &LineProfile) {
-        let family = [Key("protocol"), Key("line")];
-        let end = line.line_end.as_bytes();
-        let simple = matches!(end, [_]) || matches!(end, [first, second] if first != second);
-        if !simple {
-            let what = "expected one character or two different ones, such as \"\\r\\n\"";
-            self.add(&[&family[..], &[Key("line_end")]].concat(), what);
-        }
-        if line.max_line_bytes == 0 || line.max_line_bytes as usize > FRAME_BYTES_MAX {
-            let what = format!("expected 1 to {FRAME_BYTES_MAX}");
-            self.add(&[&family[..], &[Key("max_line_bytes")]].concat(), what);
-        }
-        for (index, message) in line.message.iter().enumerate() {
-            let path = [family[0], family[1], Key("message"), Index(index)];
-            if message.separator.is_empty() {
-                self.add(&[&path[..], &[Key("separator")]].concat(), "expected a separator");
-            }
-            for (index, field) in message.field.iter().enumerate() {
-                let path = [&path[..], &[Key("field"), Index(index)]].concat();
-                self.parameter(&path, &field.parameter, Some(&field.unit));
-                self.source(&path, &field.source);
-            }
-            let flags = message.flag.iter().map(|flag| FlagShape {
-                bit: flag.bit,
-                bits: 32,
-                affects: &flag.affects,
-                mode: flag.mode.is_some(),
-                absent: flag.absent.is_some(),
-            });
-            let names: Vec<&str> = message.field.iter().map(|one| one.parameter.as_str()).collect();
-            self.flags(&path, &flags.collect::<Vec<_>>(), &names);
-            self.claims(&path, &line_claims(message), "column");
-        }
-    }
-
-    fn frame(&mut self, frame: &FrameProfile) {
-        let family = [Key("protocol"), Key("frame")];
-        if usize::from(frame.length.at) < frame.start.0.len() {
-            let what = "expected a place behind the start mark";
-            self.add(&[&family[..], &[Key("length"), Key("at")]].concat(), what);
-        }
-        let too_wide = frame.length.size == LengthSize::U8 && frame.length.max > 255;
-        if frame.length.min > frame.length.max || too_wide {
-            let what = "expected min <= max, and max at most 255 for a length of one byte";
-            self.add(&[&family[..], &[Key("length"), Key("max")]].concat(), what);
-        }
-        if frame.checksum.from > frame.length.at {
-            let what = "expected a checksum that covers the length: from <= length.at";
-            self.add(&[&family[..], &[Key("checksum"), Key("from")]].concat(), what);
-        }
-        for (index, message) in frame.message.iter().enumerate() {
-            let path = [family[0], family[1], Key("message"), Index(index)];
-            for (index, field) in message.field.iter().enumerate() {
-                let path = [&path[..], &[Key("field"), Index(index)]].concat();
-                self.parameter(&path, &field.parameter, Some(&field.unit));
-                self.source(&path, &field.source);
-                if crate::protocol::frame::scaled(1, &field.lsb).is_none() {
-                    let what = "expected a decimal such as \"0.1\" or \"1\"";
-                    self.add(&[&path[..], &[Key("lsb")]].concat(), what);
-                }
-                for mark in field.absent.keys() {
-                    if !crate::protocol::frame::fits(mark, field.raw) {
-                        let what = format!("expected a raw form of {:?}", field.raw);
-                        self.add(&[&path[..], &[Key("absent"), Key(mark)]].concat(), what);
-                    }
-                }
-            }
-            let flags = message.flag.iter().map(|flag| FlagShape {
-                bit: flag.bit,
-                bits: 8,
-                affects: &flag.affects,
-                mode: flag.mode.is_some(),
-                absent: flag.absent.is_some(),
-            });
-            let names: Vec<&str> = message.field.iter().map(|one| one.parameter.as_str()).collect();
-            self.flags(&path, &flags.collect::<Vec<_>>(), &names);
-            self.claims(&path, &frame_claims(message), "byte");
-        }
-    }
-
-    fn flags(&mut self, path: &[Step<'_>], flags: &[FlagShape<'_>], names: &[&str]) {
-        for (index, flag) in flags.iter().enumerate() {
-            let path = [path, &[Key("flag"), Index(index)]].concat();
-            if flag.bit >= flag.bits {
-                let what = format!("expected a bit from 0 to {}", flag.bits - 1);
-                self.add(&[&path[..], &[Key("bit")]].concat(), what);
-            }
-            // A flag that only says the mode marks no parameter of its own.
-            let marks_nothing = flag.affects.is_empty() && (!flag.mode || flag.absent);
-            if marks_nothing || flag.affects.iter().any(|one| !names.contains(&one.as_str())) {
-                let what = format!("expected parameters of this message: {names:?}");
-                self.add(&[&path[..], &[Key("affects")]].concat(), what);
-            }
-        }
-    }
-
-    /// Every place is claimed once; a place that nobody claims must be a known gap.
-    fn claims(&mut self, path: &[Step<'_>], claims: &Claims, word: &str) {
-        for place in &claims.outside {
-            let what = format!("{word} {place} lies outside the message");
-            self.add(path, what);
-        }
-        for (place, count) in &claims.count {
-            if *count > 1 {
-                self.add(path, format!("{word} {place} is claimed {count} times"));
-            }
-        }
-        let provenance = &self.profile.file.provenance;
-        let free: Vec<String> = claims.free().map(|place| place.to_string()).collect();
-        if !free.is_empty() && provenance.known_gaps.is_empty() && provenance.caveats.is_empty() {
-            let what = format!(
-                "{word} {} is neither read nor ignored: list it under `ignored` with the reason, \
-                 or say so in provenance.known_gaps",
-                free.join(", ")
-            );
-            self.add(path, what);
         }
     }
 

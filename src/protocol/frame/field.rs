@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::profile::Hex;
 use crate::protocol::flag::FlagMode;
-use crate::vocabulary::AbsentReason;
+use crate::vocabulary::{AbsentReason, Evidence};
 
 /// A number that holds a value.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -56,6 +56,9 @@ pub struct FrameField {
     pub setting: bool,
     /// Where this is written: source id and page.
     pub source: String,
+    /// How far this row is proven; left out: as far as the file.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub evidence: Option<Evidence>,
 }
 
 impl FrameField {

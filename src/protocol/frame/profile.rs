@@ -1,7 +1,5 @@
 //! The `[protocol.frame]` table of a device file.
 
-use std::collections::BTreeMap;
-
 use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 

@@ -134,6 +134,10 @@ fn between_marks<'a>(
         return Err(refused(Why::Unreadable, detail));
     };
     let mut parts = split(message, 0, before);
+    if parts.len() + 1 != enclosed.open_column() {
+        let detail = format!("expected the opening mark as column {}", enclosed.open_column());
+        return Err(refused(Why::TooShort, detail));
+    }
     let stated = |column: u16| -> Result<usize, Refused> {
         let part = usize::from(column).checked_sub(1).and_then(|at| parts.get(at));
         part.and_then(|(_, text)| text.trim().parse().ok()).ok_or_else(|| {

@@ -164,7 +164,8 @@ pub struct Words {
     pub like: Option<Shape>,
 }
 
-/// Columns between two marks. Each mark counts as a column of its own.
+/// Columns between two marks. Each mark counts as a column of its own; the opening one stands right
+/// behind the counts.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Enclosed {
@@ -177,4 +178,11 @@ pub struct Enclosed {
     pub bytes_column: u16,
     /// The column in which the line says how many columns stand between the marks.
     pub columns_column: u16,
+}
+
+impl Enclosed {
+    /// The number of the opening mark.
+    pub(crate) fn open_column(&self) -> usize {
+        usize::from(self.bytes_column.max(self.columns_column)) + 1
+    }
 }
