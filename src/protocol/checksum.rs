@@ -28,10 +28,9 @@ impl ChecksumKind {
     pub const fn bytes(self) -> usize {
         match self {
             Self::Xor8 | Self::Sum8 => 1,
-            Self::Sum16LowFirst
-            | Self::Crc16Modbus
-            | Self::Crc16Xmodem
-            | Self::Crc16CcittFalse => 2,
+            Self::Sum16LowFirst | Self::Crc16Modbus | Self::Crc16Xmodem | Self::Crc16CcittFalse => {
+                2
+            }
         }
     }
 

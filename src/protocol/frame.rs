@@ -76,9 +76,11 @@ impl FrameDriver {
             if let Some(name) = message {
                 self.asker.heard(name, now);
             }
-            let passed_over = self.profile.message.iter().any(|one| {
-                one.passed_over.is_some() && Some(one.name.as_str()) == message
-            });
+            let passed_over = self
+                .profile
+                .message
+                .iter()
+                .any(|one| one.passed_over.is_some() && Some(one.name.as_str()) == message);
             if passed_over && decoded.refusals.is_empty() {
                 continue;
             }

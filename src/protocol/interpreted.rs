@@ -51,7 +51,11 @@ impl Decoded {
             }
         };
         for reading in self.readings.iter_mut().filter(marked) {
-            reading.flags.push(Flag(means.to_owned()));
+            let flag = Flag(means.to_owned());
+            // A bit and a word for the same thing are one mark.
+            if !reading.flags.contains(&flag) {
+                reading.flags.push(flag);
+            }
             if let Some(reason) = absent {
                 reading.value = Value::absent(reading.value.as_sent(), reason);
             }

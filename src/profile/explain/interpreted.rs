@@ -31,9 +31,7 @@ pub(super) fn line(text: &mut String, line: &LineProfile, vocabulary: &Vocabular
             let _ = writeln!(text, "  no values: {why}");
         }
         let mut rows = line_rows(message, vocabulary);
-        rows.extend(
-            claims.free().map(|column| (column as u16, String::new(), NOBODY.to_owned())),
-        );
+        rows.extend(claims.free().map(|column| (column as u16, String::new(), NOBODY.to_owned())));
         write_rows(text, "column", rows);
         if message.keys.is_some() {
             let _ = writeln!(text, "  any other key is kept as unmapped and counted");
@@ -66,7 +64,8 @@ fn line_rows(message: &LineMessage, vocabulary: &Vocabulary) -> Vec<Row> {
     }
     for note in &message.note {
         let (number, key) = place(note.column, &note.keys);
-        rows.push((number, key, format!("kept as a mark on every value  [{}]", note.source)));
+        let on = if note.affects.is_empty() { "every value" } else { &note.affects.join(", ") };
+        rows.push((number, key, format!("kept as a mark on {on}  [{}]", note.source)));
     }
     for ignored in &message.ignored {
         let (number, key) = place(ignored.column, &ignored.keys);
@@ -124,9 +123,12 @@ pub(super) fn frame(text: &mut String, frame: &FrameProfile, vocabulary: &Vocabu
             let _ = writeln!(text, "  up to {} bytes more: {}", more.max, more.why);
         }
         let mut rows: Vec<Row> = vec![(0, String::new(), format!("type {payload_type}"))];
-        rows.extend(message.field.iter().map(|field| {
-            (field.at, String::new(), number_row(field, vocabulary))
-        }));
+        rows.extend(
+            message
+                .field
+                .iter()
+                .map(|field| (field.at, String::new(), number_row(field, vocabulary))),
+        );
         for flag in &message.flag {
             let sign = format!("bit {} = ", flag.bit);
             let mut row = flag_row(&sign, &flag.means, &flag.affects, flag.absent, flag.mode);

@@ -92,8 +92,7 @@ impl<'a> Check<'a> {
                 self.add(&[&path[..], &[Key("bit")]].concat(), what);
             }
             // A flag that only says the mode marks no parameter of its own.
-            let marks_nothing =
-                flag.affects.is_empty() && (!flag.marks_nothing_why || flag.absent);
+            let marks_nothing = flag.affects.is_empty() && (!flag.marks_nothing_why || flag.absent);
             if marks_nothing || flag.affects.iter().any(|one| !names.contains(&one.as_str())) {
                 let what = format!("expected parameters of this message: {names:?}");
                 self.add(&[&path[..], &[Key("affects")]].concat(), what);

@@ -115,6 +115,11 @@ impl<'a> Check<'a> {
             let path = [path, &[Key("note"), Index(index)]].concat();
             self.place(&path, message, note.column, &note.keys);
             self.source(&path, &note.source);
+            let named = |one: &&String| message.field.iter().any(|field| field.name() == *one);
+            if !note.affects.iter().all(|one| named(&one)) {
+                let what = "expected parameters of this message";
+                self.add(&[&path[..], &[Key("affects")]].concat(), what);
+            }
         }
         for (index, ignored) in message.ignored.iter().enumerate() {
             let path = [path, &[Key("ignored"), Index(index)]].concat();

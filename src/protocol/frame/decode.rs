@@ -46,7 +46,8 @@ pub(super) fn frame(profile: &FrameProfile, raw: &[u8]) -> Decoded {
     let least = usize::from(message.payload_bytes);
     let most = least + message.more_bytes.as_ref().map_or(0, |more| usize::from(more.max));
     if !(least..=most).contains(&bytes.len()) {
-        let expected = if least == most { format!("{least}") } else { format!("{least} to {most}") };
+        let expected =
+            if least == most { format!("{least}") } else { format!("{least} to {most}") };
         let detail = format!(
             "message {}: expected a payload of {expected} bytes, got {}",
             message.name,
@@ -144,6 +145,7 @@ fn read_field(
             if !field.unit.is_empty() {
                 reading.unit = Some(DeviceUnit::text(&field.unit));
             }
+            reading.sub_id.clone_from(&field.channel);
             if field.setting {
                 reading.nature = Nature::Setting;
             }

@@ -34,6 +34,9 @@ pub struct FrameField {
     pub code: String,
     /// The device's unit; empty where the value has none.
     pub unit: String,
+    /// Which of several channels of the device it is, such as "P1"; empty where there is one.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub channel: String,
     /// The row counts only if a byte of the frame says so: for a unit that a byte selects. Rows
     /// that share a place differ here; a frame in which none of them fits is refused whole.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -26,9 +26,8 @@ impl<'a> Plain<'a> {
         let mut plain = Self { bytes: Cow::Owned(Vec::new()), ends: Vec::new(), stopped: None };
         let mut at = 0;
         while let Some(byte) = wire.get(at) {
-            let escapes = |byte: u8| {
-                profile.escape.iter().any(|escape| escape.sent.0.first() == Some(&byte))
-            };
+            let escapes =
+                |byte: u8| profile.escape.iter().any(|escape| escape.sent.0.first() == Some(&byte));
             if at < start.len() {
                 plain.push(*byte, at + 1);
                 at += 1;

@@ -152,9 +152,9 @@ impl std::str::FromStr for Pattern {
         };
         match text.split_whitespace().map(byte).collect::<Option<Vec<_>>>() {
             Some(bytes) if !bytes.is_empty() => Ok(Self(bytes)),
-            Some(_) | None => Err(format!(
-                "expected bytes in hexadecimal such as \"01 .. 34\", got {text:?}"
-            )),
+            Some(_) | None => {
+                Err(format!("expected bytes in hexadecimal such as \"01 .. 34\", got {text:?}"))
+            }
         }
     }
 }

@@ -25,8 +25,9 @@ impl<'a> Columns<'a> {
             None => split(message, 0, text),
         };
         let wanted = usize::from(message.columns);
-        let open_ended =
-            message.keys.is_some() || message.words.is_some() || message.no_values.is_some();
+        let more = message.enclosed.as_ref().is_some_and(|enclosed| enclosed.more);
+        let all_fixed = more || message.no_values.is_some();
+        let open_ended = all_fixed || message.keys.is_some() || message.words.is_some();
         if parts.len() < wanted || (parts.len() > wanted && !open_ended) {
             let more = if open_ended { "at least " } else { "" };
             let detail = format!("expected {more}{wanted} columns, got {}", parts.len());
@@ -34,7 +35,7 @@ impl<'a> Columns<'a> {
         }
         let ignore_case = message.keys.as_ref().is_some_and(|keys| keys.ignore_case);
         let mut columns = Self { ignore_case, fixed: Vec::new(), keyed: vec![], words: vec![] };
-        if message.no_values.is_some() {
+        if all_fixed {
             columns.fixed = parts;
             return Ok(columns);
         }
@@ -43,7 +44,9 @@ impl<'a> Columns<'a> {
         for (at, part) in parts {
             let keyed = message.keys.as_ref().and_then(|keys| part.split_once(&keys.mark));
             match keyed {
-                Some((key, value)) => columns.add_key(key, (at.end - value.len()..at.end, value))?,
+                Some((key, value)) => {
+                    columns.add_key(key, (at.end - value.len()..at.end, value))?
+                }
                 None => columns.add_word(message, (at, part))?,
             }
         }
@@ -140,9 +143,8 @@ fn between_marks<'a>(
     }
     let stated = |column: u16| -> Result<usize, Refused> {
         let part = usize::from(column).checked_sub(1).and_then(|at| parts.get(at));
-        part.and_then(|(_, text)| text.trim().parse().ok()).ok_or_else(|| {
-            refused(Why::Unreadable, format!("column {column}: expected a count"))
-        })
+        part.and_then(|(_, text)| text.trim().parse().ok())
+            .ok_or_else(|| refused(Why::Unreadable, format!("column {column}: expected a count")))
     };
     let (bytes, columns) = (stated(enclosed.bytes_column)?, stated(enclosed.columns_column)?);
     if bytes != inside.len() && bytes != inside.len() + enclosed.close.len() {

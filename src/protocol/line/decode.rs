@@ -122,6 +122,7 @@ fn read_field(field: &ColumnField, (at, part): Part<'_>, decoded: &mut Decoded) 
             if !field.unit.is_empty() {
                 reading.unit = Some(DeviceUnit::text(&field.unit));
             }
+            reading.sub_id.clone_from(&field.channel);
             if field.setting {
                 reading.nature = Nature::Setting;
             }

@@ -31,6 +31,9 @@ pub struct ColumnField {
     pub code: String,
     /// The device's unit; empty where the value has none.
     pub unit: String,
+    /// Which of several channels of the device it is, such as "P1"; empty where there is one.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub channel: String,
     /// A text that stands before the number, such as "PR=".
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub behind: String,
@@ -106,7 +109,7 @@ pub struct ColumnFlag {
     pub mode: Option<FlagMode>,
 }
 
-/// A column whose text is kept, as sent, as a mark on every value of the line.
+/// A column whose text is kept, as sent, as a mark on the values of the line.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ColumnNote {
@@ -122,6 +125,9 @@ pub struct ColumnNote {
     /// Texts that say nothing; an empty one never does.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub unless: Vec<String>,
+    /// The parameters (or the device's own names) that it marks; left out: all.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub affects: Vec<String>,
     /// Where this is written: source id and page.
     pub source: String,
 }

@@ -22,8 +22,7 @@ pub(super) fn flags(
             Ok(true) => decoded.mark(&flag.means, &flag.affects, flag.absent, flag.mode),
             Ok(false) => {}
             Err(refused) => {
-                let known =
-                    |one: &&ColumnFlag| one.column == flag.column && one.keys == flag.keys;
+                let known = |one: &&ColumnFlag| one.column == flag.column && one.keys == flag.keys;
                 if !unreadable.iter().any(known) {
                     unreadable.push(flag);
                     decoded.refusals.push(refused);
@@ -42,7 +41,12 @@ pub(super) fn flags(
     for note in &message.note {
         let text = columns.find(note.column, &note.keys).map_or("", |(_, text)| text.trim());
         if !text.is_empty() && !note.unless.iter().any(|one| one == text) {
-            decoded.mark_all(&format!("{}{text}", note.name));
+            let mark = format!("{}{text}", note.name);
+            if note.affects.is_empty() {
+                decoded.mark_all(&mark);
+            } else {
+                decoded.mark(&mark, &note.affects, None, None);
+            }
         }
     }
 }

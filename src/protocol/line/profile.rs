@@ -128,7 +128,16 @@ pub struct LineMessage {
 impl LineMessage {
     /// Whether a line is of this kind.
     pub(super) fn begins(&self, text: &str) -> bool {
-        let text = if self.runs { text.trim_start_matches(&self.separator) } else { text };
+        if self.runs {
+            let parts: Vec<&str> =
+                text.split(&self.separator).filter(|part| !part.is_empty()).collect();
+            self.starts(&parts.join(&self.separator))
+        } else {
+            self.starts(text)
+        }
+    }
+
+    fn starts(&self, text: &str) -> bool {
         match &self.starts_like {
             Some(shape) => shape.begins(text),
             None => text.starts_with(&self.starts_with),
@@ -178,6 +187,10 @@ pub struct Enclosed {
     pub bytes_column: u16,
     /// The column in which the line says how many columns stand between the marks.
     pub columns_column: u16,
+    /// Whether there may be more columns before the closing mark than `columns` says; nothing is
+    /// read from them.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub more: bool,
 }
 
 impl Enclosed {
