@@ -36,26 +36,18 @@ pub(super) fn frame(profile: &FrameProfile, raw: &[u8]) -> Decoded {
     let bytes = plain.bytes.get(from..to).unwrap_or_default();
     let payload = Payload { order: profile.byte_order, bytes, plain: &plain, from };
     let mut decoded = Decoded::default();
-    let Some(message) = profile.message.iter().find(|one| one.payload_type.begins(bytes)) else {
-        let kinds: Vec<String> =
-            profile.message.iter().map(|one| one.payload_type.to_string()).collect();
-        let detail = format!("expected a payload that starts with one of {}", kinds.join(", "));
-        decoded.refusals.push(Refused::new(Why::UnknownMessage, 0..raw.len(), detail));
-        return decoded;
+    let mut alike = profile.message.iter().filter(|one| one.payload_type.begins(bytes));
+    // Of several kinds that begin alike the length decides.
+    let message = match alike.clone().find(|one| one.has_length(bytes.len())) {
+        Some(message) => message,
+        None => {
+            decoded.refusals.push(match alike.next() {
+                Some(message) => wrong_length(message, bytes.len(), 0..raw.len()),
+                None => unknown(profile, 0..raw.len()),
+            });
+            return decoded;
+        }
     };
-    let least = usize::from(message.payload_bytes);
-    let most = least + message.more_bytes.as_ref().map_or(0, |more| usize::from(more.max));
-    if !(least..=most).contains(&bytes.len()) {
-        let expected =
-            if least == most { format!("{least}") } else { format!("{least} to {most}") };
-        let detail = format!(
-            "message {}: expected a payload of {expected} bytes, got {}",
-            message.name,
-            bytes.len()
-        );
-        decoded.refusals.push(Refused::new(Why::TooShort, 0..raw.len(), detail));
-        return decoded;
-    }
     decoded.name = Some(message.name.clone());
     if let Err(refused) = fields(message, &payload, &mut decoded) {
         decoded.refuse_all(refused);
@@ -65,6 +57,21 @@ pub(super) fn frame(profile: &FrameProfile, raw: &[u8]) -> Decoded {
     decoded.firmware = message.firmware.as_ref().and_then(|text| text_of(text, &payload));
     decoded.serial_number = message.serial_number.as_ref().and_then(|text| text_of(text, &payload));
     decoded
+}
+
+fn unknown(profile: &FrameProfile, at: Range<usize>) -> Refused {
+    let kinds: Vec<String> =
+        profile.message.iter().map(|one| one.payload_type.to_string()).collect();
+    let detail = format!("expected a payload that starts with one of {}", kinds.join(", "));
+    Refused::new(Why::UnknownMessage, at, detail)
+}
+
+fn wrong_length(message: &FrameMessage, got: usize, at: Range<usize>) -> Refused {
+    let (least, most) = message.lengths();
+    let expected = if least == most { format!("{least}") } else { format!("{least} to {most}") };
+    let name = &message.name;
+    let detail = format!("message {name}: expected a payload of {expected} bytes, got {got}");
+    Refused::new(Why::TooShort, at, detail)
 }
 
 fn text_of(text: &TextBytes, payload: &Payload) -> Option<String> {

@@ -318,7 +318,7 @@ pub enum ByteOrder {
 pub struct FrameMessage {
     /// A name for people, unique in the file.
     pub name: String,
-    /// How the payload begins.
+    /// How the payload begins; of several kinds that begin alike the length decides.
     pub payload_type: Pattern,
     /// The length of the payload, its type included.
     pub payload_bytes: u16,
@@ -344,4 +344,19 @@ pub struct FrameMessage {
     /// Bytes in which the device says its serial number.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub serial_number: Option<TextBytes>,
+}
+
+impl FrameMessage {
+    /// The shortest and the longest payload.
+    pub(super) fn lengths(&self) -> (usize, usize) {
+        let more = self.more_bytes.as_ref().map_or(0, |more| usize::from(more.max));
+        let least = usize::from(self.payload_bytes);
+        (least, least + more)
+    }
+
+    /// Whether a payload of this length can be of this kind.
+    pub(super) fn has_length(&self, bytes: usize) -> bool {
+        let (least, most) = self.lengths();
+        (least..=most).contains(&bytes)
+    }
 }

@@ -332,6 +332,10 @@ fn bis_numbers_limits_and_the_mark_that_nothing_is_proven() {
          (SQI)=95.0 {mark}"
     );
     assert_eq!(read(BIS, &good), [expected]);
+    // With more variables the same numbers stand further back: 120 bytes before them, 12 behind.
+    let plain = processed([12, 1250, 450, 6000, 3000], 950);
+    let more = [&[0x22; 24], &plain[..], &[0x33; 12]].concat();
+    assert_eq!(read(BIS, &bis(5, 0x34, &more)), read(BIS, &good));
     let invalid = bis(2, 0x34, &processed([-3277, -3278, -32768, -3277, -3277], -3277));
     assert!(!read(BIS, &invalid)[0].contains('='));
     assert_eq!(read(BIS, &invalid)[0].matches(":invalid").count(), 6);
