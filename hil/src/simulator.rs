@@ -13,20 +13,32 @@
 //! | `hl7-monitor` | PCD-01 | TCP, it connects | each message acknowledged |
 //! | `medibus-ventilator` | Dräger Evita 4 or Infinity V500 | pseudo terminal | it is asked, and asks |
 //! | `infusion-pump-gateway` | PCD-01, -10, -04 | TCP, it connects | each message acknowledged |
+//! | `masimo-radical-7` | Masimo Radical-7 | pseudo terminal | nobody answers; whoever writes is told on |
+//! | `capnostream` | Capnostream 20 | pseudo terminal | enabled, started, kept alive |
+//! | `puritan-bennett-840` | Puritan Bennett 840 | pseudo terminal | asked for each report |
+//! | `bis-vista` | BIS Vista | pseudo terminal | started; each frame acknowledged |
+//! | `scripted` | Rad-8, N-395, N-595, Nonin, Ivy 450C | pseudo terminal | nobody answers; whoever writes is told on |
 
+mod asked;
 mod astm_analyser;
 mod binary_oximeter;
+mod bis_vista;
+mod capnostream;
 pub mod clock;
+mod ear;
 mod hl7;
 mod hl7_monitor;
 mod infusion_pump_gateway;
 mod line_oximeter;
 mod lis01;
 pub mod log;
+mod masimo_radical_7;
 mod medibus;
 mod mllp;
 mod pty;
+mod puritan_bennett_840;
 mod random;
+mod scripted;
 
 use std::io::{self, BufRead};
 use std::path::PathBuf;
@@ -54,6 +66,18 @@ pub enum Device {
     MedibusVentilator(medibus::VentilatorOptions),
     /// An infusion pump gateway that sends IHE PCD-01, PCD-10 and PCD-04 over MLLP.
     InfusionPumpGateway(NetworkOptions),
+    /// A pulse oximeter that sends `key=value` lines (Masimo Radical-7, from its sheet).
+    #[command(name = "masimo-radical-7")]
+    MasimoRadical7(AskedOptions),
+    /// A capnograph that must be enabled, started and kept alive (Capnostream 20, from its sheet).
+    Capnostream(AskedOptions),
+    /// A ventilator that is asked for its reports (Puritan Bennett 840, from its sheet).
+    #[command(name = "puritan-bennett-840")]
+    PuritanBennett840(AskedOptions),
+    /// A BIS monitor that wants each frame acknowledged (BIS Vista, from its sheet).
+    BisVista(AskedOptions),
+    /// A device that only talks, by its sheet.
+    Scripted(ScriptedOptions),
 }
 
 /// What all devices take.
@@ -93,6 +117,26 @@ pub struct SerialOptions {
     /// Send damaged and foreign bytes now and then.
     #[arg(long)]
     pub noise: bool,
+}
+
+/// A device on a serial line that listens to what is written to it.
+#[derive(Args, Clone, Debug)]
+pub struct AskedOptions {
+    #[command(flatten)]
+    pub serial: SerialOptions,
+    /// Go dark after so many seconds of sending, for three seconds, and forget everything.
+    #[arg(long, value_name = "SECONDS")]
+    pub power_cycle: Option<u64>,
+}
+
+/// Which device that only talks.
+#[derive(Args, Clone, Debug)]
+pub struct ScriptedOptions {
+    #[command(flatten)]
+    pub asked: AskedOptions,
+    /// Which one.
+    #[arg(long, value_enum)]
+    pub kind: scripted::Kind,
 }
 
 /// A device on the network.
@@ -138,6 +182,13 @@ pub async fn run(device: Device) -> io::Result<()> {
         Device::Hl7Monitor(options) => hl7_monitor::run(options).await,
         Device::MedibusVentilator(options) => medibus::run(options).await,
         Device::InfusionPumpGateway(options) => infusion_pump_gateway::run(options).await,
+        Device::MasimoRadical7(options) => {
+            scripted::talk(options, masimo_radical_7::Patient::new()).await
+        }
+        Device::Capnostream(options) => capnostream::run(options).await,
+        Device::PuritanBennett840(options) => puritan_bennett_840::run(options).await,
+        Device::BisVista(options) => bis_vista::run(options).await,
+        Device::Scripted(options) => scripted::run(options).await,
     }
 }
 

@@ -43,6 +43,12 @@ pub fn medibus(us: i64) -> String {
     format!("{time}{day:02}-{name}-{:02}", year.rem_euclid(100))
 }
 
+/// `11/23/26` and `10:45:00`, UTC without saying so, as Masimo oximeters write them.
+pub fn date_and_time(us: i64) -> (String, String) {
+    let (year, month, day, time) = civil(us);
+    (format!("{month:02}/{day:02}/{:02}", year % 100), time)
+}
+
 /// Microseconds since 1970 of `2026-11-23T10:45:00.123456Z`; `None` for anything else.
 pub fn read_utc(text: &str) -> Option<i64> {
     let (date, time) = text.strip_suffix('Z')?.split_once('T')?;
@@ -95,6 +101,8 @@ mod tests {
         assert_eq!(hl7(MOMENT_US), "20251123131500.123+0200");
         assert_eq!(time_of_day(MOMENT_US), "11:15:00");
         assert_eq!(medibus(MOMENT_US), "13:15:0023-NOV-25");
+        let masimo = ("11/23/25".to_owned(), "11:15:00".to_owned());
+        assert_eq!(date_and_time(MOMENT_US), masimo);
     }
 
     #[test]

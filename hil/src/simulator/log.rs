@@ -6,6 +6,7 @@
 //! | `{link, message, acked_us}` | the device has seen the acknowledgement of that message |
 //! | `{link, message, refused, sent_us}` | bytes went out that nobody may take for a reading |
 //! | `{link, message, dropped}` | nobody was listening; the reading was never on the wire whole |
+//! | `{link, message, breach}` | the device was sent what nobody may send it, or too early |
 //!
 //! One JSON object per line, flushed after each message.
 
@@ -40,6 +41,8 @@ pub struct Line {
     pub refused: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub dropped: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub breach: Option<String>,
 }
 
 /// One value that a message carries.
@@ -99,6 +102,13 @@ impl SendLog {
     /// The message never was on the wire whole.
     pub fn dropped(&mut self, message: u64, why: &str) -> io::Result<()> {
         self.write(Line { message, dropped: Some(why.to_owned()), ..Line::default() })?;
+        self.flush()
+    }
+
+    /// The device was sent what nobody may send it, or too early.
+    pub fn breach(&mut self, message: u64, what: &str) -> io::Result<()> {
+        let breach = Some(what.to_owned());
+        self.write(Line { message, breach, ..Line::default() })?;
         self.flush()
     }
 

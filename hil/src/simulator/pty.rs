@@ -94,6 +94,20 @@ impl Pty {
         }
     }
 
+    /// What somebody has written to the device since the last look.
+    pub fn heard(&mut self) -> io::Result<Vec<u8>> {
+        let (mut heard, mut buffer) = (Vec::new(), [0; 512]);
+        loop {
+            match self.master.read(&mut buffer) {
+                Ok(0) => return Ok(heard),
+                Ok(count) => heard.extend_from_slice(buffer.get(..count).unwrap_or_default()),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(heard),
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
     /// Lets the reader have the last bytes, then takes the line away.
     pub async fn unplug(self) {
         tokio::time::sleep(LINGER).await;
