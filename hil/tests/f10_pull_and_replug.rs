@@ -28,20 +28,28 @@ struct Bench {
     profile: &'static str,
     firmware: Option<&'static str>,
     reached: Reached,
+    more: &'static [&'static str],
 }
 
 const fn serial(
     verb: &'static str,
     profile: &'static str,
     firmware: Option<&'static str>,
+    more: &'static [&'static str],
 ) -> Bench {
-    Bench { verb, profile, firmware, reached: Reached::Serial }
+    Bench { verb, profile, firmware, reached: Reached::Serial, more }
 }
 
-const BENCHES: [Bench; 3] = [
-    serial("line-oximeter", "nordpuls/po-100", Some("2.2")),
-    serial("binary-oximeter", "nordpuls/bx-2", Some("3.1")),
-    serial("medibus-ventilator", "draeger/evita-4", None),
+const BENCHES: [Bench; 9] = [
+    serial("line-oximeter", "nordpuls/po-100", Some("2.2"), &[]),
+    serial("binary-oximeter", "nordpuls/bx-2", Some("3.1"), &[]),
+    serial("medibus-ventilator", "draeger/evita-4", None, &[]),
+    serial("masimo-radical-7", "masimo/radical-7", Some("ASCII 1"), &[]),
+    serial("capnostream", "oridion/capnostream-20", None, &[]),
+    serial("puritan-bennett-840", "puritan-bennett/840", Some("DCI"), &[]),
+    serial("bis-vista", "medtronic/bis-vista", Some("binary"), &[]),
+    serial("scripted", "nellcor/n-595", None, &["--kind", "n-595"]),
+    serial("scripted", "ivy/450c", Some("ANSAR-B"), &["--kind", "ivy-450c"]),
 ];
 
 /// A child that does not outlive the test.
@@ -125,6 +133,7 @@ impl House {
     fn plug(&self, bench: &Bench) -> Process {
         let mut command = Command::new(env!("CARGO_BIN_EXE_wardgate-hil"));
         command.args(["device", bench.verb, "--every", "200", "--wait-go"]);
+        command.args(bench.more);
         match bench.reached {
             Reached::Serial => command.arg("--link").arg(self.folder.join("line")),
             Reached::Udp => command.args(["--listen", &self.address]),

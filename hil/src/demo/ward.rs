@@ -145,19 +145,39 @@ fn monitor(bed: u64) -> Device {
     in_bed(hl7, bed, "monitor")
 }
 
+/// On a serial line; joined by order, because nothing on it numbers a reading.
+fn on_a_line(
+    verb: &'static str,
+    profile: &'static str,
+    firmware: Option<&'static str>,
+    more: &'static [&'static str],
+) -> Device {
+    let device = named(verb, "", profile, "", 1000);
+    Device { firmware, transport: Transport::Serial, join: Join::Order, more, ..device }
+}
+
 fn ventilator(bed: u64) -> Device {
-    let (profile, more): (_, &'static [&'static str]) = match bed % 2 {
-        1 => ("draeger/evita-4", &["--variant", "evita-4"]),
-        _ => ("draeger/evita-infinity-v500", &["--variant", "infinity-v500"]),
+    let device = match bed % 3 {
+        0 => on_a_line("puritan-bennett-840", "puritan-bennett/840", Some("DCI"), &[]),
+        // These say themselves which firmware they have.
+        1 => {
+            let more = &["--variant", "evita-4"];
+            on_a_line("medibus-ventilator", "draeger/evita-4", None, more)
+        }
+        _ => {
+            let more = &["--variant", "infinity-v500"];
+            on_a_line("medibus-ventilator", "draeger/evita-infinity-v500", None, more)
+        }
     };
-    let asked = named("medibus-ventilator", "", profile, "", 1000);
-    // It says itself which firmware it has.
-    let asked = Device { firmware: None, transport: Transport::Serial, more, ..asked };
-    in_bed(Device { join: Join::Order, ..asked }, bed, "ventilator")
+    in_bed(device, bed, "ventilator")
 }
 
 fn oximeter(bed: u64) -> Device {
-    let line = named("line-oximeter", "", "nordpuls/po-100", "2.2", 1000);
-    let line = Device { transport: Transport::Serial, join: Join::Order, ..line };
-    in_bed(line, bed, "oximeter")
+    let device = match bed % 4 {
+        0 => on_a_line("masimo-radical-7", "masimo/radical-7", Some("ASCII 1"), &["--noise"]),
+        1 => on_a_line("scripted", "nellcor/n-595", None, &["--kind", "n-595"]),
+        2 => on_a_line("scripted", "nonin/ascii", Some("real-time"), &["--kind", "nonin-ascii"]),
+        _ => on_a_line("line-oximeter", "nordpuls/po-100", Some("2.2"), &["--noise"]),
+    };
+    in_bed(device, bed, "oximeter")
 }
