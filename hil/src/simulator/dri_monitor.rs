@@ -186,8 +186,7 @@ impl Monitor {
             self.alarms(pty, bench).await?;
         }
         let waves = self.asked.waves.as_mut();
-        if let Some(kinds) =
-            waves.and_then(|(every, kinds)| every.is_due().then(|| kinds.clone()))
+        if let Some(kinds) = waves.and_then(|(every, kinds)| every.is_due().then(|| kinds.clone()))
         {
             let parts = kinds.into_iter().map(|kind| (kind, self.patient.wave(kind, 2))).collect();
             self.record(1, parts, seconds(), pty).await?;

@@ -213,7 +213,8 @@ impl Dash {
     ) -> io::Result<()> {
         self.alarms += 1;
         if self.alarms % ALARM_EVERY == 0 {
-            self.alarm = if self.alarm.0 == 0x3a { (0x2d, "SPO2 LOW") } else { (0x3a, "LEADS FAIL") };
+            self.alarm =
+                if self.alarm.0 == 0x3a { (0x2d, "SPO2 LOW") } else { (0x3a, "LEADS FAIL") };
             self.is_alarm_told = false;
         }
         let (code, text) = self.alarm;

@@ -52,7 +52,8 @@ pub struct Patient {
 impl Default for Patient {
     fn default() -> Self {
         let walk = Walk::new;
-        let group = |class, at, status, label, numerics| Group { class, at, status, label, numerics };
+        let group =
+            |class, at, status, label, numerics| Group { class, at, status, label, numerics };
         let ecg = vec![
             Numeric(10, "heart-rate", 0, walk(76, 40, 150, 2)),
             Numeric(12, "ecg.st1", 2, walk(60, 10, 150, 5)),
@@ -171,7 +172,10 @@ impl Patient {
                 };
                 put(part, *at, &raw.to_le_bytes());
                 let is_value = active && raw > -32001;
-                shown.push((*name, if is_value { decimal(number, *places) } else { raw.to_string() }));
+                shown.push((
+                    *name,
+                    if is_value { decimal(number, *places) } else { raw.to_string() },
+                ));
             }
         }
         // The arrhythmia word stands beside its group's numbers.

@@ -66,7 +66,8 @@ fn read(escaped: &[u8]) -> Result<Request, String> {
     let byte = |at: usize| data.get(at).copied().unwrap_or(0xff);
     match (word(14), data.len()) {
         (0, 9) => {
-            let (interval_s, classes) = (word(41), u32::from(word(43)) + 65536 * u32::from(word(45)));
+            let (interval_s, classes) =
+                (word(41), u32::from(word(43)) + 65536 * u32::from(word(45)));
             let is_good = (5..=3600).contains(&interval_s) && classes & !0xe == 0;
             match byte(0) {
                 1 if is_good => Ok(Request::Displayed { interval_s, classes }),
@@ -102,13 +103,7 @@ pub fn rate(kind: u8) -> u32 {
 }
 
 /// A record with its sub-records.
-pub fn record(
-    number: u8,
-    level: u8,
-    time: u32,
-    main_type: u8,
-    parts: &[(u8, Vec<u8>)],
-) -> Vec<u8> {
+pub fn record(number: u8, level: u8, time: u32, main_type: u8, parts: &[(u8, Vec<u8>)]) -> Vec<u8> {
     let length = 40 + parts.iter().map(|(_, part)| part.len()).sum::<usize>();
     let mut record = Vec::new();
     record.extend(u16::try_from(length).unwrap_or(u16::MAX).to_le_bytes());
