@@ -81,9 +81,11 @@ impl Mapper {
     /// A mapper for the device file in force with this firmware.
     pub fn new(profile: &Profile, firmware: &str, vocabulary: Arc<Vocabulary>) -> Self {
         let coded: Vec<(String, Row)> = match profile.protocol_for(firmware) {
-            Protocol::Line(_) | Protocol::Frame(_) | Protocol::Dri(_) | Protocol::Medibus(_) => {
-                Vec::new()
-            }
+            Protocol::Line(_)
+            | Protocol::Frame(_)
+            | Protocol::Dri(_)
+            | Protocol::Unity(_)
+            | Protocol::Medibus(_) => Vec::new(),
             Protocol::Astm(astm) => astm
                 .results
                 .into_iter()

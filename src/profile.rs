@@ -17,7 +17,7 @@ use std::sync::Arc;
 
 use crate::protocol::{
     self, Driver, Site, astm::AstmDriver, dri::DriDriver, frame::FrameDriver, hl7v2::Hl7v2Driver,
-    intellivue::IntellivueDriver, line::LineDriver, medibus::MedibusDriver,
+    intellivue::IntellivueDriver, line::LineDriver, medibus::MedibusDriver, unity::UnityDriver,
 };
 use crate::vocabulary::{Digest, Vocabulary};
 
@@ -119,6 +119,7 @@ impl Profile {
             }
             Protocol::Dri(dri) => Box::new(DriDriver::new(Arc::new(dri), site)),
             Protocol::Medibus(medibus) => Box::new(MedibusDriver::new(Arc::new(medibus), site)),
+            Protocol::Unity(unity) => Box::new(UnityDriver::new(Arc::new(unity))),
         }
     }
 }

@@ -10,6 +10,7 @@
 //! | `astm` | [`astm`] | LIS01 link, LIS02 records |
 //! | `hl7v2` | [`hl7v2`] | HL7 v2 over MLLP |
 //! | `intellivue` | [`intellivue`] | Philips IntelliVue Data Export over LAN or RS-232 |
+//! | `unity` | [`unity`] | GE Dash and Solar monitors over UDP |
 //! | `dri` | [`dri`] | GE S/5 and CARESCAPE monitors on a serial line |
 //! | `medibus` | [`medibus`] | Dräger MEDIBUS and MEDIBUS.X |
 
@@ -27,6 +28,7 @@ pub mod intellivue;
 mod interpreted;
 pub mod line;
 pub mod medibus;
+pub mod unity;
 mod utf8;
 
 pub use interpreted::{Ask, Part, Shape, Template};

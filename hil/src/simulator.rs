@@ -12,6 +12,8 @@
 //! | `astm-analyser` | Laborin BG-7, made up | TCP, it connects | each frame acknowledged |
 //! | `hl7-monitor` | PCD-01 | TCP, it connects | each message acknowledged |
 //! | `medibus-ventilator` | Dräger Evita 4 or Infinity V500 | pseudo terminal | it is asked, and asks |
+//! | `dri-monitor` | GE S/5 or CARESCAPE | pseudo terminal | it is asked |
+//! | `dash-monitor` | GE Dash, Unity network | UDP | it is asked, and broadcasts |
 //! | `infusion-pump-gateway` | PCD-01, -10, -04 | TCP, it connects | each message acknowledged |
 //! | `masimo-radical-7` | Masimo Radical-7 | pseudo terminal | nobody answers; whoever writes is told on |
 //! | `capnostream` | Capnostream 20 | pseudo terminal | enabled, started, kept alive |
@@ -25,6 +27,7 @@ mod binary_oximeter;
 mod bis_vista;
 mod capnostream;
 pub mod clock;
+mod dri_monitor;
 mod ear;
 mod hl7;
 mod hl7_monitor;
@@ -39,6 +42,7 @@ mod pty;
 mod puritan_bennett_840;
 mod random;
 mod scripted;
+mod unity_monitor;
 
 use std::io::{self, BufRead};
 use std::path::PathBuf;
@@ -64,6 +68,10 @@ pub enum Device {
     Hl7Monitor(NetworkOptions),
     /// A Dräger ventilator that is asked over a serial line (MEDIBUS 4.03 or MEDIBUS.X).
     MedibusVentilator(medibus::VentilatorOptions),
+    /// A GE monitor that is asked over a serial line (S/5 Computer Interface, DRI).
+    DriMonitor(dri_monitor::MonitorOptions),
+    /// A GE Dash that is asked over UDP and broadcasts its alarms (Unity network).
+    DashMonitor(unity_monitor::DashOptions),
     /// An infusion pump gateway that sends IHE PCD-01, PCD-10 and PCD-04 over MLLP.
     InfusionPumpGateway(NetworkOptions),
     /// A pulse oximeter that sends `key=value` lines (Masimo Radical-7, from its sheet).
@@ -181,6 +189,8 @@ pub async fn run(device: Device) -> io::Result<()> {
         Device::AstmAnalyser(options) => astm_analyser::run(options).await,
         Device::Hl7Monitor(options) => hl7_monitor::run(options).await,
         Device::MedibusVentilator(options) => medibus::run(options).await,
+        Device::DriMonitor(options) => dri_monitor::run(options).await,
+        Device::DashMonitor(options) => unity_monitor::run(options).await,
         Device::InfusionPumpGateway(options) => infusion_pump_gateway::run(options).await,
         Device::MasimoRadical7(options) => {
             scripted::talk(options, masimo_radical_7::Patient::new()).await

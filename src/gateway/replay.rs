@@ -53,6 +53,7 @@ pub fn pieces(profile: &Profile, content: &[u8]) -> Result<Vec<(u64, Piece)>, St
         | Protocol::Frame(_)
         | Protocol::Intellivue(_)
         | Protocol::Dri(_)
+        | Protocol::Unity(_)
         | Protocol::Medibus(_) => content.to_vec(),
     };
     Ok(vec![(0, Piece::Bytes(bytes))])

@@ -67,6 +67,10 @@ pub fn explain(profile: &Profile, firmware: &str, vocabulary: &Vocabulary) -> St
             explain_stated(&mut text, &dri.stated(), vocabulary);
         }
         Protocol::Medibus(medibus) => explain_medibus(&mut text, &medibus, vocabulary),
+        Protocol::Unity(unity) => {
+            let _ = writeln!(text, "\nunity: numerics by code and place");
+            explain_stated(&mut text, &unity.stated(), vocabulary);
+        }
     }
     text
 }

@@ -13,6 +13,7 @@ use crate::protocol::hl7v2::Hl7v2Profile;
 use crate::protocol::intellivue::IntellivueProfile;
 use crate::protocol::line::LineProfile;
 use crate::protocol::medibus::MedibusProfile;
+use crate::protocol::unity::UnityProfile;
 use crate::vocabulary::{AbsentReason, Evidence};
 
 /// A device file: how one model of device is read.
@@ -273,6 +274,7 @@ pub enum Protocol {
     Intellivue(IntellivueProfile),
     Dri(DriProfile),
     Medibus(MedibusProfile),
+    Unity(UnityProfile),
 }
 
 impl Protocol {
@@ -286,6 +288,7 @@ impl Protocol {
             Self::Intellivue(_) => "intellivue",
             Self::Dri(_) => "dri",
             Self::Medibus(_) => "medibus",
+            Self::Unity(_) => "unity",
         }
     }
 }
@@ -302,6 +305,7 @@ struct ProtocolTables {
     intellivue: Option<IntellivueProfile>,
     dri: Option<DriProfile>,
     medibus: Option<MedibusProfile>,
+    unity: Option<UnityProfile>,
 }
 
 impl TryFrom<ProtocolTables> for Protocol {
@@ -316,6 +320,7 @@ impl TryFrom<ProtocolTables> for Protocol {
             tables.intellivue.map(Self::Intellivue),
             tables.dri.map(Self::Dri),
             tables.medibus.map(Self::Medibus),
+            tables.unity.map(Self::Unity),
         ];
         let mut stated = stated.into_iter().flatten();
         match (stated.next(), stated.next()) {

@@ -3,6 +3,7 @@
 use super::file::{Direction, Protocol, Status};
 use super::position::{Problem, Step};
 use super::{Drafts, Profile, flatten};
+use crate::protocol::unity::UnityProfile;
 use crate::vocabulary::Vocabulary;
 use crate::vocabulary::reading::Coding;
 
@@ -47,6 +48,7 @@ pub(super) fn problems(
         }
         Protocol::Dri(dri) => check.asked("dri", dri.check(), &dri.source, &dri.stated()),
         Protocol::Medibus(medibus) => check.medibus(medibus),
+        Protocol::Unity(unity) => check.asked("unity", Ok(()), &unity.source, &unity.stated()),
     }
     check.variants();
     check.problems
@@ -154,6 +156,8 @@ impl<'a> Check<'a> {
             Protocol::Line(_) | Protocol::Frame(_) => Direction::ListenOnly,
             Protocol::Astm(_) | Protocol::Hl7v2(_) => Direction::LinkReplies,
             Protocol::Intellivue(_) | Protocol::Dri(_) | Protocol::Medibus(_) => Direction::Poll,
+            Protocol::Unity(UnityProfile { ask: true, .. }) => Direction::Poll,
+            Protocol::Unity(UnityProfile { ask: false, .. }) => Direction::ListenOnly,
         };
         if link.direction != answers {
             let family = self.profile.file.protocol.family();
@@ -222,6 +226,7 @@ impl<'a> Check<'a> {
             | Protocol::Hl7v2(_)
             | Protocol::Intellivue(_)
             | Protocol::Dri(_)
+            | Protocol::Unity(_)
             | Protocol::Medibus(_) => {}
         }
     }

@@ -43,8 +43,8 @@ pub(super) enum Told {
 #[derive(Debug, Default)]
 pub(super) struct Episode {
     shown: Option<Shown>,
-    /// The latest time that the monitor has said, 0 for "not known".
-    stated: Option<u32>,
+    /// The monitor says that it does not know when it measured what it shows.
+    is_untimed: bool,
     /// A time whose values are certain, not told yet.
     certain: Option<(u32, Vec<i16>)>,
     told_time: Option<u32>,
@@ -56,11 +56,12 @@ pub(super) struct Episode {
 impl Episode {
     /// An auxiliary record of `record_time` says when the latest measurement was made.
     pub fn timed(&mut self, record_time: u32, time: u32) {
-        self.stated = Some(time);
+        let shown = self.shown.as_ref().filter(|shown| !shown.is_measuring && !shown.is_empty);
+        self.is_untimed = time == 0 && shown.is_some();
         if time == 0 || self.told_time == Some(time) {
             return;
         }
-        let Some(shown) = self.shown.as_ref().filter(|shown| !shown.is_measuring) else { return };
+        let Some(shown) = shown else { return };
         if time < shown.time && shown.time <= record_time {
             self.certain = Some((time, shown.values.clone()));
         }
@@ -72,7 +73,7 @@ impl Episode {
         self.was_measuring |= shown.is_measuring;
         let told = if shown.is_measuring {
             Told::Nothing
-        } else if is_timed && self.stated != Some(0) {
+        } else if is_timed && !self.is_untimed {
             self.by_time(&shown, is_resolved)
         } else {
             self.by_change(&shown)
