@@ -7,7 +7,7 @@
 //! | `association` | association control: requests, accepts, aborts |
 //! | `request` | the polls that are sent |
 //! | `export` | data export messages: events, poll results, errors |
-//! | `conversation` | who says what when |
+//! | `conversation`, `asking` | who says what when |
 //! | `identity` | who the monitor is: Connect Indication, MDS |
 //! | `objects` | what its objects say of themselves, by handle |
 //! | `numerics`, `alarms`, `patient`, `waves` | what poll results mean |
@@ -22,6 +22,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
 mod alarms;
+mod asking;
 mod association;
 mod conversation;
 mod export;
@@ -33,8 +34,6 @@ mod patient;
 mod profile;
 mod request;
 mod serial;
-#[cfg(test)]
-mod tests;
 mod time;
 mod waves;
 mod wire;
@@ -42,7 +41,8 @@ mod wire;
 pub use profile::{BadCode, Framing, IntellivueProfile, MdilCode, NumericRow, ProfileError};
 
 use alarms::Alarms;
-use conversation::{Ask, Changed, Conversation};
+use asking::Ask;
+use conversation::{Changed, Conversation};
 use export::{Export, PollResult};
 use identity::Says;
 use numerics::{Episodes, Manner, Numeric, Time};
@@ -461,3 +461,6 @@ impl Driver for IntellivueDriver {
         self.events.pop_front()
     }
 }
+
+#[cfg(test)]
+mod tests;
