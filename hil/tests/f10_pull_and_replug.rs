@@ -38,10 +38,17 @@ const fn serial(
     Bench { verb, profile, firmware, reached: Reached::Serial }
 }
 
-const BENCHES: [Bench; 3] = [
+const BENCHES: [Bench; 5] = [
     serial("line-oximeter", "nordpuls/po-100", Some("2.2")),
     serial("binary-oximeter", "nordpuls/bx-2", Some("3.1")),
     serial("medibus-ventilator", "draeger/evita-4", None),
+    serial("intellivue-rs232", "philips/intellivue-rs232", None),
+    Bench {
+        verb: "intellivue-lan",
+        profile: "philips/intellivue-lan",
+        firmware: None,
+        reached: Reached::Udp,
+    },
 ];
 
 /// A child that does not outlive the test.

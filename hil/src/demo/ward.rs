@@ -140,9 +140,33 @@ fn in_bed(device: Device, bed: u64, what: &str) -> Device {
     Device { name: format!("{bed_name}-{what}"), bed: bed_name, seed: SEED + bed, ..device }
 }
 
+/// Every third bed has a monitor that connects, one that is asked over the LAN, and one that is
+/// asked over a serial line.
 fn monitor(bed: u64) -> Device {
     let hl7 = named("hl7-monitor", "", "generic/pcd-01", "PCD-01 2.6", 1000);
-    in_bed(hl7, bed, "monitor")
+    let by_order = Device { firmware: None, join: Join::Order, ..hl7.clone() };
+    let monitor = match bed % 3 {
+        0 => hl7,
+        1 => Device {
+            verb: "intellivue-lan",
+            profile: "philips/intellivue-lan",
+            transport: Transport::Asked { address: of_bed(bed, 24_105) },
+            ..by_order
+        },
+        _ => Device {
+            verb: "intellivue-rs232",
+            profile: "philips/intellivue-rs232",
+            transport: Transport::Serial,
+            ..by_order
+        },
+    };
+    in_bed(monitor, bed, "monitor")
+}
+
+/// A device on the network of this machine, with an address of its own.
+fn of_bed(bed: u64, port: u16) -> SocketAddr {
+    let last = u8::try_from(bed).unwrap_or(u8::MAX);
+    SocketAddr::from(([127, 0, 24, last], port))
 }
 
 fn ventilator(bed: u64) -> Device {
