@@ -183,6 +183,13 @@ impl Asking {
         self.numerics_heard = Some(now);
     }
 
+    /// Whether they were asked for again and again and did not come.
+    pub fn numerics_are_missing(&self, now: Moment) -> bool {
+        let asked = self.turns.iter().any(|turn| turn.ask == Ask::Numerics && turn.times > 2);
+        let came = self.numerics_heard.is_some_and(|at| now < at.plus_ms(2 * ASK_AGAIN_MS));
+        asked && !came
+    }
+
     /// The monitor could not do what was invoked with this id: what to tell, if it is known.
     pub fn failed(&mut self, invoke: u16, error: u16) -> Option<String> {
         let fits = |turn: &&mut Turn| turn.times > 0 && turn.invoke == invoke;

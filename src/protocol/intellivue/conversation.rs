@@ -260,6 +260,9 @@ impl Conversation {
                 self.give_up(now)
             }
             State::Associated => {
+                if self.asking.numerics_are_missing(now) {
+                    self.trouble.is("the monitor answers, and sends no numerics");
+                }
                 if let Some(message) = self.asking.next(&self.alive(), profile, now) {
                     self.send(message, now);
                 }
