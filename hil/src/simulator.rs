@@ -20,6 +20,8 @@
 //! | `puritan-bennett-840` | Puritan Bennett 840 | pseudo terminal | asked for each report |
 //! | `bis-vista` | BIS Vista | pseudo terminal | started; each frame acknowledged |
 //! | `scripted` | Rad-8, N-395, N-595, Nonin, Ivy 450C | pseudo terminal | nobody answers; whoever writes is told on |
+//! | `intellivue-lan` | Philips IntelliVue | UDP, it is asked | associated, polled |
+//! | `intellivue-rs232` | Philips IntelliVue | pseudo terminal | associated, polled |
 
 mod asked;
 mod astm_analyser;
@@ -32,6 +34,7 @@ mod ear;
 mod hl7;
 mod hl7_monitor;
 mod infusion_pump_gateway;
+mod intellivue;
 mod line_oximeter;
 mod lis01;
 pub mod log;
@@ -86,6 +89,10 @@ pub enum Device {
     BisVista(AskedOptions),
     /// A device that only talks, by its sheet.
     Scripted(ScriptedOptions),
+    /// A Philips IntelliVue monitor that exports its data over the LAN.
+    IntellivueLan(intellivue::LanOptions),
+    /// A Philips IntelliVue monitor that exports its data over a serial line.
+    IntellivueRs232(intellivue::SerialLineOptions),
 }
 
 /// What all devices take.
@@ -199,6 +206,8 @@ pub async fn run(device: Device) -> io::Result<()> {
         Device::PuritanBennett840(options) => puritan_bennett_840::run(options).await,
         Device::BisVista(options) => bis_vista::run(options).await,
         Device::Scripted(options) => scripted::run(options).await,
+        Device::IntellivueLan(options) => intellivue::run_lan(options).await,
+        Device::IntellivueRs232(options) => intellivue::run_serial(options).await,
     }
 }
 

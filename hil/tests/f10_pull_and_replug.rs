@@ -40,7 +40,11 @@ const fn serial(
     Bench { verb, profile, firmware, reached: Reached::Serial, more }
 }
 
-const BENCHES: [Bench; 9] = [
+const fn udp(verb: &'static str, profile: &'static str, firmware: Option<&'static str>) -> Bench {
+    Bench { verb, profile, firmware, reached: Reached::Udp, more: &[] }
+}
+
+const BENCHES: [Bench; 12] = [
     serial("line-oximeter", "nordpuls/po-100", Some("2.2"), &[]),
     serial("binary-oximeter", "nordpuls/bx-2", Some("3.1"), &[]),
     serial("medibus-ventilator", "draeger/evita-4", None, &[]),
@@ -50,6 +54,9 @@ const BENCHES: [Bench; 9] = [
     serial("bis-vista", "medtronic/bis-vista", Some("binary"), &[]),
     serial("scripted", "nellcor/n-595", None, &["--kind", "n-595"]),
     serial("scripted", "ivy/450c", Some("ANSAR-B"), &["--kind", "ivy-450c"]),
+    serial("intellivue-rs232", "philips/intellivue-rs232", None, &[]),
+    udp("intellivue-lan", "philips/intellivue-lan", None),
+    serial("dri-monitor", "ge/s5-dri", None, &[]),
 ];
 
 /// A child that does not outlive the test.

@@ -7,7 +7,7 @@
 //! | `association` | association control: requests, accepts, aborts |
 //! | `request` | the polls that are sent |
 //! | `export` | data export messages: events, poll results, errors |
-//! | `conversation` | who says what when |
+//! | `conversation`, `asking` | who says what when |
 //! | `identity` | who the monitor is: Connect Indication, MDS |
 //! | `objects` | what its objects say of themselves, by handle |
 //! | `numerics`, `alarms`, `patient`, `waves` | what poll results mean |
@@ -22,6 +22,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
 mod alarms;
+mod asking;
 mod association;
 mod conversation;
 mod export;
@@ -33,8 +34,6 @@ mod patient;
 mod profile;
 mod request;
 mod serial;
-#[cfg(test)]
-mod tests;
 mod time;
 mod waves;
 mod wire;
@@ -42,13 +41,14 @@ mod wire;
 pub use profile::{BadCode, Framing, IntellivueProfile, MdilCode, NumericRow, ProfileError};
 
 use alarms::Alarms;
-use conversation::{Ask, Changed, Conversation};
+use asking::Ask;
+use conversation::{Changed, Conversation};
 use export::{Export, PollResult};
 use identity::Says;
-use numerics::{Episodes, Manner, Numeric, Time};
+use numerics::{Episodes, Manner};
 use objects::Objects;
 use patient::Patient;
-use request::class;
+use request::{class, group};
 use serial::{Content, Deframer, Piece};
 use time::Anchor;
 
@@ -141,6 +141,9 @@ impl IntellivueDriver {
 
     fn message(&mut self, it: Received<'_>) {
         let now = it.received;
+        if it.message.is_empty() {
+            return;
+        }
         if let Some(says) = identity::indication(it.message) {
             self.conversation.announced(says.port, now);
             self.heard_identity(says);
@@ -203,7 +206,10 @@ impl IntellivueDriver {
         let mut groups = Vec::new();
         match poll.class {
             class::NUMERIC => {
-                self.conversation.numerics_came(it.received);
+                // A list of what there is brings no value yet.
+                if poll.group == group::OBSERVED_VALUE {
+                    self.conversation.numerics_came(it.received);
+                }
                 self.objects.learn(it.message, poll);
                 groups = self.numerics(poll, it.message, is_late, &mut refusals);
             }
@@ -281,23 +287,7 @@ impl IntellivueDriver {
         let (objects, episodes) = (&mut self.objects, &mut self.episodes);
         let numerics = numerics::read(message, poll, objects, episodes, &manner, refusals);
         let of_poll = self.time_of(poll);
-        let mut groups: Vec<Group> = Vec::new();
-        for Numeric { reading, mode, time } in numerics {
-            let zone = self.site.zone.as_ref();
-            let time = match time {
-                Time::OfPoll => of_poll.clone(),
-                Time::NotSaid => None,
-                Time::Own(numerics::Stamp::Absolute(stamp)) => time::of_absolute(&stamp, zone),
-                Time::Own(numerics::Stamp::Ticks(ticks)) => {
-                    self.anchor.and_then(|anchor| time::of_ticks(ticks, anchor, zone))
-                }
-            };
-            match groups.iter_mut().find(|group| group.mode == mode && group.time == time) {
-                Some(group) => group.readings.push(reading),
-                None => groups.push(Group { mode, time, ..Group::of(vec![reading]) }),
-            }
-        }
-        groups
+        numerics::grouped(numerics, of_poll.as_ref(), self.anchor, self.site.zone.as_ref())
     }
 
     fn heard_identity(&mut self, says: Says) {
@@ -461,3 +451,6 @@ impl Driver for IntellivueDriver {
         self.events.pop_front()
     }
 }
+
+#[cfg(test)]
+mod tests;

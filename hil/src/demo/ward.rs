@@ -140,9 +140,29 @@ fn in_bed(device: Device, bed: u64, what: &str) -> Device {
     Device { name: format!("{bed_name}-{what}"), bed: bed_name, seed: SEED + bed, ..device }
 }
 
+/// Monitors that connect, that are asked over the LAN, and that are asked over a serial line.
 fn monitor(bed: u64) -> Device {
-    let hl7 = named("hl7-monitor", "", "generic/pcd-01", "PCD-01 2.6", 1000);
-    in_bed(hl7, bed, "monitor")
+    let asked = |verb, profile, firmware, port| Device {
+        transport: Transport::Asked { address: of_bed(bed, port) },
+        ..on_a_line(verb, profile, firmware, &[])
+    };
+    let monitor = match bed % 5 {
+        0 => named("hl7-monitor", "", "generic/pcd-01", "PCD-01 2.6", 1000),
+        1 => asked("intellivue-lan", "philips/intellivue-lan", None, 24_105),
+        2 => on_a_line("intellivue-rs232", "philips/intellivue-rs232", None, &[]),
+        3 => on_a_line("dri-monitor", "ge/carescape-dri", None, &["--level", "11"]),
+        _ => {
+            let firmware = Some("Dash 4000 of the capture of 2019-05-05");
+            asked("dash-monitor", "ge/dash-unity", firmware, 2_000)
+        }
+    };
+    in_bed(monitor, bed, "monitor")
+}
+
+/// A device on the network of this machine, with an address of its own.
+fn of_bed(bed: u64, port: u16) -> SocketAddr {
+    let last = u8::try_from(bed).unwrap_or(u8::MAX);
+    SocketAddr::from(([127, 0, 24, last], port))
 }
 
 /// On a serial line; joined by order, because nothing on it numbers a reading.

@@ -15,13 +15,17 @@
 use std::collections::BTreeMap;
 use std::ops::Range;
 
+use jiff::tz::TimeZone;
+
 use super::export::{PollResult, PolledObject};
 use super::number::Float;
 use super::objects::{Objects, PHYSIOLOGICAL, SETTINGS};
+use super::time::{self, Anchor};
 use super::wire::{Cursor, find};
 use crate::vocabulary::reading::Coding;
 use crate::vocabulary::{
-    AbsentReason, DeviceCode, DeviceUnit, Flag, Mode, Nature, Reading, Refused, Why,
+    AbsentReason, DeviceCode, DeviceTime, DeviceUnit, Flag, Group, Mode, Nature, Reading, Refused,
+    Why,
 };
 
 mod attribute {
@@ -117,6 +121,31 @@ pub(super) fn read(
         }
     }
     numerics
+}
+
+/// One group per mode and time: demo values never stand beside a patient's.
+pub(super) fn grouped(
+    numerics: Vec<Numeric>,
+    of_poll: Option<&DeviceTime>,
+    anchor: Option<Anchor>,
+    zone: Option<&TimeZone>,
+) -> Vec<Group> {
+    let mut groups: Vec<Group> = Vec::new();
+    for Numeric { reading, mode, time } in numerics {
+        let time = match time {
+            Time::OfPoll => of_poll.cloned(),
+            Time::NotSaid => None,
+            Time::Own(Stamp::Absolute(stamp)) => time::of_absolute(&stamp, zone),
+            Time::Own(Stamp::Ticks(ticks)) => {
+                anchor.and_then(|anchor| time::of_ticks(ticks, anchor, zone))
+            }
+        };
+        match groups.iter_mut().find(|group| group.mode == mode && group.time == time) {
+            Some(group) => group.readings.push(reading),
+            None => groups.push(Group { mode, time, ..Group::of(vec![reading]) }),
+        }
+    }
+    groups
 }
 
 /// What the device file and the moment say.

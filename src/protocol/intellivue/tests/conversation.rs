@@ -122,6 +122,19 @@ fn the_create_event_is_answered_with_its_own_words() {
 }
 
 #[test]
+fn a_monitor_that_answers_without_numerics_is_told() {
+    let mut bench = Bench::open(Framing::Lan);
+    let mut monitor = Monitor::new();
+    monitor.holds_back = true;
+    bench.live(&mut monitor, 20_000);
+    let words = "the monitor answers, and sends no numerics".to_owned();
+    assert_eq!((&bench.troubles[..], bench.said().len()), (&[Some(words)][..], 0));
+    monitor.holds_back = false;
+    bench.live(&mut monitor, 8_000);
+    assert_eq!(bench.troubles.last(), Some(&None));
+}
+
+#[test]
 fn an_accept_without_event_is_given_up() {
     let mut bench = Bench::open(Framing::Lan);
     bench.pass(1_500);

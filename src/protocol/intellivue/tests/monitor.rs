@@ -178,6 +178,8 @@ pub struct Monitor {
     /// Gives no answer at all.
     pub is_off: bool,
     pub refuses: bool,
+    /// Takes extended polls and pushes nothing.
+    pub holds_back: bool,
     /// Objects of a numerics push.
     pub numerics: Vec<Vec<u8>>,
     /// The list of numerics, by handle: partition, code.
@@ -199,6 +201,7 @@ impl Monitor {
         Self {
             is_off: false,
             refuses: false,
+            holds_back: false,
             numerics: vec![simple(7, 0x4182, 0, 0x0aa0, 60)],
             listed: vec![(7, 2, 0x4182), (8, 2, 0x4bb8), (40, 2, 0x4a04)],
             alarms: Vec::new(),
@@ -281,7 +284,10 @@ impl Monitor {
     }
 
     pub fn push(&mut self, now: Moment) -> Vec<Vec<u8>> {
-        if self.is_off || self.pushed.is_some_and(|pushed| now < pushed.plus_ms(1000)) {
+        if self.is_off
+            || self.holds_back
+            || self.pushed.is_some_and(|pushed| now < pushed.plus_ms(1000))
+        {
             return Vec::new();
         }
         self.pushed = Some(now);
