@@ -18,6 +18,7 @@ use crate::vocabulary::{
 };
 
 mod code;
+mod waveform;
 
 /// What became of the groups of one message.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -75,6 +76,21 @@ struct Row {
     parameter: String,
     /// Units that may stand on the wire; empty accepts what the parameter accepts.
     units: Vec<String>,
+}
+
+impl Row {
+    /// Whether this unit may stand on the wire.
+    fn takes(&self, unit: Option<&DeviceUnit>) -> bool {
+        let sent: Vec<&str> = unit
+            .iter()
+            .flat_map(|unit| &unit.codings)
+            .flat_map(|coding| [coding.code.as_str(), coding.words.as_str()])
+            .filter(|text| !text.is_empty())
+            .collect();
+        self.units.is_empty()
+            || (sent.is_empty() && self.units.iter().any(String::is_empty))
+            || sent.iter().any(|text| self.units.iter().any(|unit| unit == text))
+    }
 }
 
 impl Mapper {
@@ -253,22 +269,8 @@ impl Mapper {
         reading: &Reading,
         codings: &[Coding],
     ) -> Result<code::Found, Refused> {
-        let row = codings.iter().find_map(|coding| {
-            let rows = self.by_code.get(&coding.code)?;
-            let fits = |row: &&Row| row.system.is_empty() || row.system == coding.system;
-            rows.iter().filter_map(|index| self.rows.get(*index)).find(fits)
-        });
-        let Some(row) = row else { return Ok(code::of(codings, &self.vocabulary)) };
-        let sent: Vec<&str> = reading
-            .unit
-            .iter()
-            .flat_map(|unit| &unit.codings)
-            .flat_map(|coding| [coding.code.as_str(), coding.words.as_str()])
-            .filter(|text| !text.is_empty())
-            .collect();
-        let fits = row.units.is_empty()
-            || (sent.is_empty() && row.units.iter().any(String::is_empty))
-            || sent.iter().any(|text| row.units.iter().any(|unit| unit == text));
+        let Some(row) = self.row(codings) else { return Ok(code::of(codings, &self.vocabulary)) };
+        let fits = row.takes(reading.unit.as_ref());
         // A value without a figure cannot be read in the wrong unit.
         if fits || reading.value.absent_reason().is_some() {
             return Ok(code::Found { name: Some(row.parameter.clone()), doubt: None });
@@ -278,6 +280,15 @@ impl Mapper {
             row.parameter, row.units
         );
         Err(Refused::new(Why::Unit, reading.at.clone(), detail))
+    }
+
+    /// The row of the profile's own table that is about one of these codings.
+    fn row(&self, codings: &[Coding]) -> Option<&Row> {
+        codings.iter().find_map(|coding| {
+            let rows = self.by_code.get(&coding.code)?;
+            let fits = |row: &&Row| row.system.is_empty() || row.system == coding.system;
+            rows.iter().filter_map(|index| self.rows.get(*index)).find(fits)
+        })
     }
 
     /// The unit in MDC and UCUM, where the vocabulary knows it. Codings that contradict themselves

@@ -10,6 +10,7 @@
 //! | reading | one value in the device's own words, inside a message |
 //! | observation | the readings of one message that share patient, specimen and time, with our codes |
 //! | metric | one value of an observation |
+//! | waveform | evenly spaced samples of one signal, with our codes |
 //! | refusal | bytes that could not be read as what they claim to be, kept raw, with the reason |
 //! | absent | the device says that it has no value, with the reason |
 //! | gap | a span of time in which data could not be had, with the cause |
@@ -30,6 +31,7 @@ pub mod refusal;
 pub mod samples;
 pub mod unit;
 pub mod value;
+pub mod waveform;
 
 pub use association::{Association, Grade};
 pub use device_time::{DeviceTime, DeviceTimeEvidence};
@@ -45,3 +47,4 @@ pub use refusal::{Refused, Why};
 pub use samples::{Period, SampleArray, Samples, Scale};
 pub use unit::Unit;
 pub use value::{AbsentReason, Comparator, Meaning, Value};
+pub use waveform::Waveform;

@@ -38,6 +38,10 @@ use std::collections::VecDeque;
 
 use crate::vocabulary::{DeviceTime, Moment, Observation, ParameterKind};
 
+mod samples;
+
+pub use samples::{FirstSample, SampleRule};
+
 /// How far a value's own time may lie behind on a live stream before the value is old.
 pub const STALE_AFTER_MS: i64 = 120_000;
 

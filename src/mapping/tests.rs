@@ -1,5 +1,5 @@
 use super::*;
-use crate::vocabulary::Value;
+use crate::vocabulary::{Period, SampleArray, Scale, Value};
 
 const PARAMETERS: &str = r#"
 [parameter.spo2]
@@ -136,4 +136,50 @@ fn codings_or_units_that_contradict_each_other_lead_nowhere() {
         ],
     });
     assert_eq!(one(reading).unit_mdc, None, "number and alternate disagree");
+}
+
+fn array(code: DeviceCode, unit: &str) -> SampleArray {
+    SampleArray {
+        code,
+        sub_id: String::new(),
+        unit: Some(DeviceUnit::text(unit)),
+        period: Period::per_second(125).unwrap(),
+        scale: Scale::Unknown,
+        samples: vec![Some(-1), None, Some(2)],
+        time: None,
+        flags: Vec::new(),
+    }
+}
+
+#[test]
+fn an_array_of_samples_gets_codes_as_a_reading_does() {
+    let code = DeviceCode::Codings(vec![Coding::new("150456", "", "MDC")]);
+    let known = mapper().waveform(array(code, "%"));
+    assert_eq!(known.parameter.as_deref(), Some("spo2"));
+    assert_eq!((known.mdc_code, known.mdc.as_str()), (Some(150_456), "MDC_PULS_OXIM_SAT_O2"));
+    assert_eq!(known.unit_mdc.as_deref(), Some("MDC_DIM_PERCENT"));
+    assert_eq!(known.samples, [Some(-1), None, Some(2)]);
+    assert!(known.doubts.is_empty());
+
+    let code = DeviceCode::Codings(vec![Coding::new("0x51", "Pleth", "local")]);
+    let unknown = mapper().waveform(array(code.clone(), "%"));
+    assert_eq!((unknown.parameter, unknown.mdc_code, unknown.mdc.as_str()), (None, None, ""));
+    assert_eq!(DeviceCode::Codings(unknown.codings), code, "kept as sent");
+    let named = mapper().waveform(array(DeviceCode::Parameter("spo2".to_owned()), "bpm"));
+    assert_eq!(named.doubts, [Doubt::UnitUnexpected]);
+}
+
+/// The device file's own table guards the unit.
+#[test]
+fn an_array_in_another_unit_than_the_table_states_is_kept_unmapped() {
+    let mut mapper = mapper();
+    let units = vec!["%".to_owned()];
+    let row = Row { system: String::new(), parameter: "spo2".to_owned(), units };
+    mapper.by_code.insert("7".to_owned(), vec![0]);
+    mapper.rows.push(row);
+    let code = || DeviceCode::Codings(vec![Coding::new("7", "", "")]);
+    assert_eq!(mapper.waveform(array(code(), "%")).parameter.as_deref(), Some("spo2"));
+    let other = mapper.waveform(array(code(), "mmHg"));
+    assert_eq!((other.parameter, other.doubts), (None, vec![Doubt::UnitUnexpected]));
+    assert_eq!(other.unit_as_sent, [Coding::new("mmHg", "", "")]);
 }
