@@ -32,9 +32,10 @@
 //! | `simulation` | the whole house between simulated devices, disk, clock and cores (tests only) |
 //! | `snapshot` | what the house looks like at a moment, for the status |
 //! | `status` | what the house says of itself over a Unix socket |
+//! | `waveforms` | samples of waveforms: a journal of their own, which numbers never wait for |
 //! | `world` | the disk and the ports under the house |
 //!
-//! Stop order: links, committer, settlements, destinations, cursors. No task is aborted.
+//! Stop order: links, committer, settlements, waveforms, destinations, cursors. No task is aborted.
 
 pub mod asked;
 mod background;
@@ -67,6 +68,7 @@ mod sampling;
 mod simulation;
 mod snapshot;
 pub mod status;
+pub mod waveforms;
 mod world;
 
 #[cfg(test)]

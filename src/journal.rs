@@ -88,6 +88,7 @@ use std::ops::RangeInclusive;
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use crate::vocabulary::{Sequence, StreamId};
 use format::{SEGMENT_HEADER_BYTES, SegmentHeader};
@@ -154,6 +155,8 @@ pub enum Kind {
     Manifest,
     /// What a person asked of a destination: send again, retire.
     Destination,
+    /// Samples of a device; in the waveforms' own journal only.
+    Waveform,
     /// A kind of a later version.
     Other(u16),
 }
@@ -176,6 +179,7 @@ impl Kind {
             Kind::Carried => 12,
             Kind::Destination => 14,
             Kind::Manifest => 13,
+            Kind::Waveform => 15,
             Kind::Other(code) => code,
         }
     }
@@ -197,6 +201,7 @@ impl Kind {
             12 => Kind::Carried,
             14 => Kind::Destination,
             13 => Kind::Manifest,
+            15 => Kind::Waveform,
             other => Kind::Other(other),
         }
     }
@@ -334,6 +339,9 @@ pub struct Options {
     pub keys: Keys,
     /// Told after each commit.
     pub on_durable: OnDurable,
+    /// The least time between two commits: what comes meanwhile waits for the next one. Nobody is
+    /// acknowledged for what a journal with a pace keeps. Closing does not wait.
+    pub pace: Option<Duration>,
 }
 
 impl Default for Options {
@@ -344,6 +352,7 @@ impl Default for Options {
             highest_known: Vec::new(),
             keys: Keys::default(),
             on_durable: Arc::new(|_| ()),
+            pace: None,
         }
     }
 }

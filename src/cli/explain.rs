@@ -55,6 +55,7 @@ pub(super) fn run(arguments: &ExplainArguments) -> Result<(), Failed> {
         | Kind::Carried
         | Kind::Destination
         | Kind::Manifest
+        | Kind::Waveform
         | Kind::Other(_) => {
             say(&format!("record   {id} ({:?})", record.kind));
             say(&String::from_utf8_lossy(&record.payload));

@@ -290,6 +290,7 @@ fn name_of(kind: Kind) -> String {
         Kind::Carried => "carried".to_owned(),
         Kind::Destination => "destination".to_owned(),
         Kind::Manifest => "manifest".to_owned(),
+        Kind::Waveform => "waveform".to_owned(),
         Kind::Other(code) => format!("kind-{code}"),
     }
 }

@@ -179,6 +179,7 @@ fn goes(earlier: &Earlier, destination: &str, kind: Kind, written: &Written<'_>)
         | Kind::Stop
         | Kind::Carried
         | Kind::Manifest
+        | Kind::Waveform
         | Kind::Destination
         | Kind::Other(_) => false,
     }

@@ -196,15 +196,17 @@ impl Committer {
                 Request::Ping(answer) => {
                     let _ = answer.send(());
                 }
-                Request::Stop { now, done } => {
-                    let payload = json!({ "version": env!("CARGO_PKG_VERSION") }).to_string();
-                    let _ = self.append_one(Kind::Stop, now.utc_us(), payload.into_bytes()).await;
-                    self.appender.close();
-                    let _ = done.send(());
-                    return;
-                }
+                Request::Stop { now, done } => return self.stop(now, done).await,
             }
         }
+    }
+
+    /// Writes the stop record, closes the journal, answers.
+    pub(super) async fn stop(mut self, now: Moment, done: oneshot::Sender<()>) {
+        let payload = json!({ "version": env!("CARGO_PKG_VERSION") }).to_string();
+        let _ = self.append_one(Kind::Stop, now.utc_us(), payload.into_bytes()).await;
+        self.appender.close();
+        let _ = done.send(());
     }
 
     async fn message(&mut self, submission: Submission) {

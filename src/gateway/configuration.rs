@@ -23,6 +23,7 @@ mod destination;
 mod keys;
 mod link;
 mod retention;
+mod waveforms;
 
 pub use destination::{
     DestinationTable, Files, OrderKey, Proves, Required, Start, Take, Transport,
@@ -30,6 +31,7 @@ pub use destination::{
 pub use keys::KeyFileError;
 pub use link::LinkTable;
 pub use retention::RetentionTable;
+pub use waveforms::WaveformsTable;
 
 /// The file as written.
 #[derive(Clone, Debug, Deserialize)]
@@ -83,6 +85,9 @@ pub struct GatewayTable {
     /// How long and how much the journal keeps.
     #[serde(default)]
     pub retention: RetentionTable,
+    /// The journal of waveforms.
+    #[serde(default)]
+    pub waveforms: WaveformsTable,
 }
 
 fn uncertainty_ms_max() -> u64 {
@@ -123,7 +128,10 @@ pub struct Configuration {
     pub gateway: GatewayTable,
     pub vocabulary: Arc<Vocabulary>,
     pub devices: Vec<DeviceSetup>,
+    /// Those that take what the journal holds.
     pub destinations: Vec<DestinationTable>,
+    /// Those that take waveforms, which have a journal of their own.
+    pub waveforms: Vec<DestinationTable>,
     /// The maps of those that have one, by the destination's name.
     pub maps: BTreeMap<String, Arc<Map>>,
     /// SHA-256 of the file's text.
@@ -167,11 +175,14 @@ pub fn load(file: &Path) -> Result<Configuration, Vec<String>> {
     if !loader.problems.is_empty() {
         return Err(loader.problems);
     }
+    let (waveforms, destinations) =
+        parsed.destination.into_iter().partition(DestinationTable::takes_waveforms);
     Ok(Configuration {
         gateway: parsed.gateway,
         vocabulary: loader.vocabulary,
         devices,
-        destinations: parsed.destination,
+        destinations,
+        waveforms,
         maps,
         digest: Digest::of(text.as_bytes()),
     })
@@ -258,6 +269,9 @@ impl Loader<'_> {
         let segment = gateway.segment_bytes.unwrap_or(crate::journal::SEGMENT_BYTES);
         for (key, what) in gateway.retention.problems(segment) {
             self.add(&[Key("gateway"), Key("retention"), Key(key)], what);
+        }
+        if let Some((key, what)) = gateway.waveforms.problem(segment) {
+            self.add(&[Key("gateway"), Key("waveforms"), Key(key)], what);
         }
     }
 

@@ -46,13 +46,16 @@ pub(super) struct Ground<'a> {
     pub stop: &'a watch::Receiver<bool>,
 }
 
-/// Starts all of them.
+/// Starts these destinations, which read the journal of this ground.
 ///
 /// # Errors
 /// The name of a destination, and why it cannot be run.
-pub(super) fn start(ground: &Ground<'_>) -> Result<Forwarding, (String, String)> {
+pub(super) fn start(
+    ground: &Ground<'_>,
+    tables: &[DestinationTable],
+) -> Result<Forwarding, (String, String)> {
     let mut forwarding = Forwarding::default();
-    for table in &ground.configuration.destinations {
+    for table in tables {
         ground.start(table, &mut forwarding).map_err(|why| (table.name.clone(), why))?;
     }
     Ok(forwarding)
@@ -65,7 +68,8 @@ pub(super) fn held(
     reader: &Reader,
     low_waters: &mut Vec<watch::Receiver<u64>>,
 ) -> BTreeMap<String, watch::Sender<u64>> {
-    let names: Vec<&str> = configuration.destinations.iter().map(|one| one.name.as_str()).collect();
+    let tables = configuration.destinations.iter().chain(&configuration.waveforms);
+    let names: Vec<&str> = tables.map(|one| one.name.as_str()).collect();
     let cursors = configuration.gateway.data.join("cursors");
     let mut held = BTreeMap::new();
     for (name, holds) in asked::without_table(&cursors, &names, reader.stream()) {

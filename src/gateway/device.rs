@@ -12,13 +12,14 @@ use super::configuration::DeviceSetup;
 use super::connection::{Conversation, STOPPED, Silence};
 use super::gaps::GapCause;
 use super::record::FirmwareProof;
+use super::waveforms::{self, Inlet};
 use crate::check::clock::{DeviceClock, Times};
 use crate::check::{self, Checker};
 use crate::link::{Ports, clock};
 use crate::mapping::Mapper;
 use crate::profile::{Learned, OnUnlisted};
 use crate::protocol::{Event, Identity, LineError, LinkChange, Message, Peer};
-use crate::vocabulary::{Moment, Observation, Refused, Vocabulary};
+use crate::vocabulary::{Moment, Observation, Refused, SampleArray, Samples, Vocabulary};
 
 /// The unit in which a device's share of the committer is counted.
 const SHARE_UNIT_BYTES: usize = 4096;
@@ -37,6 +38,8 @@ pub struct Device {
     vocabulary: Arc<Vocabulary>,
     requests: mpsc::UnboundedSender<Request>,
     pub(super) ports: Arc<dyn Ports>,
+    /// Where samples go; none where no destination takes waveforms.
+    waveforms: Option<Arc<Inlet>>,
     pub(super) share: Arc<Semaphore>,
     pub(super) sessions: AtomicU64,
     uncertainty_ms_max: u64,
@@ -63,6 +66,7 @@ impl Device {
         vocabulary: Arc<Vocabulary>,
         requests: mpsc::UnboundedSender<Request>,
         ports: Arc<dyn Ports>,
+        waveforms: Option<Arc<Inlet>>,
         uncertainty_ms_max: u64,
     ) -> Arc<Self> {
         let firmware = setup.firmware.clone();
@@ -82,6 +86,7 @@ impl Device {
             vocabulary,
             requests,
             ports,
+            waveforms,
             share: Arc::new(Semaphore::new(SHARE_UNITS)),
             sessions: AtomicU64::new(1),
             uncertainty_ms_max,
@@ -115,8 +120,7 @@ impl Device {
                         close = Some("the device reports another firmware".to_owned());
                     }
                 }
-                // Waveforms are kept where a destination asks for them.
-                Event::Samples(_) => {}
+                Event::Samples(samples) => self.samples(&one.firmware, samples),
                 Event::Trouble { words } => {
                     self.identity.status.set_trouble(words.unwrap_or_default());
                 }
@@ -181,6 +185,34 @@ impl Device {
             observations.push((observation, times));
         }
         (observations, refusals)
+    }
+
+    /// Sends samples on their way, or drops them: nobody waits for them, and none are asked for
+    /// where no destination takes them.
+    fn samples(&self, made_for: &str, samples: Samples) {
+        let Some(inlet) = &self.waveforms else { return };
+        let Samples { received, mode, arrays } = samples;
+        let proof = self.proof(made_for, None);
+        let mut taken = Vec::with_capacity(arrays.len());
+        for array in arrays {
+            if !is_sound(&array) {
+                self.identity.status.refused.fetch_add(1, Ordering::Relaxed);
+                continue;
+            }
+            let meaning = self.meaning();
+            let waveform = meaning.mapper.waveform(array);
+            let span = (waveform.period, waveform.samples.len() as u64);
+            let limit = self.uncertainty_ms_max;
+            let first = meaning.clock.first_sample(waveform.time.as_ref(), span, received, limit);
+            taken.push((waveform, first));
+        }
+        if taken.is_empty() {
+            return;
+        }
+        let (device, firmware) = (Arc::clone(&self.identity), self.firmware());
+        let arrays = taken;
+        let submission = waveforms::Submission { device, received, mode, firmware, proof, arrays };
+        inlet.offer(submission);
     }
 
     pub(super) fn firmware(&self) -> Option<String> {
@@ -313,6 +345,9 @@ impl Device {
     }
 
     pub(super) fn gap_began(&self, cause: GapCause, began: Moment) {
+        if let Some(inlet) = &self.waveforms {
+            inlet.gap_began(&self.identity, cause, began);
+        }
         let device = Arc::clone(&self.identity);
         let _ = self.requests.send(Request::GapBegan { device, cause, began });
     }
@@ -328,6 +363,11 @@ impl Device {
         };
         let _ = self.requests.send(request);
     }
+}
+
+/// An array of samples with a period; one without has no time.
+fn is_sound(array: &SampleArray) -> bool {
+    !array.samples.is_empty() && array.period.us > 0 && array.period.samples > 0
 }
 
 /// An open connection. Dropping it tells that it is closed.

@@ -103,6 +103,7 @@ pub fn describe(record: &Record) -> Entry {
         | Kind::Stop
         | Kind::Destination
         | Kind::Manifest
+        | Kind::Waveform
         | Kind::Other(_) => plain,
     }
 }

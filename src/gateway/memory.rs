@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 use super::committer::DeviceIdentity;
 use super::record::WireHead;
 use crate::check::repeats::{StatementKeys, Window};
-use crate::forward::stored::Stored;
+use crate::forward::stored::{Stored, Written};
 use crate::journal::{Kind, Reader, Record, SEGMENT_BYTES};
 use crate::vocabulary::{Digest, Sequence};
 
@@ -240,6 +240,7 @@ impl Memory {
                 }
             }
             Kind::Manifest => self.take_manifest(record),
+            Kind::Waveform => self.take_waveforms(record),
             Kind::Carried => self.take_carried(&record.payload),
             Kind::Configuration => {
                 let value: Result<serde_json::Value, _> = serde_json::from_slice(&record.payload);
@@ -262,6 +263,14 @@ impl Memory {
             self.last_routed.insert(destination.clone(), record.sequence.number());
             self.manifests.extend(last.map(|last| (destination.clone(), last)));
         }
+    }
+
+    fn take_waveforms(&mut self, record: &Record) {
+        let Some(written) = Written::from_bytes(&record.payload) else { return };
+        for destination in written.routes.keys() {
+            self.last_routed.insert(destination.clone(), record.sequence.number());
+        }
+        self.heard(&written.subject, (record.time_us, record.sequence), None);
     }
 
     fn take_wire(&mut self, head: &WireHead, sequence: Sequence) -> Vec<Option<StatementKeys>> {

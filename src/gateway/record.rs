@@ -4,6 +4,9 @@
 
 mod data;
 mod json;
+mod waveform;
+
+pub use waveform::WaveformParts;
 
 use serde::ser::SerializeStruct as _;
 use serde::{Deserialize, Serialize, Serializer};
@@ -195,6 +198,13 @@ pub fn observation(parts: &Parts<'_>) -> Vec<u8> {
 
 /// A monitor's record with fifteen values fits in it.
 const DATA_BYTES_USUAL: usize = 8 << 10;
+
+/// The data of a record of waveforms in JSON, without what only a destination's rendering adds.
+pub fn waveforms(parts: &WaveformParts<'_>) -> Vec<u8> {
+    let mut out = Vec::with_capacity(DATA_BYTES_USUAL);
+    waveform::write(parts, &mut out);
+    out
+}
 
 /// A metric without its place in a record: what `profile replay` shows.
 pub fn metric_core(metric: &Metric) -> Map<String, Json> {

@@ -6,6 +6,7 @@
 //! | `all` | every observation, alarm and pump event |
 //! | `every 1 min` | of what is always there one value per interval (`sampling`), the rest whole |
 //! | `confirmed` | what a person has confirmed or entered |
+//! | `waveforms` | nothing of this: see `waveforms` |
 //!
 //! Gaps, associations and states of devices go to all of them. Held records go nowhere, and a
 //! destination that files into patients' records gets those of released device files only.
@@ -173,7 +174,9 @@ impl Committer {
                         }
                         passed
                     }
-                    Take::All | Take::Every { .. } | Take::Confirmed => Passed::Nothing,
+                    Take::All | Take::Every { .. } | Take::Confirmed | Take::Waveforms => {
+                        Passed::Nothing
+                    }
                 };
                 match passed {
                     Passed::Whole => {

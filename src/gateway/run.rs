@@ -1,8 +1,9 @@
 //! Starting and stopping the house, in order.
 //!
 //! Start: journal, memory, gaps of the time before, destinations, devices, status, ready.
-//! Stop: links, committer, settlements, destinations, cursors, index. No task is aborted.
+//! Stop: links, committer, settlements, waveforms, destinations, cursors, index. No task is aborted.
 
+mod devices;
 mod found;
 mod opening;
 mod signals;
@@ -17,28 +18,27 @@ use tokio::runtime::Handle;
 use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 
+use self::devices::{identities, start_devices};
 use self::found::report;
 use self::opening::{ledger, open_journal, read_back, segment_bytes};
 use self::signals::Signals;
 use super::asked::{Desk, LOOK_UPS_AT_ONCE};
 use super::background::Background;
 use super::committer::{Begin, Committer, DeviceIdentity, Request};
-use super::configuration::{Configuration, DeviceSetup};
+use super::configuration::Configuration;
 use super::destinations::{self, Ground};
-use super::device::Device;
 use super::door;
 use super::freeing::Freeing;
 use super::gaps::GapCause;
-use super::guests::Guests;
 use super::manifests;
-use super::record::ProfileStamp;
 use super::room::Room;
 use super::snapshot::{self, HouseShown, Shown};
-use super::status::{self, DeviceStatus};
+use super::status;
+use super::waveforms::WaveformHouse;
 use super::world::{World, stop_for_one};
 use crate::forward::cursor::CursorError;
 use crate::journal::{self, Reader};
-use crate::link::{Ports, clock};
+use crate::link::clock;
 use crate::operate;
 use crate::vocabulary::{Moment, Sequence};
 
@@ -193,6 +193,7 @@ struct House {
     destinations: Vec<JoinHandle<()>>,
     committer: JoinHandle<()>,
     background: Background,
+    waveforms: WaveformHouse,
     room: Arc<Room>,
 }
 
@@ -268,6 +269,11 @@ impl House {
             trends: BTreeMap::new(),
         };
         lasting.first_records(&mut committer, &opened.recovery, before, now).await;
+        let identities = &lasting.identities;
+        let house = Some((Arc::clone(&room), opened.reader.clone()));
+        let world = &lasting.world;
+        let waveforms = WaveformHouse::start(configuration, world, identities, house, before);
+        lasting.shown.show_waveforms(waveforms.shown());
         let under = (&room, &lasting.world.disk);
         let freeing =
             Freeing::of(configuration, requests.clone(), opened.reader, low_waters, under);
@@ -275,8 +281,9 @@ impl House {
         let committer = tokio::spawn(committer.run(received));
         let (stop_devices, stop_seen) = watch::channel(false);
         let ports = &lasting.world.ports;
-        let identities = &lasting.identities;
-        let devices = start_devices(configuration, identities, &requests, ports, &stop_seen);
+        let inlet = waveforms.inlet();
+        let under = (ports, inlet.as_ref());
+        let devices = start_devices(configuration, identities, &requests, under, &stop_seen);
         Ok(Self {
             requests,
             stop_devices,
@@ -285,6 +292,7 @@ impl House {
             destinations,
             committer,
             background,
+            waveforms,
             room,
         })
     }
@@ -326,6 +334,7 @@ impl House {
             destinations,
             committer,
             background,
+            waveforms: WaveformHouse::default(),
             room,
         })
     }
@@ -343,6 +352,7 @@ impl House {
         if stopped.await.is_err() || self.committer.await.is_err() {
             tracing::error!("the committer ended before its time");
         }
+        self.waveforms.stop().await;
         self.stop_destinations.send_replace(true);
         let deadline = tokio::time::Instant::now() + STOP_DESTINATIONS;
         for destination in self.destinations {
@@ -395,7 +405,7 @@ impl Lasting {
         let ground = Ground { world, configuration, reader, durable, requests, stop };
         let forwarding = {
             let _on_delivery = world.delivery.enter();
-            destinations::start(&ground)
+            destinations::start(&ground, &configuration.destinations)
                 .map_err(|(name, what)| RunError::Destination { name, what })?
         };
         let destinations::Forwarding { tasks, counters, mut low_waters, commands } = forwarding;
@@ -417,42 +427,8 @@ impl Lasting {
             desk,
             scrub: background.scrub.clone(),
             failure,
+            waveforms: None,
         })?;
         Ok((tasks, low_waters))
     }
-}
-
-fn start_devices(
-    configuration: &Configuration,
-    identities: &[Arc<DeviceIdentity>],
-    requests: &mpsc::UnboundedSender<Request>,
-    ports: &Arc<dyn Ports>,
-    stop: &watch::Receiver<bool>,
-) -> Vec<JoinHandle<()>> {
-    let guests = Arc::new(Guests::default());
-    let start = |setup: &DeviceSetup, identity: &Arc<DeviceIdentity>| {
-        let device = Device::new(
-            setup.clone(),
-            Arc::clone(identity),
-            Arc::clone(&configuration.vocabulary),
-            requests.clone(),
-            Arc::clone(ports),
-            configuration.gateway.uncertainty_ms_max,
-        );
-        tokio::spawn(device.run(stop_for_one(stop), Arc::clone(&guests)))
-    };
-    let setups = configuration.devices.iter().zip(identities);
-    setups.map(|(setup, identity)| start(setup, identity)).collect()
-}
-
-fn identities(configuration: &Configuration) -> Vec<Arc<DeviceIdentity>> {
-    let identity = |setup: &DeviceSetup| {
-        Arc::new(DeviceIdentity {
-            name: setup.name.clone(),
-            stamp: ProfileStamp::of(&setup.profile),
-            profile_status: setup.profile.file().provenance.status,
-            status: Arc::new(DeviceStatus::default()),
-        })
-    };
-    configuration.devices.iter().map(identity).collect()
 }

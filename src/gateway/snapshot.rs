@@ -13,6 +13,7 @@ use super::status::{
     self, DestinationSnapshot, Fixed, HoldingSnapshot, IndexSnapshot, JournalSnapshot,
     ProofSnapshot, ScrubSnapshot, Snapshot,
 };
+use super::waveforms;
 use crate::forward::Counters;
 use crate::index::Index;
 use crate::journal::{self, Failure, Reader, ScrubCounters};
@@ -28,6 +29,14 @@ impl Shown {
     /// Shows this one from now on.
     pub fn show(&self, house: HouseShown) {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(house);
+    }
+
+    /// Shows its waveforms, too.
+    pub fn show_waveforms(&self, waveforms: Option<Arc<waveforms::Shown>>) {
+        let mut house = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(house) = house.as_mut() {
+            house.waveforms = waveforms;
+        }
     }
 
     /// Where persons ask the house that is shown.
@@ -49,6 +58,8 @@ pub(super) struct HouseShown {
     pub scrub: Option<Arc<ScrubCounters>>,
     /// Why the journal could not be opened for writing.
     pub failure: Option<Failure>,
+    /// None where no destination takes waveforms.
+    pub waveforms: Option<Arc<waveforms::Shown>>,
 }
 
 /// Makes snapshots of the house that is shown.
@@ -88,7 +99,10 @@ pub(super) fn of(
         snapshot.devices = devices.collect();
         snapshot.stream = house.reader.stream().to_string();
         snapshot.journal = house.journal(segment_bytes);
-        let counters = house.counters.iter();
+        let waveforms = house.waveforms.as_ref();
+        snapshot.waveforms = waveforms.map(|one| one.snapshot());
+        let of_waveforms = waveforms.map(|one| one.counters()).unwrap_or_default();
+        let counters = house.counters.iter().chain(&of_waveforms);
         snapshot.destinations = counters.map(|(name, one)| destination(name, one)).collect();
         let holding = |(name, low_water)| HoldingSnapshot { name, low_water };
         snapshot.index = house.desk.index.as_ref().map(index);

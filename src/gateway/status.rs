@@ -16,6 +16,7 @@ use tokio::net::{UnixListener, UnixStream};
 use super::asked::{Answer, Ask, Desk};
 use super::certificates::CertificateSnapshot;
 use super::look_up::{LookUp, Records};
+use super::waveforms::WaveformsSnapshot;
 use crate::vocabulary::moment::utc_text;
 
 /// A request is a line; who sends none gets a snapshot.
@@ -38,6 +39,10 @@ pub struct DeviceStatus {
     pub busy: AtomicBool,
     /// Bytes that came damaged, as the serial port saw it.
     pub line_errors: AtomicU64,
+    /// Samples of waveforms that are kept.
+    pub samples: AtomicU64,
+    /// Samples of waveforms that could not be kept.
+    pub samples_dropped: AtomicU64,
     pub last_message_us: AtomicI64,
     /// How far the device's clock was known to be ahead when the house was opened.
     pub clock_ahead_ms: AtomicU64,
@@ -82,6 +87,9 @@ pub struct Snapshot {
     /// How the journal's old segments are read again; none while the disk takes no writes.
     #[serde(default)]
     pub scrub: Option<ScrubSnapshot>,
+    /// The journal of waveforms; none where no destination takes them.
+    #[serde(default)]
+    pub waveforms: Option<WaveformsSnapshot>,
 }
 
 /// The index of look-ups in a snapshot.
@@ -164,6 +172,12 @@ pub struct DeviceSnapshot {
     /// Bytes that came damaged, as the serial port saw it; 0 where it cannot see it.
     #[serde(default)]
     pub line_errors: u64,
+    /// Samples of waveforms that are kept, and that could not be kept; both 0 where no destination
+    /// takes waveforms.
+    #[serde(default)]
+    pub samples: u64,
+    #[serde(default)]
+    pub samples_dropped: u64,
     pub last_message: Option<String>,
 }
 
@@ -240,6 +254,8 @@ pub fn of_device(name: &str, fixed: &Fixed, status: &DeviceStatus) -> DeviceSnap
         held: status.held.load(Ordering::Relaxed),
         repeats: status.repeats.load(Ordering::Relaxed),
         line_errors: status.line_errors.load(Ordering::Relaxed),
+        samples: status.samples.load(Ordering::Relaxed),
+        samples_dropped: status.samples_dropped.load(Ordering::Relaxed),
         last_message: (last_us != 0).then(|| utc_text(last_us)),
     }
 }

@@ -59,7 +59,7 @@ fn device_at(
         endpoint,
         site: Site::default(),
     };
-    (Device::new(setup, Arc::new(identity), vocabulary, requests, ports, 2_000), status)
+    (Device::new(setup, Arc::new(identity), vocabulary, requests, ports, None, 2_000), status)
 }
 
 /// A test that would wait for ever fails instead.

@@ -2,7 +2,7 @@
 //! puts its own under the same house.
 
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use tokio::runtime::Handle;
@@ -56,6 +56,8 @@ pub(super) fn stop_for_one(stop: &watch::Receiver<bool>) -> watch::Receiver<bool
 pub(super) trait DataDisk: Send + Sync {
     /// Opens the journal for writing.
     fn open_journal(&self, options: Options) -> Result<Opened, journal::Error>;
+    /// Opens the journal of waveforms for writing.
+    fn open_waveforms(&self, options: Options) -> Result<Opened, journal::Error>;
     /// Opens what of the journal is proven durable, for reading.
     fn open_proven(&self, keys: Keys) -> Result<Reader, journal::Error>;
     /// The folder of the cursor files.
@@ -66,12 +68,21 @@ pub(super) trait DataDisk: Send + Sync {
     fn probe(&self, segment_bytes: u64) -> io::Result<()>;
 }
 
+/// Where the journal of waveforms lies in a data folder.
+pub fn waveforms_in(data: &Path) -> PathBuf {
+    data.join("waveforms")
+}
+
 /// The data folder of the configuration.
 struct DataFolder(PathBuf);
 
 impl DataDisk for DataFolder {
     fn open_journal(&self, options: Options) -> Result<Opened, journal::Error> {
         Journal::open(&self.0.join("journal"), options)
+    }
+
+    fn open_waveforms(&self, options: Options) -> Result<Opened, journal::Error> {
+        Journal::open(&waveforms_in(&self.0), options)
     }
 
     fn open_proven(&self, keys: Keys) -> Result<Reader, journal::Error> {

@@ -1,12 +1,13 @@
 //! The door of the journal: a bounded queue in front of one thread.
 //!
-//! There is no timer. The thread takes whatever waits, writes and syncs it as one group, tells all
+//! There is no timer, unless a pace is asked for. The thread takes whatever waits, writes and syncs it as one group, tells all
 //! of it, and takes what came meanwhile: a slow disk makes larger groups by itself.
 
 use std::fs::File;
 use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
 
 use super::format::{SEGMENT_HEADER_BYTES, record_bytes};
 use super::storage::segment_name;
@@ -82,11 +83,11 @@ impl Appender {
             waiting_bytes_max: options.waiting_bytes_max.max(1),
             lock,
         };
-        appender.serve(writer)?;
+        appender.serve(writer, options.pace)?;
         Ok(appender)
     }
 
-    fn serve(&mut self, writer: Writer) -> Result<(), Error> {
+    fn serve(&mut self, writer: Writer, pace: Option<Duration>) -> Result<(), Error> {
         #[cfg(test)]
         if super::simulated::is_on() {
             self.steps = Some(super::simulated::Steps::start(&self.queue, writer));
@@ -95,7 +96,7 @@ impl Appender {
         let queue = Arc::clone(&self.queue);
         let thread = std::thread::Builder::new()
             .name("journal".to_owned())
-            .spawn(move || queue.serve(writer))
+            .spawn(move || queue.serve(writer, pace))
             .map_err(failure("start journal thread"))?;
         self.thread = Some(thread);
         Ok(())
@@ -292,13 +293,19 @@ impl Queue {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn serve(&self, mut writer: Writer) {
+    fn serve(&self, mut writer: Writer, pace: Option<Duration>) {
         let ending = Ending { queue: self, shared: writer.shared() };
+        let mut begun: Option<Instant> = None;
         loop {
+            if let Some(left) = pace.zip(begun).map(|(pace, at)| pace.saturating_sub(at.elapsed()))
+            {
+                self.rest(left);
+            }
             let mut waiting = self
                 .changed
                 .wait_while(self.lock(), |waiting| waiting.batches.is_empty() && !waiting.closing)
                 .unwrap_or_else(PoisonError::into_inner);
+            begun = Some(Instant::now());
             let batches = std::mem::take(&mut waiting.batches);
             waiting.bytes = 0;
             let closing = waiting.closing;
@@ -309,6 +316,12 @@ impl Queue {
             }
         }
         drop(ending);
+    }
+
+    /// Lets batches gather for so long, unless the journal is closed.
+    fn rest(&self, left: Duration) {
+        let rested = self.changed.wait_timeout_while(self.lock(), left, |waiting| !waiting.closing);
+        drop(rested.unwrap_or_else(PoisonError::into_inner));
     }
 }
 

@@ -13,6 +13,7 @@ mod f02;
 mod f04;
 mod f05;
 mod f21;
+mod pace;
 mod sealed;
 
 fn small() -> Options {
@@ -366,6 +367,7 @@ fn kinds_have_fixed_numbers() {
     assert_eq!(Kind::Stop.code(), 11);
     assert_eq!(Kind::Carried.code(), 12);
     assert_eq!(Kind::Manifest.code(), 13);
+    assert_eq!(Kind::Waveform.code(), 15);
     assert_eq!(Kind::Destination.code(), 14);
-    assert_eq!(Kind::from_code(15), Kind::Other(15));
+    assert_eq!(Kind::from_code(16), Kind::Other(16));
 }

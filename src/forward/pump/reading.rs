@@ -115,9 +115,12 @@ enum Forwardable {
 /// Raw bytes and the house's own book-keeping stay in the box.
 const fn forwardable(kind: Kind) -> Forwardable {
     match kind {
-        Kind::Observation | Kind::Gap | Kind::DeviceState | Kind::Association | Kind::Manifest => {
-            Forwardable::Yes
-        }
+        Kind::Observation
+        | Kind::Gap
+        | Kind::DeviceState
+        | Kind::Association
+        | Kind::Manifest
+        | Kind::Waveform => Forwardable::Yes,
         Kind::Other(_) => Forwardable::Perhaps,
         Kind::Wire
         | Kind::Profile

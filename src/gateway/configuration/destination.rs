@@ -25,7 +25,7 @@ pub struct DestinationTable {
     pub name: String,
     /// What it does with the data.
     pub files: Files,
-    /// What goes there: `all`, `every 1 min` (or another interval), `confirmed`.
+    /// What goes there: `all`, `every 1 min` (or another interval), `confirmed`, `waveforms`.
     #[serde(default)]
     pub take: Take,
     /// Whether the journal keeps a record until this destination has it.
@@ -83,6 +83,8 @@ pub enum Take {
     Every { interval_ms: u64 },
     /// What a person has confirmed or entered.
     Confirmed,
+    /// Samples of waveforms and nothing else, from their own journal.
+    Waveforms,
 }
 
 impl TryFrom<String> for Take {
@@ -93,10 +95,13 @@ impl TryFrom<String> for Take {
         match parts.as_slice() {
             ["all"] => Ok(Take::All),
             ["confirmed"] => Ok(Take::Confirmed),
+            ["waveforms"] => Ok(Take::Waveforms),
             ["every", number, unit] => interval_ms(number, unit)
                 .map(|interval_ms| Take::Every { interval_ms })
                 .ok_or_else(|| "expected every 1 s to 1 h, a whole part of an hour".to_owned()),
-            _ => Err("expected \"all\", \"every 1 min\" or \"confirmed\"".to_owned()),
+            _ => {
+                Err("expected \"all\", \"every 1 min\", \"confirmed\" or \"waveforms\"".to_owned())
+            }
         }
     }
 }
@@ -226,6 +231,7 @@ impl DestinationTable {
         problems.extend(self.frees_too_early());
         problems.extend(self.starts_too_early());
         problems.extend(self.outlives_the_retention(retention_hours));
+        problems.extend(self.misunderstands_waveforms());
         problems
     }
 
@@ -401,6 +407,7 @@ mod tests {
         let take = |text: &str| Take::try_from(text.to_owned());
         assert_eq!(take("all"), Ok(Take::All));
         assert_eq!(take("confirmed"), Ok(Take::Confirmed));
+        assert_eq!(take("waveforms"), Ok(Take::Waveforms));
         let good = [("1 s", 1000), ("15 s", 15_000), ("1 min", 60_000), ("1 h", 3_600_000)];
         for (text, interval_ms) in good {
             assert_eq!(take(&format!("every {text}")), Ok(Take::Every { interval_ms }));

@@ -10,11 +10,11 @@ use serde_json::json;
 
 use super::json::{self, Object};
 use super::{Held, Parts, ProfileStamp};
-use crate::check::clock::Times;
+use crate::check::clock::{Corrected, Times};
 use crate::vocabulary::moment::utc_text;
 use crate::vocabulary::reading::Coding;
 use crate::vocabulary::{
-    Association, CodedWords, DeviceTime, Meaning, Metric, Observation, RecordId,
+    Association, CodedWords, DeviceTime, Meaning, Metric, Moment, Observation, RecordId,
 };
 
 /// Appends the data of a record; see [`super::observation`].
@@ -57,7 +57,7 @@ pub fn write(parts: &Parts<'_>, out: &mut Vec<u8>) {
     object.end();
 }
 
-fn association(association: &Association, ledger: Option<u64>, out: &mut Vec<u8>) {
+pub(super) fn association(association: &Association, ledger: Option<u64>, out: &mut Vec<u8>) {
     let Association { place, grade } = association;
     let mut object = Object::begin(out);
     object.put_text("grade", grade.as_str());
@@ -66,7 +66,7 @@ fn association(association: &Association, ledger: Option<u64>, out: &mut Vec<u8>
     object.end();
 }
 
-fn profile(stamp: &ProfileStamp, out: &mut Vec<u8>) {
+pub(super) fn profile(stamp: &ProfileStamp, out: &mut Vec<u8>) {
     let ProfileStamp { id, revision, digest } = stamp;
     let mut object = Object::begin(out);
     object.put_text("digest", digest);
@@ -83,29 +83,38 @@ fn times(times: &Times, observation: &Observation, out: &mut Vec<u8>) {
     chart.end();
     match times.corrected {
         None => all.put("corrected", &()),
-        Some(corrected) => {
-            let mut object = Object::begin(all.key("corrected"));
-            object.put("offset_ms", &corrected.offset_ms);
-            object.put("uncertainty_ms", &corrected.uncertainty_ms);
-            object.put_text("utc", &utc_text(corrected.utc_us));
-            object.end();
-        }
+        Some(one) => corrected(one, all.key("corrected")),
     }
     match &observation.device_time {
         None => all.put("device", &()),
-        Some(DeviceTime { as_written, utc_us, evidence }) => {
-            let mut object = Object::begin(all.key("device"));
-            object.put_text("as_written", as_written);
-            object.put("evidence", evidence);
-            object.put("utc", &utc_us.map(utc_text));
-            object.end();
-        }
+        Some(time) => device_time(time, all.key("device")),
     }
-    let mut received = Object::begin(all.key("received"));
-    received.put("clock", &times.received.certainty());
-    received.put_text("utc", &times.received.utc_text());
-    received.end();
+    received(times.received, all.key("received"));
     all.end();
+}
+
+pub(super) fn corrected(corrected: Corrected, out: &mut Vec<u8>) {
+    let mut object = Object::begin(out);
+    object.put("offset_ms", &corrected.offset_ms);
+    object.put("uncertainty_ms", &corrected.uncertainty_ms);
+    object.put_text("utc", &utc_text(corrected.utc_us));
+    object.end();
+}
+
+pub(super) fn device_time(time: &DeviceTime, out: &mut Vec<u8>) {
+    let DeviceTime { as_written, utc_us, evidence } = time;
+    let mut object = Object::begin(out);
+    object.put_text("as_written", as_written);
+    object.put("evidence", evidence);
+    object.put("utc", &utc_us.map(utc_text));
+    object.end();
+}
+
+pub(super) fn received(received: Moment, out: &mut Vec<u8>) {
+    let mut object = Object::begin(out);
+    object.put("clock", &received.certainty());
+    object.put_text("utc", &received.utc_text());
+    object.end();
 }
 
 fn metrics(record: &RecordId, metrics: &[Metric], out: &mut Vec<u8>) {
@@ -207,7 +216,7 @@ fn form(words: &CodedWords) -> Box<[Box<str>]> {
 }
 
 /// Nothing where there are none.
-fn put_codings(object: &mut Object<'_>, key: &'static str, codings: &[Coding]) {
+pub(super) fn put_codings(object: &mut Object<'_>, key: &'static str, codings: &[Coding]) {
     if codings.is_empty() {
         return;
     }
@@ -242,7 +251,7 @@ mod tests {
     use crate::vocabulary::observation::{Doubt, Form};
     use crate::vocabulary::reading::{Flag, Nature, ResultStatus, StatedPatientId, Subject};
     use crate::vocabulary::{
-        AbsentReason, Certainty, DeviceName, Digest, Mode, Moment, Observation, ParameterKind,
+        AbsentReason, Certainty, DeviceName, Digest, Mode, Observation, ParameterKind,
         Place, Sequence, StreamId, Value,
     };
 

@@ -80,6 +80,11 @@ impl DataDisk for Arc<SimulatedDisk> {
         Ok(opened)
     }
 
+    fn open_waveforms(&self, _: Options) -> Result<Opened, journal::Error> {
+        // No destination of a simulation takes them.
+        Err(journal::Error::NothingThere)
+    }
+
     fn open_proven(&self, keys: Keys) -> Result<Reader, journal::Error> {
         Journal::open_proven_on(Arc::clone(&self.journal) as Arc<dyn Storage>, keys)
     }
