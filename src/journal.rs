@@ -340,7 +340,8 @@ pub struct Options {
     /// Told after each commit.
     pub on_durable: OnDurable,
     /// The least time between two commits: what comes meanwhile waits for the next one. Nobody is
-    /// acknowledged for what a journal with a pace keeps. Closing does not wait.
+    /// acknowledged for what a journal with a pace keeps. Closing does not wait, nor does
+    /// [`Appender::hurry`].
     pub pace: Option<Duration>,
 }
 

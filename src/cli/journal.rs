@@ -11,6 +11,7 @@ use serde_json::{Value as Json, json};
 use super::{ConfigurationPath, Failed, say};
 use crate::gateway::configuration::ConfigurationFile;
 use crate::gateway::record::WireHead;
+use crate::gateway::waveforms;
 use crate::journal::{BoxKey, Damage, Error, Journal, Keys, Kind, Reader, Record, Recovery};
 use crate::vocabulary::moment::utc_text;
 use crate::vocabulary::{Sequence, StreamId};
@@ -73,8 +74,8 @@ pub(super) enum JournalVerb {
 
 pub(super) fn run(verb: &JournalVerb) -> Result<(), Failed> {
     match verb {
-        JournalVerb::Status(place) => status(place),
-        JournalVerb::Verify(place) => verify(place),
+        JournalVerb::Status(place) => both(place, status),
+        JournalVerb::Verify(place) => both(place, verify),
         JournalVerb::Export { place, from, to } => {
             let (mut reader, _) = place.open(place.keys()?)?;
             export(&mut reader, *from, *to)
@@ -91,6 +92,12 @@ impl Where {
             Some(folder) => Ok(folder.clone()),
             None => Ok(self.configuration()?.gateway.data.join("journal")),
         }
+    }
+
+    /// The same with another folder: the configuration's keys, unless others were named.
+    fn at(&self, folder: PathBuf) -> Self {
+        let path = ConfigurationPath { config: self.path.config.clone() };
+        Self { path, folder: Some(folder), key_files: self.key_files.clone() }
     }
 
     fn configuration(&self) -> Result<ConfigurationFile, Failed> {
@@ -127,6 +134,21 @@ impl Where {
         let keys = if self.key_files.is_empty() { Ok(Keys::default()) } else { self.keys() };
         self.open(keys?)
     }
+}
+
+/// The journal, and that of waveforms if there is one.
+fn both(place: &Where, verb: fn(&Where) -> Result<(), Failed>) -> Result<(), Failed> {
+    verb(place)?;
+    if place.folder.is_some() {
+        return Ok(());
+    }
+    let folder = waveforms::folder(&place.configuration()?.gateway.data);
+    if folder.is_dir() {
+        say("");
+        say(&format!("waveforms {}", folder.display()));
+        verb(&place.at(folder))?;
+    }
+    Ok(())
 }
 
 fn status(place: &Where) -> Result<(), Failed> {

@@ -3,6 +3,7 @@
 use super::{ConfigurationPath, Failed, say};
 use crate::gateway::certificates::CertificateSnapshot;
 use crate::gateway::status::{JournalSnapshot, ProofSnapshot, Snapshot, ask};
+use crate::gateway::waveforms::WaveformsSnapshot;
 
 #[derive(clap::Args)]
 pub(super) struct StatusArguments {
@@ -36,6 +37,9 @@ fn table(snapshot: &Snapshot) {
         journal.door, journal.durable, journal.segments, snapshot.stream
     ));
     room(journal);
+    if let Some(journal) = &snapshot.waveforms {
+        waveforms(journal);
+    }
     behind(snapshot);
     say("");
     say(&format!(
@@ -62,6 +66,10 @@ fn table(snapshot: &Snapshot) {
         }
         if device.line_errors > 0 {
             say(&format!("    {} damaged bytes on the line since the start", device.line_errors));
+        }
+        if device.samples > 0 || device.samples_dropped > 0 {
+            let (kept, dropped) = (device.samples, device.samples_dropped);
+            say(&format!("    waveforms: {kept} samples kept, {dropped} dropped"));
         }
         if device.busy {
             say("    the box is busy: bytes may be lost, a gap is open");
@@ -171,6 +179,23 @@ fn behind(snapshot: &Snapshot) {
                 scrub.damaged_ranges, scrub.lost_records, scrub.read_failures
             ));
         }
+    }
+}
+
+/// The journal of waveforms.
+fn waveforms(journal: &WaveformsSnapshot) {
+    let WaveformsSnapshot { door, records, stream, segments, .. } = journal;
+    say(&format!("waveforms {door}, {records} records, {segments} segments, stream {stream}"));
+    let megabytes = |bytes: u64| bytes / 1_000_000;
+    let (used, quota) = (megabytes(journal.bytes), megabytes(journal.quota_bytes));
+    let oldest = journal.oldest.as_deref().unwrap_or("none yet");
+    say(&format!("          {used} MB of {quota} MB used, oldest record {oldest}"));
+    let WaveformsSnapshot { samples_dropped, shed, .. } = journal;
+    if *samples_dropped > 0 || *shed > 0 {
+        say(&format!(
+            "          {samples_dropped} samples dropped, {shed} records gone before a destination \
+             had them"
+        ));
     }
 }
 

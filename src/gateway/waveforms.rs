@@ -23,6 +23,7 @@
 //! Every gap of a device ends with its next samples. Nobody may take what lies between for a flat
 //! line.
 
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 mod house;
@@ -37,6 +38,11 @@ pub use shown::{Shown, WaveformsSnapshot};
 
 /// The least time between two syncs: a crash loses so much, and the disk is left to the numbers.
 pub const SYNC_EVERY: Duration = Duration::from_secs(1);
+
+/// Where the journal of waveforms lies in a data folder.
+pub fn folder(data: &Path) -> PathBuf {
+    data.join("waveforms")
+}
 
 #[cfg(test)]
 mod tests;

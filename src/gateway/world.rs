@@ -2,14 +2,14 @@
 //! puts its own under the same house.
 
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use tokio::runtime::Handle;
 use tokio::sync::watch;
 
 use super::configuration::GatewayTable;
-use super::door;
+use super::{door, waveforms};
 use crate::journal::{self, Disk, Journal, Keys, Opened, Options, Reader, Storage};
 use crate::link::{BoxPorts, Ports};
 
@@ -68,11 +68,6 @@ pub(super) trait DataDisk: Send + Sync {
     fn probe(&self, segment_bytes: u64) -> io::Result<()>;
 }
 
-/// Where the journal of waveforms lies in a data folder.
-pub fn waveforms_in(data: &Path) -> PathBuf {
-    data.join("waveforms")
-}
-
 /// The data folder of the configuration.
 struct DataFolder(PathBuf);
 
@@ -82,7 +77,7 @@ impl DataDisk for DataFolder {
     }
 
     fn open_waveforms(&self, options: Options) -> Result<Opened, journal::Error> {
-        Journal::open(&waveforms_in(&self.0), options)
+        Journal::open(&waveforms::folder(&self.0), options)
     }
 
     fn open_proven(&self, keys: Keys) -> Result<Reader, journal::Error> {

@@ -231,6 +231,12 @@ impl Appender {
         Ok(freed)
     }
 
+    /// What waits is written at once, whatever the pace.
+    pub fn hurry(&self) {
+        self.queue.lock().hurries = true;
+        self.queue.wake();
+    }
+
     /// Writes and syncs what waits, tells every `done`, and ends. The folder can be opened again.
     pub fn close(mut self) {
         self.end();
@@ -280,6 +286,8 @@ pub(super) struct Waiting {
     pub batches: Vec<Batch>,
     pub bytes: usize,
     closing: bool,
+    /// Somebody waits for what waits.
+    hurries: bool,
 }
 
 impl Queue {
@@ -309,6 +317,7 @@ impl Queue {
             let batches = std::mem::take(&mut waiting.batches);
             waiting.bytes = 0;
             let closing = waiting.closing;
+            waiting.hurries = false;
             drop(waiting);
             writer.commit(batches);
             if closing {
@@ -318,9 +327,10 @@ impl Queue {
         drop(ending);
     }
 
-    /// Lets batches gather for so long, unless the journal is closed.
+    /// Lets batches gather for so long, unless the journal is closed or somebody is in a hurry.
     fn rest(&self, left: Duration) {
-        let rested = self.changed.wait_timeout_while(self.lock(), left, |waiting| !waiting.closing);
+        let gathers = |waiting: &mut Waiting| !waiting.closing && !waiting.hurries;
+        let rested = self.changed.wait_timeout_while(self.lock(), left, gathers);
         drop(rested.unwrap_or_else(PoisonError::into_inner));
     }
 }

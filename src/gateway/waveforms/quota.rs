@@ -52,6 +52,13 @@ impl Shed {
         self.0.entry(destination.to_owned()).or_default().add(range);
     }
 
+    /// How much of this was not shed before.
+    fn outside(&self, destination: &str, range: Missing) -> u64 {
+        let known = self.0.get(destination);
+        let new = known.map_or_else(|| vec![range.clone()], |known| known.outside(range.clone()));
+        new.into_iter().map(|one| one.end() - one.start() + 1).sum()
+    }
+
     /// Whether a durable gap record tells all of this.
     pub fn tells(&self, what: &Unavailable) -> bool {
         let known = self.0.get(&what.destination);
@@ -68,15 +75,19 @@ impl Keeper {
             if used <= self.quota.segments_max(used) {
                 return;
             }
+            // What was handed over may have begun segments that are not written yet.
+            if !self.is_durable().await {
+                return;
+            }
             let segments = self.reader.segments();
             let [oldest, next, ..] = segments.as_slice() else { return };
-            let (first, next) = (oldest.first.number(), next.first);
-            if !self.tell_who_lacks(first..=next.number() - 1).await {
+            let (oldest, next) = (oldest.number, next.first);
+            if !self.tell_who_lacks(next.number() - 1).await {
                 return;
             }
             match self.committer.appender.free_before(next) {
                 // Every segment begins with a checkpoint, so what is left is enough for a start.
-                Ok(freed) => tracing::debug!(freed, "the oldest waveforms went"),
+                Ok(_) => tracing::debug!(segment = oldest, "the oldest waveforms went"),
                 Err(error) => {
                     tracing::error!(%error, "the oldest waveforms cannot be removed");
                     return;
@@ -85,18 +96,20 @@ impl Keeper {
         }
     }
 
-    /// Whether every destination that lacks some of this has a durable gap record of it.
-    async fn tell_who_lacks(&mut self, range: Missing) -> bool {
+    /// Whether every destination that lacks something up to `last` has a durable gap record of it.
+    /// What went before is told again: the record that told it may be among what goes now.
+    async fn tell_who_lacks(&mut self, last: u64) -> bool {
         let stream = self.committer.stream;
         let mut told = Vec::new();
         for name in self.destinations() {
-            for lacked in self.lacked(&name, stream, range.clone()).await {
+            for lacked in self.lacked(&name, stream, 1..=last).await {
                 let (first, last) = (*lacked.start(), *lacked.end());
                 let (why, recorded) = (UnavailableWhy::Freed, Recorded::default());
                 let destination = name.clone();
                 let what = Unavailable { destination, first, last, why, recorded };
                 self.committer.unavailable(&what, clock::now()).await;
-                self.shown.counts.shed.fetch_add(last - first + 1, Ordering::Relaxed);
+                let new = self.shed.outside(&name, lacked.clone());
+                self.shown.counts.shed.fetch_add(new, Ordering::Relaxed);
                 told.push((name.clone(), lacked));
             }
         }
@@ -128,6 +141,7 @@ impl Keeper {
 
     /// Waits until all that was handed over is on stable storage; `false`: it will not be.
     async fn is_durable(&mut self) -> bool {
+        self.committer.appender.hurry();
         let last = self.committer.appender.next().number() - 1;
         while *self.durable.borrow_and_update() < last {
             if self.reader.door() != Door::Open || self.durable.changed().await.is_err() {

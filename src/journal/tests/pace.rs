@@ -7,7 +7,7 @@ use super::*;
 
 fn opened(folder: &std::path::Path, pace: Duration, commits: Sender<u64>) -> Opened {
     let on_durable: OnDurable = Arc::new(move |durable: Option<Sequence>| {
-        // The test has ended.
+        // A test that has seen enough may have dropped the other end.
         let _ = commits.send(durable.map_or(0, Sequence::number));
     });
     Journal::open(folder, Options { pace: Some(pace), on_durable, ..small() }).unwrap()
@@ -15,7 +15,7 @@ fn opened(folder: &std::path::Path, pace: Duration, commits: Sender<u64>) -> Ope
 
 fn append(opened: &mut Opened) -> Receiver<Result<(), NotKept>> {
     let (told, fate) = channel();
-    let done: Done = Box::new(move |how| drop(told.send(how)));
+    let done: Done = Box::new(move |how| told.send(how).unwrap());
     opened.appender.try_append(vec![record(b"123 124 125")], done).unwrap();
     fate
 }
@@ -48,4 +48,15 @@ fn closing_waits_for_no_pace() {
     opened.appender.close();
     assert_eq!(waiting.recv().unwrap(), Ok(()));
     assert_eq!(everything(&mut opened.reader).0.len(), 2);
+}
+
+#[test]
+fn whoever_is_in_a_hurry_waits_for_no_pace() {
+    let folder = tempfile::tempdir().unwrap();
+    let (told, _commits) = channel();
+    let mut opened = opened(folder.path(), Duration::from_secs(3600), told);
+    append(&mut opened).recv().unwrap().unwrap();
+    let waiting = append(&mut opened);
+    opened.appender.hurry();
+    assert_eq!(waiting.recv().unwrap(), Ok(()));
 }
