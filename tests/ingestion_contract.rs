@@ -25,7 +25,9 @@ use wardgate::forward::acknowledgement::{Acknowledgement, Have, ManifestAnswer};
 use wardgate::forward::stored::{EventKind, Stored, render};
 use wardgate::forward::{Recorded, Unavailable, UnavailableWhy};
 use wardgate::gateway::committer::{Committer, DeviceIdentity, Request, Submission};
-use wardgate::gateway::configuration::{DestinationTable, load_profile, load_vocabulary};
+use wardgate::gateway::configuration::{
+    self, Configuration, DestinationTable, load_profile, load_vocabulary,
+};
 use wardgate::gateway::gaps::GapCause;
 use wardgate::gateway::memory::Memory;
 use wardgate::gateway::record::{FirmwareProof, ProfileStamp};
@@ -33,12 +35,15 @@ use wardgate::gateway::replay::{self, Piece};
 use wardgate::gateway::room::Room;
 use wardgate::gateway::routing::Samplers;
 use wardgate::gateway::status::DeviceStatus;
-use wardgate::journal::{Journal, Options, Record};
+use wardgate::gateway::waveforms::{Submission as Submitted, WaveformHouse};
+use wardgate::journal::{Journal, Kind, Options, Record};
 use wardgate::mapping::Mapper;
 use wardgate::profile::{Drafts, Profile};
 use wardgate::protocol::{Event, LinkChange, Message, Peer, Session, Settled, Site};
+use wardgate::vocabulary::reading::Coding;
 use wardgate::vocabulary::{
-    Certainty, DeviceName, Digest, Moment, Place, Sequence, StreamId, Vocabulary,
+    Certainty, DeviceCode, DeviceName, DeviceUnit, Digest, Mode, Moment, Period, Place,
+    SampleArray, Scale, Sequence, StreamId, Vocabulary,
 };
 
 const STREAM: StreamId = StreamId::from_bytes([0x1f; 16]);
@@ -218,9 +223,94 @@ async fn commit(
 
 /// What the core gets of a record, if anything.
 fn rendered(record: &Record) -> Option<String> {
+    rendered_for("core", record)
+}
+
+fn rendered_for(destination: &str, record: &Record) -> Option<String> {
     let stored = Stored::from_bytes(&record.payload)?;
-    let rendered = render(&stored, STREAM, record.sequence, SOURCE, "core")?;
+    let rendered = render(&stored, STREAM, record.sequence, SOURCE, destination)?;
     Some(String::from_utf8(rendered.payload).expect("JSON is UTF-8"))
+}
+
+/// A pulse wave and one that nobody knows, through the real keeper into a journal of waveforms.
+async fn waveforms(folder: &Path) -> Vec<Record> {
+    let words = load_vocabulary(&repository().join("device-profiles")).expect("a vocabulary");
+    let words = Arc::new(words);
+    let bench = bench(&words, "bed-1-oximeter", "nordpuls/po-100", "2.2");
+    let array = |coding, unit: Option<&str>, scale, samples: &[Option<i32>]| SampleArray {
+        code: DeviceCode::Codings(vec![coding]),
+        sub_id: String::new(),
+        unit: unit.map(DeviceUnit::text),
+        period: Period::per_second(75).expect("a period"),
+        scale,
+        samples: samples.to_vec(),
+        time: None,
+        flags: Vec::new(),
+    };
+    let (lower, upper) = ("0".to_owned(), "100".to_owned());
+    let span = Scale::Span { lower, upper, raw_lower: 0, raw_upper: 65535 };
+    let pleth = Coding::new("150452", "MDC_PULS_OXIM_PLETH", "MDC");
+    let arrays = [
+        array(pleth, Some("%"), span, &[Some(32768), Some(33001), None, Some(35120)]),
+        array(Coding::new("7", "AUX", ""), None, Scale::Unknown, &[Some(-3), Some(0)]),
+    ];
+    let mapper = Mapper::new(&bench.profile, bench.firmware, Arc::clone(&words));
+    let (clock, received) = (DeviceClock::default(), START.plus_ms(1000));
+    let timed = |array: SampleArray| {
+        let waveform = mapper.waveform(array);
+        let span = (waveform.period, waveform.samples.len() as u64);
+        let first = clock.first_sample(None, span, received, UNCERTAINTY_MS_MAX);
+        (waveform, first)
+    };
+    let submission = |mode| Submitted {
+        device: Arc::clone(&bench.identity),
+        received,
+        mode,
+        firmware: Some(bench.firmware.to_owned()),
+        proof: FirmwareProof::Proven,
+        arrays: arrays.clone().map(timed).into(),
+    };
+    let configuration = waveform_configuration(folder);
+    let devices = [Arc::clone(&bench.identity)];
+    let delivery = tokio::runtime::Handle::current();
+    let house = WaveformHouse::start_alone(&configuration, &devices, delivery);
+    let (inlet, shown) = (house.inlet().expect("an inlet"), house.shown().expect("it is shown"));
+    while shown.snapshot().door != "open" {
+        tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+    }
+    inlet.offer(submission(Mode::Production));
+    inlet.offer(submission(Mode::Training));
+    house.stop().await;
+    let journal = folder.join("data/waveforms");
+    let (mut reader, _) = Journal::open_read_only(&journal).expect("a journal");
+    reader.read_from(Sequence::FIRST, 1000, 16 << 20).expect("a readable journal").records
+}
+
+fn waveform_configuration(folder: &Path) -> Configuration {
+    let text = format!(
+        "[gateway]\nid = \"{SOURCE}\"\ntenant = \"demo\"\nsite = \"site\"\nward = \"icu\"\n\
+         name = \"box-1\"\ndata = \"{}\"\nsocket = \"socket\"\ndevice_profiles = \"{}\"\n\
+         mode = \"bench\"\n\n{}\n[[destination]]\nname = \"waves\"\nfiles = \"trial\"\n\
+         required = \"best-effort\"\ntake = \"waveforms\"\n\
+         mqtt = {{ host = \"127.0.0.1\", port = 1, receivers = [\"core\"] }}\n",
+        folder.join("data").display(),
+        repository().join("device-profiles").display(),
+        device("bed-1-oximeter", "nordpuls/po-100", "2.2", TCP_SERVER),
+    );
+    std::fs::create_dir_all(folder.join("data/cursors")).expect("folders");
+    let file = folder.join("wardgate.toml");
+    std::fs::write(&file, text).expect("a file");
+    configuration::load(&file).expect("a good configuration")
+}
+
+/// The one record of it that goes out with samples.
+async fn waveform_sample() -> Vec<u8> {
+    let folder = tempfile::tempdir().expect("a folder");
+    let records = waveforms(folder.path()).await;
+    let of_kind = records.iter().filter(|one| one.kind == Kind::Waveform);
+    let sent: Vec<String> = of_kind.filter_map(|one| rendered_for("waves", one)).collect();
+    assert_eq!(sent.len(), 1, "demo signals go nowhere");
+    sent.concat().into_bytes()
 }
 
 /// File names and the bytes that go out.
@@ -285,6 +375,7 @@ async fn the_published_samples_are_what_the_code_sends() {
     let records = morning(&journal.path().join("journal")).await;
     let mut samples = sent(&records);
     assert_eq!(samples.len(), 7, "{:?}", samples.keys());
+    samples.insert("waveform", waveform_sample().await);
     samples.extend(answers());
     let samples_folder = folder().join("samples");
     let write = std::env::var_os("WARDGATE_WRITE").is_some_and(|set| set == "1");
@@ -320,6 +411,14 @@ fn the_samples_say_what_the_devices_sent() {
     assert_eq!(analyser["data"]["specimen"]["id"], "S-1");
     assert!(analyser["data"].get("patient_ids_stated_by_device").is_none());
     assert_eq!(sample("alarm")["data"]["purpose"], "for the record, not for notification");
+    let waveform = sample("waveform");
+    let arrays = waveform["data"]["arrays"].as_array().unwrap();
+    assert_eq!(arrays[0]["mdc"], "MDC_PULS_OXIM_PLETH");
+    assert_eq!(arrays[0]["samples"], json!([32768, 33001, null, 35120]));
+    // Four of 75 a second take 53,333 microseconds, two 26,666; they came a second after the start.
+    assert_eq!(waveform["time"], "2026-11-20T08:10:11.946667Z");
+    assert_eq!(arrays[1]["first"]["utc"], "2026-11-20T08:10:11.973334Z");
+    assert_eq!((&arrays[1]["parameter"], &arrays[1]["scale"]), (&Json::Null, &Json::Null));
     let (began, ended) = (sample("gap-began"), sample("gap-ended"));
     assert_eq!(ended["data"]["gap"], began["data"]["sequence"]);
     assert_eq!(ended["data"]["previous"], began["data"]["sequence"]);
@@ -370,7 +469,7 @@ fn the_https_binding_is_an_openapi_document() {
         (output.status.success(), said)
     };
     let (good, said) = judged(&page);
-    assert!(good && said.contains("3 paths, 10 bodies, 0 problems"), "{said}");
+    assert!(good && said.contains("3 paths, 11 bodies, 0 problems"), "{said}");
     // The judge sees a document that is none.
     let place = tempfile::tempdir().unwrap();
     let text = std::fs::read_to_string(&page).unwrap();
@@ -400,15 +499,19 @@ async fn another_reader_finds_every_sample_as_published() {
     let (good, said) = judged(&python, &files);
     assert!(good, "{said}");
     assert!(
-        said.contains(r#""record": 7, "acknowledgement": 1, "have": 1, "manifest-answer": 1"#),
+        said.contains(r#""record": 8, "acknowledgement": 1, "have": 1, "manifest-answer": 1"#),
         "{said}"
     );
 
     // The whole morning, with the gap of one destination.
     let place = tempfile::tempdir().unwrap();
     let records = morning(&place.path().join("journal")).await;
-    let text: String = records.iter().filter_map(rendered).map(|text| text + "\n").collect();
+    let mut text: String = records.iter().filter_map(rendered).map(|text| text + "\n").collect();
     assert!(text.contains(r#""cause":"freed""#), "{text}");
+    let waves = waveforms(place.path()).await;
+    let waves = waves.iter().filter_map(|one| rendered_for("waves", one));
+    text.extend(waves.map(|text| text + "\n"));
+    assert!(text.contains("fi.wardgate.waveform.v1"), "{text}");
     let file = place.path().join("morning.jsonl");
     std::fs::write(&file, &text).unwrap();
     let (good, said) = judged(&python, &[file]);

@@ -18,7 +18,8 @@ use tokio::runtime::Handle;
 use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 
-use self::devices::{identities, start_devices};
+pub(super) use self::devices::identities;
+use self::devices::start_devices;
 use self::found::report;
 use self::opening::{ledger, open_journal, read_back, segment_bytes};
 use self::signals::Signals;

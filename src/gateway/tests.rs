@@ -18,6 +18,7 @@ use super::record::ProfileStamp;
 use super::room::Room;
 use super::routing::Samplers;
 use super::status::DeviceStatus;
+use super::waveforms::Inlet;
 use crate::association::Ledger;
 use crate::journal::{Journal, Options};
 use crate::link::{BoxPorts, Endpoint, Ports};
@@ -31,14 +32,31 @@ const LINE: &[u8] = b"$PO,10:11:12,097,072,04.5,00*25\r\n";
 mod damaged_line;
 
 fn device(requests: mpsc::UnboundedSender<Request>) -> (Arc<Device>, Arc<DeviceStatus>) {
+    device_with(requests, None)
+}
+
+/// A device on an UDP port; its samples go into this inlet.
+pub(super) fn device_with(
+    requests: mpsc::UnboundedSender<Request>,
+    inlet: Option<Arc<Inlet>>,
+) -> (Arc<Device>, Arc<DeviceStatus>) {
     let endpoint = Endpoint::Udp { listen: "127.0.0.1:0".parse().unwrap() };
-    device_at(endpoint, Arc::new(BoxPorts), requests)
+    device_of(endpoint, Arc::new(BoxPorts), requests, inlet)
 }
 
 fn device_at(
     endpoint: Endpoint,
     ports: Arc<dyn Ports>,
     requests: mpsc::UnboundedSender<Request>,
+) -> (Arc<Device>, Arc<DeviceStatus>) {
+    device_of(endpoint, ports, requests, None)
+}
+
+fn device_of(
+    endpoint: Endpoint,
+    ports: Arc<dyn Ports>,
+    requests: mpsc::UnboundedSender<Request>,
+    inlet: Option<Arc<Inlet>>,
 ) -> (Arc<Device>, Arc<DeviceStatus>) {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("device-profiles");
     let vocabulary = Arc::new(load_vocabulary(&folder).unwrap());
@@ -59,7 +77,7 @@ fn device_at(
         endpoint,
         site: Site::default(),
     };
-    (Device::new(setup, Arc::new(identity), vocabulary, requests, ports, None, 2_000), status)
+    (Device::new(setup, Arc::new(identity), vocabulary, requests, ports, inlet, 2_000), status)
 }
 
 /// A test that would wait for ever fails instead.
@@ -123,7 +141,7 @@ async fn a_full_share_stops_reading_and_is_one_gap() {
     tokio::time::timeout(Duration::from_secs(20), running).await.unwrap().unwrap();
 }
 
-fn committer(folder: &Path) -> Committer {
+pub(super) fn committer(folder: &Path) -> Committer {
     let opened = Journal::open(folder, Options::default()).unwrap();
     Committer {
         name: "box-1".to_owned(),

@@ -39,7 +39,7 @@ pub(super) fn start_devices(
     setups.map(|(setup, identity)| start(setup, identity)).collect()
 }
 
-pub(super) fn identities(configuration: &Configuration) -> Vec<Arc<DeviceIdentity>> {
+pub(in crate::gateway) fn identities(configuration: &Configuration) -> Vec<Arc<DeviceIdentity>> {
     let identity = |setup: &DeviceSetup| {
         Arc::new(DeviceIdentity {
             name: setup.name.clone(),

@@ -184,7 +184,6 @@ impl Ward {
         };
         let forwarding = destinations::start(&ground, &self.configuration.waveforms)
             .map_err(|(name, what)| format!("destination {name}: {what}"))?;
-        self.shown.show(opened.reader.clone(), forwarding.counters);
         let mut committer = self.committer(opened.appender, &opened.reader, memory, &room);
         let now = clock::now();
         committer.checkpoint(Begin::Wherever, now.utc_us()).await;
@@ -195,6 +194,8 @@ impl Ward {
             tracing::warn!(damaged = ?recovery.damaged, "the journal of waveforms was damaged");
             committer.damaged(&self.identities, now).await;
         }
+        let came = self.inlet.open();
+        self.shown.show(opened.reader.clone(), forwarding.counters);
         let keeper = Keeper {
             committer,
             reader: opened.reader,
@@ -203,7 +204,7 @@ impl Ward {
             shown: Arc::clone(&self.shown),
             durable: seen,
         };
-        let keeper = tokio::spawn(keeper.run(self.inlet.open(), received));
+        let keeper = tokio::spawn(keeper.run(came, received));
         let destinations = forwarding.tasks;
         Ok(Opened { requests, stop_destinations, destinations, keeper, room })
     }

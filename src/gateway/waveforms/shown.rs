@@ -52,7 +52,6 @@ pub struct Shown {
     now: Mutex<Now>,
 }
 
-#[derive(Default)]
 struct Now {
     reader: Option<Reader>,
     counters: Vec<(String, Arc<Counters>)>,
@@ -62,7 +61,9 @@ struct Now {
 
 impl Shown {
     pub(super) fn new(segment_bytes: u64, quota_bytes: u64) -> Self {
-        let (counts, now) = (Arc::default(), Mutex::default());
+        let trouble = "it is not open yet".to_owned();
+        let now = Mutex::new(Now { reader: None, counters: Vec::new(), trouble });
+        let counts = Arc::default();
         Self { counts, segment_bytes, quota_bytes, now }
     }
 
