@@ -180,6 +180,7 @@ pub async fn run(options: Options) -> Result<(), Error> {
         json!({
             "core": "stopped",
             "stored": counts.stored,
+            "waveforms": counts.waveforms,
             "duplicates": counts.duplicates,
             "refused": counts.refused,
         })

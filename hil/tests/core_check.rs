@@ -70,8 +70,8 @@ fn the_stand_in_core_keeps_every_clause_that_can_be_seen() {
     let core = Core::start(&store, &[]);
     let over_https = names(
         "unknown-stream answers answer-form same-stream receiver-id only-what-came stores-new \
-         duplicates any-order previous-missing damaged-record unknown-type not-a-batch \
-         two-at-once have keeps",
+         duplicates any-order previous-missing damaged-record unknown-type waveform \
+         not-a-batch two-at-once have keeps",
     );
     let url = format!("http://127.0.0.1:{}", core.http);
     let (code, broken, kept) = check(&url, &["--receiver", "core"]);

@@ -28,7 +28,11 @@ pub(super) fn run(config: &Path) -> Result<(), Failed> {
         let profile = device.profile.id();
         say(&format!("device       {:<24} {place:<16} {profile} ({status}), {link}", device.name));
     }
-    for destination in &configuration.destinations {
+    if !configuration.waveforms.is_empty() {
+        let megabytes = gateway.waveforms.bytes / 1_000_000;
+        say(&format!("waveforms    kept in a journal of their own of at most {megabytes} MB"));
+    }
+    for destination in configuration.destinations.iter().chain(&configuration.waveforms) {
         let (files, required) = (destination.files, destination.required);
         let (order, proves) = (destination.order, destination.proves());
         let begins = begins(destination.start);
@@ -37,7 +41,11 @@ pub(super) fn run(config: &Path) -> Result<(), Failed> {
              begins with {begins}",
             destination.name
         ));
-        say(&format!("  backup     {}", backup(destination, gateway.retention.hours)));
+        if destination.takes_waveforms() {
+            say("  takes      waveforms, and nothing else");
+        } else {
+            say(&format!("  backup     {}", backup(destination, gateway.retention.hours)));
+        }
         let now_s = clock::now().utc_us().div_euclid(1_000_000);
         for one in certificates::of_files(&destination.tls(), now_s) {
             say(&format!("  {}", super::status::certificate(&one)));

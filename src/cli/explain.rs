@@ -1,6 +1,8 @@
 //! `wardgate explain RECORD-ID`: from a value in the core back to the bytes on the wire, through
 //! the device file, the unit, the clock evidence and the association.
 
+use std::path::Path;
+
 use serde_json::Value as Json;
 
 use super::{ConfigurationPath, Failed, say};
@@ -8,6 +10,7 @@ use crate::forward::stored::Stored;
 use crate::gateway::configuration::ConfigurationFile;
 use crate::gateway::record::WireHead;
 use crate::gateway::replay::for_people;
+use crate::gateway::waveforms;
 use crate::journal::{Journal, Kind, Reader, Record};
 use crate::vocabulary::{RecordId, Sequence};
 
@@ -30,10 +33,17 @@ pub(super) fn run(arguments: &ExplainArguments) -> Result<(), Failed> {
     let file: ConfigurationFile = toml::from_str(&text).map_err(Failed::one)?;
     let folder = file.gateway.data.join("journal");
     let keys = file.gateway.journal_keys().map_err(Failed::one)?;
-    let (mut reader, _) = Journal::open_read_only_with(&folder, keys)
-        .map_err(|error| Failed::one(format!("{}: {error}", folder.display())))?;
+    let open = |folder: &Path| match Journal::open_read_only_with(folder, keys.clone()) {
+        Ok((reader, _)) => Ok(reader),
+        Err(error) => Err(Failed::one(format!("{}: {error}", folder.display()))),
+    };
+    let mut reader = open(&folder)?;
+    let waveforms = waveforms::folder(&file.gateway.data);
+    if !id.is_of(reader.stream()) && waveforms.is_dir() {
+        reader = open(&waveforms)?;
+    }
     if !id.is_of(reader.stream()) {
-        let stream = reader.stream();
+        let stream = open(&folder)?.stream();
         return Err(Failed::one(format!("{id} is of another stream; this journal's is {stream}")));
     }
     let record = read(&mut reader, id.sequence())?;

@@ -126,7 +126,8 @@ impl Desk {
 
     async fn resend(&self, destination: &str, what: What, user: u32) -> Answer {
         let Some(commands) = self.commands.get(destination) else {
-            return Answer::no(format!("no destination {destination} runs here"));
+            let what = "runs here; waveforms are not sent again by hand";
+            return Answer::no(format!("no destination {destination} {what}"));
         };
         let ranges = match self.ranges(destination, what) {
             Ok(ranges) => ranges,

@@ -31,6 +31,7 @@ pub const ANY_ORDER: &str = "any-order";
 pub const PREVIOUS_MISSING: &str = "previous-missing";
 pub const DAMAGED_RECORD: &str = "damaged-record";
 pub const UNKNOWN_TYPE: &str = "unknown-type";
+pub const WAVEFORM: &str = "waveform";
 pub const OVERSIZED: &str = "oversized";
 pub const NOT_A_BATCH: &str = "not-a-batch";
 pub const TWO_AT_ONCE: &str = "two-at-once";
@@ -44,7 +45,7 @@ const MUST: &str = "what-a-receiver-must-do";
 const HTTPS: &str = "over-https";
 
 /// All of them, in the order in which they are shown.
-pub const CLAUSES: [Clause; 20] = [
+pub const CLAUSES: [Clause; 21] = [
     clause(AUTHENTICATION, HTTPS, "who does not prove itself is not let in"),
     clause(UNKNOWN_STREAM, HTTPS, "a stream of which nothing came is answered with 404"),
     clause(ANSWERS, ANSWER, "what comes is answered, in time"),
@@ -58,6 +59,7 @@ pub const CLAUSES: [Clause; 20] = [
     clause(PREVIOUS_MISSING, MUST, "a record is stored whether or not its previous one is there"),
     clause(DAMAGED_RECORD, MUST, "a damaged record is never accepted, and costs no other record"),
     clause(UNKNOWN_TYPE, MUST, "a type that is not known is accepted, or rejected with a code"),
+    clause(WAVEFORM, MUST, "samples of waveforms are accepted, or rejected with a code"),
     clause(OVERSIZED, MUST, "what is too large is refused in words, not in silence"),
     clause(NOT_A_BATCH, HTTPS, "what is no batch is refused with 400, 413, 415 or 422"),
     clause(TWO_AT_ONCE, ANSWER, "two connections of one stream do not disturb each other"),

@@ -6,6 +6,8 @@ use wardgate::vocabulary::{RecordId, Sequence, StreamId};
 
 /// A record as the gateway sends it; its words are replaced where they would name somebody.
 const SAMPLE: &str = include_str!("../../../docs/ingestion/samples/observation-oximeter.json");
+/// Samples of waveforms as the gateway sends them.
+const WAVEFORM: &str = include_str!("../../../docs/ingestion/samples/waveform.json");
 /// The subject of every record.
 pub const SUBJECT: &str = "core-check";
 
@@ -43,11 +45,20 @@ impl Records {
         sequences.into_iter().map(|sequence| self.record(sequence)).collect()
     }
 
+    /// A record of waveforms.
+    pub fn waveform(&self, sequence: u64) -> Record {
+        self.of(WAVEFORM, sequence, |_| {})
+    }
+
     /// A record that is changed before it is sent.
     pub fn with(&self, sequence: u64, change: impl FnOnce(&mut Json)) -> Record {
+        self.of(SAMPLE, sequence, change)
+    }
+
+    fn of(&self, sample: &str, sequence: u64, change: impl FnOnce(&mut Json)) -> Record {
         let number = Sequence::new(sequence).unwrap_or(Sequence::FIRST);
         let id = RecordId::of(self.stream, number).as_str().to_owned();
-        let mut event: Json = serde_json::from_str(SAMPLE).unwrap_or(Json::Null);
+        let mut event: Json = serde_json::from_str(sample).unwrap_or(Json::Null);
         event["id"] = json!(id);
         event["source"] = json!(self.source);
         event["subject"] = json!(SUBJECT);
@@ -83,5 +94,11 @@ mod tests {
         assert_eq!((&record["id"], &record["data"]["previous"]), (&json!("abababab-7"), &json!(6)));
         assert_eq!(record["data"]["metrics"][1]["observation_id"], "abababab-7.1");
         assert_eq!(records.record(7).bytes, records.record(7).bytes, "the same bytes again");
+        let waveform: Json = serde_json::from_slice(&records.waveform(8).bytes).unwrap();
+        assert_eq!(waveform["type"], "fi.wardgate.waveform.v1");
+        assert_eq!(
+            (&waveform["subject"], &waveform["data"]["mode"]),
+            (&json!("core-check"), &json!("debugging"))
+        );
     }
 }

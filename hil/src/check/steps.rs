@@ -9,7 +9,7 @@ use super::Check;
 use super::clauses::{
     AFTER_RESTORE, ANSWER_FORM, ANSWERS, ANY_ORDER, AUTHENTICATION, DAMAGED_RECORD, DUPLICATES,
     DURABLE_COMMIT, HAVE, KEEPS, NOT_A_BATCH, ONLY_WHAT_CAME, OVERSIZED, PREVIOUS_MISSING,
-    RECEIVER_ID, SAME_STREAM, STORES_NEW, TWO_AT_ONCE, UNKNOWN_STREAM, UNKNOWN_TYPE,
+    RECEIVER_ID, SAME_STREAM, STORES_NEW, TWO_AT_ONCE, UNKNOWN_STREAM, UNKNOWN_TYPE, WAVEFORM,
 };
 use super::line::{Line, Reply, have, post};
 use super::records::{Record, Records};
@@ -69,6 +69,7 @@ impl Check {
         self.oversized().await;
         self.not_a_batch().await;
         self.two_at_once().await;
+        self.waveform().await;
         self.have().await;
     }
 
@@ -207,6 +208,14 @@ impl Check {
         };
         let record = self.records.with(14, unknown);
         self.taken_or_refused(UNKNOWN_TYPE, record).await;
+    }
+
+    async fn waveform(&mut self) {
+        let Line::Https(_) = &self.line else {
+            let what = "over MQTT a core that takes none need not subscribe to them";
+            return self.findings.not_testable(WAVEFORM, what);
+        };
+        self.taken_or_refused(WAVEFORM, self.records.waveform(26)).await;
     }
 
     async fn oversized(&mut self) {

@@ -26,6 +26,9 @@ pub struct Arrived {
     pub payload: Vec<u8>,
 }
 
+/// The type of a record of waveforms.
+const WAVEFORM: &str = "fi.wardgate.waveform.v1";
+
 /// What became of a record.
 pub struct Outcome {
     pub response: Option<String>,
@@ -47,6 +50,8 @@ pub struct Refusal {
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Counts {
     pub stored: u64,
+    /// Records of waveforms among them.
+    pub waveforms: u64,
     pub duplicates: u64,
     pub refused: u64,
 }
@@ -171,6 +176,7 @@ impl Store {
             };
             let refused = self.refusal(&event, faults);
             let is_manifest = event.r#type == MANIFEST;
+            let is_waveform = event.r#type == WAVEFORM;
             let Data { stream, sequence, .. } = event.data;
             let stream = stream.to_string();
             if refused.is_some() {
@@ -180,6 +186,7 @@ impl Store {
                 self.counts.duplicates += u64::from(!fresh);
                 if fresh || self.filter == Filter::Off {
                     self.counts.stored += 1;
+                    self.counts.waveforms += u64::from(is_waveform);
                     let topic = serde_json::Value::from(arrived.topic);
                     let head = format!(r#"{{"received_us":{now_us},"topic":{topic},"record":"#);
                     lines.extend(head.into_bytes());
@@ -270,6 +277,18 @@ mod tests {
         store.keep(vec![record(2), record(3)], 8, &Faults::default()).unwrap();
         assert_eq!((store.counts().stored, store.counts().duplicates), (1, 1));
         assert_eq!(std::fs::read_to_string(&path).unwrap().lines().count(), 3);
+    }
+
+    #[test]
+    fn waveforms_are_stored_and_counted() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut store = Store::open(&folder.path().join("core.jsonl"), Filter::On).unwrap();
+        let sample = include_bytes!("../../../docs/ingestion/samples/waveform.json");
+        let wave = || Arrived { payload: sample.to_vec(), ..record(1) };
+        let kept = store.keep(vec![wave(), record(1), wave()], 7, &Faults::default()).unwrap();
+        assert!(kept.iter().all(|outcome| outcome.refused.is_none()));
+        let Counts { stored, waveforms, duplicates, .. } = store.counts();
+        assert_eq!((stored, waveforms, duplicates), (2, 1, 1));
     }
 
     #[test]
