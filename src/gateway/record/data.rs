@@ -251,8 +251,8 @@ mod tests {
     use crate::vocabulary::observation::{Doubt, Form};
     use crate::vocabulary::reading::{Flag, Nature, ResultStatus, StatedPatientId, Subject};
     use crate::vocabulary::{
-        AbsentReason, Certainty, DeviceName, Digest, Mode, Observation, ParameterKind,
-        Place, Sequence, StreamId, Value,
+        AbsentReason, Certainty, DeviceName, Digest, Mode, Observation, ParameterKind, Place,
+        Sequence, StreamId, Value,
     };
 
     fn full(value: Value) -> Metric {
