@@ -1,7 +1,8 @@
 //! Starting and stopping the house, in order.
 //!
 //! Start: journal, memory, gaps of the time before, destinations, devices, status, ready.
-//! Stop: links, committer, settlements, waveforms, destinations, cursors, index. No task is aborted.
+//! Stop: links, committer, settlements, waveforms, destinations, cursors, index. No task is
+//! aborted.
 
 mod devices;
 mod found;
@@ -239,11 +240,7 @@ impl House {
         // Everything that can fail comes before the first record is written.
         let (stop_destinations, stopping) = watch::channel(false);
         let (requests, received) = mpsc::unbounded_channel();
-        let background = if lasting.world.has_background {
-            Background::start(&gateway.data, &opened.reader, &lasting.identities, &requests)
-        } else {
-            Background::default()
-        };
+        let background = lasting.background(&opened.reader, &requests);
         let ground = (&opened.reader, &room, &background);
         let (mut destinations, low_waters) =
             lasting.deliver(ground, &durable, &requests, &stopping, None)?;
@@ -270,11 +267,7 @@ impl House {
             trends: BTreeMap::new(),
         };
         lasting.first_records(&mut committer, &opened.recovery, before, now).await;
-        let identities = &lasting.identities;
-        let house = Some((Arc::clone(&room), opened.reader.clone()));
-        let world = &lasting.world;
-        let waveforms = WaveformHouse::start(configuration, world, identities, house, before);
-        lasting.shown.show_waveforms(waveforms.shown());
+        let waveforms = lasting.waveforms(&room, &opened.reader, before);
         let under = (&room, &lasting.world.disk);
         let freeing =
             Freeing::of(configuration, requests.clone(), opened.reader, low_waters, under);
@@ -284,6 +277,7 @@ impl House {
         let ports = &lasting.world.ports;
         let inlet = waveforms.inlet();
         let under = (ports, inlet.as_ref());
+        let identities = &lasting.identities;
         let devices = start_devices(configuration, identities, &requests, under, &stop_seen);
         Ok(Self {
             requests,
@@ -369,6 +363,23 @@ impl House {
 type Delivering = (Vec<JoinHandle<()>>, Vec<watch::Receiver<u64>>);
 
 impl Lasting {
+    /// What runs behind everybody else.
+    fn background(&self, reader: &Reader, requests: &mpsc::UnboundedSender<Request>) -> Background {
+        if !self.world.has_background {
+            return Background::default();
+        }
+        Background::start(&self.configuration.gateway.data, reader, &self.identities, requests)
+    }
+
+    /// The waveforms, if anybody takes them; they are shown from now on.
+    fn waveforms(&self, room: &Arc<Room>, reader: &Reader, before: GapCause) -> WaveformHouse {
+        let Self { configuration, world, identities, .. } = self;
+        let house = Some((Arc::clone(room), reader.clone()));
+        let waveforms = WaveformHouse::start(configuration, world, identities, house, before);
+        self.shown.show_waveforms(waveforms.shown());
+        waveforms
+    }
+
     /// What stands in the journal before the first message: the memory, what happened since the
     /// last run, and the device files in force.
     async fn first_records(

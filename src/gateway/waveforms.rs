@@ -2,8 +2,8 @@
 //!
 //! They are the one class that may be shed: nobody is acknowledged for samples, and numbers never
 //! wait for them. So nothing here is shared with the journal of the house but the disk: the
-//! waveforms have their own way in, their own task, journal, stream, quota and cursors, and when any
-//! of it is full, samples go, counted, and with a gap record.
+//! waveforms have their own way in, their own task, journal, stream, quota and cursors, and when
+//! any of it is full, samples go, counted, and with a gap record.
 //!
 //! | file | what |
 //! |---|---|

@@ -1,7 +1,8 @@
 //! The door of the journal: a bounded queue in front of one thread.
 //!
-//! There is no timer, unless a pace is asked for. The thread takes whatever waits, writes and syncs it as one group, tells all
-//! of it, and takes what came meanwhile: a slow disk makes larger groups by itself.
+//! There is no timer, unless a pace is asked for. The thread takes whatever waits, writes and syncs
+//! it as one group, tells all of it, and takes what came meanwhile: a slow disk makes larger groups
+//! by itself.
 
 use std::fs::File;
 use std::sync::atomic::AtomicU64;

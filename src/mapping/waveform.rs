@@ -1,5 +1,5 @@
-//! Arrays of samples get their codes as readings do. Nothing is refused: an array in another unit than
-//! the device file states is kept in the device's words, unmapped and doubted.
+//! Arrays of samples get their codes as readings do. Nothing is refused: an array in another unit
+//! than the device file states is kept in the device's words, unmapped and doubted.
 
 use super::{Mapper, code, unit_fits};
 use crate::vocabulary::observation::Doubt;

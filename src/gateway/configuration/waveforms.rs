@@ -51,13 +51,14 @@ impl DestinationTable {
         }
         let mut problems = Vec::new();
         if self.hl7v2.is_some() || self.fhir.is_some() {
-            let what = "expected \"all\", \"every 1 min\" or \"confirmed\": waveforms go out over mqtt \
-                        and https only, as our own records; hl7v2 and fhir have no form for them here";
+            let what = "expected \"all\", \"every 1 min\" or \"confirmed\": waveforms go out over \
+                        mqtt and https only, as our own records; hl7v2 and fhir have no form for \
+                        them here";
             problems.push((vec!["take"], what.to_owned()));
         }
         if self.required == Required::Required {
-            let what = "expected \"best-effort\": waveforms have a small journal of their own, whose \
-                        oldest segment goes when it is full, so no destination can hold them";
+            let what = "expected \"best-effort\": waveforms have a small journal of their own, \
+                        whose oldest segment goes when it is full, so no destination can hold them";
             problems.push((vec!["required"], what.to_owned()));
         }
         if self.proves() != Proves::StoredByCore {
@@ -65,8 +66,8 @@ impl DestinationTable {
             problems.push((vec!["proves"], what.to_owned()));
         }
         if self.backup_every_h.is_some() {
-            let what = "expected none: waveforms are kept by bytes and not by hours, so a core that \
-                        comes back from a backup does not get them again";
+            let what = "expected none: waveforms are kept by bytes and not by hours, so a core \
+                        that comes back from a backup does not get them again";
             problems.push((vec!["backup_every_h"], what.to_owned()));
         }
         problems

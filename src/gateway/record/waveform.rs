@@ -1,5 +1,5 @@
-//! The data of a record of waveforms, written straight to JSON with its keys in order, as the data of
-//! observations is.
+//! The data of a record of waveforms, written straight to JSON with its keys in order, as the data
+//! of observations is.
 
 use super::data;
 use super::json::Object;

@@ -1,6 +1,6 @@
-//! The task that gives samples their sequence, attribution and routes, and hands them to the journal
-//! of waveforms. Its committer is of the same make as the house's, so gaps, associations and
-//! checkpoints are the same records here.
+//! The task that gives samples their sequence, attribution and routes, and hands them to the
+//! journal of waveforms. Its committer is of the same make as the house's, so gaps, associations
+//! and checkpoints are the same records here.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
