@@ -119,12 +119,9 @@ struct Ward {
     segment_bytes: u64,
 }
 
-/// Why the journal of waveforms cannot be opened now.
-type Trouble = String;
-
 impl Ward {
     async fn run(self, mut before: GapCause, mut stop: watch::Receiver<bool>) {
-        let mut told = Trouble::new();
+        let mut told = String::new();
         while !*stop.borrow() {
             let mut opened = match self.open(before).await {
                 Ok(opened) => opened,
@@ -160,7 +157,7 @@ impl Ward {
         }
     }
 
-    async fn open(&self, before: GapCause) -> Result<Opened, Trouble> {
+    async fn open(&self, before: GapCause) -> Result<Opened, String> {
         let (durable, seen) = watch::channel(0u64);
         let room = Arc::new(Room::default());
         let options = self.options(durable, &room)?;
@@ -209,7 +206,7 @@ impl Ward {
         Ok(Opened { requests, stop_destinations, destinations, keeper, room })
     }
 
-    fn options(&self, durable: watch::Sender<u64>, room: &Arc<Room>) -> Result<Options, Trouble> {
+    fn options(&self, durable: watch::Sender<u64>, room: &Arc<Room>) -> Result<Options, String> {
         let tables = self.configuration.waveforms.iter();
         let names: Vec<&str> = tables.map(|one| one.name.as_str()).collect();
         let cursors = self.world.disk.cursors().map_err(words)?;
@@ -256,11 +253,12 @@ impl Ward {
             segment_bytes: self.segment_bytes,
             disk: Arc::clone(&self.world.disk),
             house: self.house.clone(),
+            enough: None,
         }
     }
 }
 
-fn words(error: impl std::fmt::Display) -> Trouble {
+fn words(error: impl std::fmt::Display) -> String {
     error.to_string()
 }
 

@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
 
 use super::keeper::Keeper;
 use crate::forward::cursor::{self, Found};
@@ -15,6 +16,9 @@ use crate::journal::{Door, Missing, Reader, beside};
 use crate::link::clock;
 use crate::vocabulary::StreamId;
 
+/// How often the disk is asked while no segment begins.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
+
 /// Fewer segments than this are never kept: one that is written, and the one before it.
 const SEGMENTS_MIN: u64 = 2;
 
@@ -25,9 +29,22 @@ pub(super) struct Quota {
     pub disk: Arc<dyn DataDisk>,
     /// The journal of the house, which goes before this one when the disk is short.
     pub house: Option<(Arc<Room>, Reader)>,
+    /// With how many segments room was last found to be enough, and when.
+    pub enough: Option<(u64, Instant)>,
 }
 
 impl Quota {
+    /// Whether `used` segments are too many. The disk is asked when that may have changed.
+    fn is_exceeded(&mut self, used: u64) -> bool {
+        let known = self.enough.filter(|(enough, at)| *enough >= used && at.elapsed() < LOOK_EVERY);
+        if known.is_some() {
+            return false;
+        }
+        let exceeded = used > self.segments_max(used);
+        self.enough = (!exceeded).then(|| (used, Instant::now()));
+        exceeded
+    }
+
     /// How many segments may be kept while `used` are there. One more is there for a moment when a
     /// segment begins, so the quota has room for that.
     fn segments_max(&self, used: u64) -> u64 {
@@ -70,11 +87,7 @@ impl Shed {
 impl Keeper {
     /// Lets the oldest segments go that are too many.
     pub(super) async fn make_room(&mut self) {
-        loop {
-            let used = self.committer.appender.segments();
-            if used <= self.quota.segments_max(used) {
-                return;
-            }
+        while self.quota.is_exceeded(self.committer.appender.segments()) {
             // What was handed over may have begun segments that are not written yet.
             if !self.is_durable().await {
                 return;
