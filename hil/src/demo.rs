@@ -144,7 +144,9 @@ async fn show(options: &Options, folder: &Path, children: &mut Children) -> Resu
         Some(path) => path.clone(),
         None => children::built_gateway(&watch)?,
     };
-    let plan = Plan::new(options, folder);
+    let mut plan = Plan::new(options, folder);
+    plan.ask_for_waveforms()?;
+    let plan = plan;
     watch.say("starting the cores, the devices that wait to be asked and the gateway");
     let core_ports = start_cores(&plan, children).await?;
     let core_port = core_ports.get(plan::CORE).copied().unwrap_or_default();

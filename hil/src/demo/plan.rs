@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use super::children::Children;
 use super::status::Snapshot;
-use super::ward::{Device, Join, Transport, Ward};
+use super::ward::{self, Device, Join, Transport, Ward};
 use super::{Error, Options};
 
 /// The core that takes everything; also its name in its acknowledgements, and the gateway believes
@@ -16,6 +16,8 @@ use super::{Error, Options};
 pub const CORE: &str = "core";
 /// The core that takes one value a minute, as a chart does.
 pub const CHART: &str = "chart";
+/// The core that takes waveforms.
+const WAVEFORMS: &str = "waveforms";
 pub const GATEWAY: &str = "gateway";
 
 /// One run of the demo.
@@ -37,6 +39,24 @@ impl Plan {
         }
     }
 
+    /// Device files are off by default where they would ask for waveforms: the ward that has some
+    /// gets a copy of them that asks.
+    pub fn ask_for_waveforms(&mut self) -> Result<(), Error> {
+        if !self.ward.has_waveforms() {
+            return Ok(());
+        }
+        let copy = self.folder.join("device-profiles");
+        let failed = |error| Error::Io(copy.display().to_string(), error);
+        copy_folder(&self.device_profiles, &copy).map_err(failed)?;
+        let file = copy.join(ward::WITH_WAVEFORMS).join("profile.toml");
+        let text = std::fs::read_to_string(&file).map_err(failed)?;
+        let table = "[protocol.dri]\n";
+        let asking = text.replacen(table, &format!("{table}{}", ward::WAVEFORMS), 1);
+        std::fs::write(&file, asking).map_err(failed)?;
+        self.device_profiles = copy;
+        Ok(())
+    }
+
     /// The devices, in the order of the report.
     pub fn devices(&self) -> impl Iterator<Item = &str> {
         self.devices.iter().map(|device| device.name.as_str())
@@ -54,7 +74,11 @@ impl Plan {
 
     /// The cores that take part.
     pub fn cores(&self) -> &'static [&'static str] {
-        if self.ward.charts() { &[CORE, CHART] } else { &[CORE] }
+        match (self.ward.charts(), self.ward.has_waveforms()) {
+            (true, _) => &[CORE, CHART],
+            (false, true) => &[CORE, WAVEFORMS],
+            (false, false) => &[CORE],
+        }
     }
 
     /// A core's store: one JSON line per record.
@@ -233,10 +257,29 @@ fn destination(core: &'static str, ports: &BTreeMap<&str, u16>) -> DestinationTa
     DestinationTable {
         name: core,
         files: "trial",
-        take: if core == CHART { "every 1 min" } else { "all" },
-        required: "required",
+        take: match core {
+            CHART => "every 1 min",
+            WAVEFORMS => "waveforms",
+            _ => "all",
+        },
+        // Nothing holds waveforms back.
+        required: if core == WAVEFORMS { "best-effort" } else { "required" },
         mqtt: MqttTable { host: "127.0.0.1", port, receivers: vec![core] },
     }
+}
+
+fn copy_folder(from: &Path, to: &Path) -> std::io::Result<()> {
+    std::fs::create_dir_all(to)?;
+    for entry in std::fs::read_dir(from)? {
+        let entry = entry?;
+        let target = to.join(entry.file_name());
+        if entry.file_type()?.is_dir() {
+            copy_folder(&entry.path(), &target)?;
+        } else {
+            std::fs::copy(entry.path(), target)?;
+        }
+    }
+    Ok(())
 }
 
 fn own_program() -> Result<PathBuf, Error> {

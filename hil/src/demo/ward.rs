@@ -53,21 +53,32 @@ pub enum Ward {
     /// Twelve beds, each with a monitor, a ventilator and an oximeter, and a chart that takes one
     /// value a minute.
     Icu,
+    /// What one box must carry: 32 monitors with four waveforms each, 32 ventilators and 64
+    /// oximeters, and a core that takes the waveforms. For measuring.
+    Large,
 }
 
 impl Ward {
     /// The ward's name in the gateway's configuration.
     pub const fn name(self) -> &'static str {
         match self {
-            Self::Mixed | Self::Icu => "icu",
+            Self::Mixed | Self::Icu | Self::Large => "icu",
         }
     }
 
     /// Whether a second core takes one value a minute.
     pub const fn charts(self) -> bool {
         match self {
-            Self::Mixed => false,
+            Self::Mixed | Self::Large => false,
             Self::Icu => true,
+        }
+    }
+
+    /// Whether a second core takes the waveforms that its monitors are asked for.
+    pub const fn has_waveforms(self) -> bool {
+        match self {
+            Self::Mixed | Self::Icu => false,
+            Self::Large => true,
         }
     }
 
@@ -76,6 +87,7 @@ impl Ward {
         match self {
             Self::Mixed => "five simulated devices, one gateway, one stand-in core",
             Self::Icu => "twelve beds with three devices each, one gateway, two stand-in cores",
+            Self::Large => "32 beds with four devices each, one gateway, two stand-in cores",
         }
     }
 
@@ -84,6 +96,7 @@ impl Ward {
         match self {
             Self::Mixed => mixed(),
             Self::Icu => icu(),
+            Self::Large => large(),
         }
     }
 }
@@ -201,3 +214,30 @@ fn oximeter(bed: u64) -> Device {
     };
     in_bed(device, bed, "oximeter")
 }
+
+/// The beds of the large unit.
+const LARGE_BEDS: u64 = 32;
+
+fn large() -> Vec<Device> {
+    (1..=LARGE_BEDS).flat_map(bed_of_large_unit).collect()
+}
+
+/// Level 11 of GE's interface knows alarms, and the device file asks for waveforms.
+fn bed_of_large_unit(bed: u64) -> [Device; 4] {
+    let monitor = on_a_line("dri-monitor", WITH_WAVEFORMS, None, &["--level", "11"]);
+    let more = &["--variant", "infinity-v500"];
+    let ventilator = on_a_line("medibus-ventilator", "draeger/evita-infinity-v500", None, more);
+    let oximeter = || on_a_line("line-oximeter", "nordpuls/po-100", Some("2.2"), &[]);
+    [
+        in_bed(monitor, bed, "monitor"),
+        in_bed(ventilator, bed, "ventilator"),
+        in_bed(oximeter(), bed, "oximeter-1"),
+        in_bed(oximeter(), bed, "oximeter-2"),
+    ]
+}
+
+/// The device file that the large unit asks for waveforms.
+pub const WITH_WAVEFORMS: &str = "ge/carescape-dri";
+
+/// Four of them: 425 samples a second, of the 600 that the line carries.
+pub const WAVEFORMS: &str = "waves = [\"ecg1\", \"pleth\", \"co2\", \"resp\"]\n";
