@@ -12,6 +12,8 @@ use serde_json::Value as Json;
 /// Half a core, of the two that a small box has.
 const CORES_MAX: f64 = 0.5;
 const MEMORY_MIB_MAX: f64 = 128.0;
+/// 32 monitors with four waveforms each.
+const SIGNALS: f64 = 128.0;
 /// From a device's last byte to the core's acknowledgement.
 const WIRE_TO_CORE_P99_MS_MAX: f64 = 250.0;
 
@@ -52,8 +54,13 @@ fn judged(summary: &Json) -> bool {
         ("lost", number("/lost"), 0.0),
         ("twice", number("/duplicates"), 0.0),
     ];
-    println!("{} readings", number("/readings"));
-    let mut all = number("/readings") > 0.0;
+    println!(
+        "{} readings, {} samples of {} signals",
+        number("/readings"),
+        number("/waveforms/samples"),
+        number("/waveforms/signals")
+    );
+    let mut all = number("/readings") > 0.0 && number("/waveforms/signals") >= SIGNALS;
     for (what, figure, limit) in figures {
         // A figure that is missing is not held.
         let held = figure <= limit;

@@ -16,6 +16,7 @@ mod status;
 mod stored;
 mod ward;
 mod watch;
+mod waveforms;
 
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader};
@@ -190,6 +191,12 @@ async fn show(options: &Options, folder: &Path, children: &mut Children) -> Resu
         let charted = charted::compare(&plan.store(), &chart)
             .map_err(|error| Error::Io(chart.display().to_string(), error))?;
         report.charted = Some(charted);
+    }
+    if options.ward.has_waveforms() {
+        let store = plan.store_of(plan::WAVEFORMS);
+        let found = waveforms::Waveforms::read(&store)
+            .map_err(|error| Error::Io(store.display().to_string(), error))?;
+        report.waveforms = Some(found);
     }
     report.cost = cost;
     report.show(options.json);

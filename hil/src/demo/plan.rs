@@ -17,7 +17,7 @@ pub const CORE: &str = "core";
 /// The core that takes one value a minute, as a chart does.
 pub const CHART: &str = "chart";
 /// The core that takes waveforms.
-const WAVEFORMS: &str = "waveforms";
+pub const WAVEFORMS: &str = "waveforms";
 pub const GATEWAY: &str = "gateway";
 
 /// One run of the demo.

@@ -8,6 +8,7 @@ use super::plan::Plan;
 use super::process::Cost;
 use super::status::Snapshot;
 use super::stored::Value;
+use super::waveforms::Waveforms;
 use crate::simulator::log::Line;
 
 const COLUMNS: &str = "device                  sent  refused  journalled  acknowledged  lost \
@@ -19,6 +20,8 @@ pub struct Report {
     all: Row,
     /// What the chart has, where the ward has one.
     pub charted: Option<Charted>,
+    /// What its core has of waveforms, where the ward has them.
+    pub waveforms: Option<Waveforms>,
     /// What the gateway's process cost while the devices sent.
     pub cost: Option<Cost>,
 }
@@ -44,7 +47,7 @@ impl Report {
         let mut all = Row::default();
         links.iter().for_each(|(_, row)| all.add(row));
         all.joined.latencies_us.sort_unstable();
-        Self { links, all, charted: None, cost: None }
+        Self { links, all, charted: None, waveforms: None, cost: None }
     }
 
     /// `Ok` if nothing was lost, doubled or changed and every device has sent something.
@@ -83,6 +86,9 @@ impl Report {
         if let Some(charted) = &self.charted {
             lines.extend([String::new(), charted.text()]);
         }
+        if let Some(waveforms) = &self.waveforms {
+            lines.extend([String::new(), waveforms.text()]);
+        }
         if let Some(cost) = &self.cost {
             lines.extend([String::new(), cost.text()]);
         }
@@ -110,6 +116,9 @@ impl Report {
         object.insert("proves".to_owned(), "self-consistency".into());
         if let Some(charted) = &self.charted {
             object.insert("charted".to_owned(), charted.json());
+        }
+        if let Some(waveforms) = &self.waveforms {
+            object.insert("waveforms".to_owned(), waveforms.json());
         }
         if let Some(cost) = &self.cost {
             object.insert("gateway".to_owned(), cost.json());
