@@ -194,6 +194,11 @@ pub(super) struct Framer {
 }
 
 impl Framer {
+    /// Whether a frame has begun and not ended.
+    pub(super) fn is_open(&self) -> bool {
+        self.outer.is_some()
+    }
+
     /// What was heard, in order.
     pub(super) fn next(&mut self) -> Option<Heard> {
         self.heard.pop_front()
