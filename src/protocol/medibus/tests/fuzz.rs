@@ -78,7 +78,7 @@ fn real_time_bytes_anywhere_change_nothing() {
         let mut bench = Bench::running();
         bench.says(&mixed);
         assert_eq!(bench.shown(), expected, "round {round}");
-        assert_eq!(bench.messages.last().unwrap().raw.len() <= mixed.len(), true);
+        assert!(bench.messages.last().unwrap().raw.len() <= mixed.len());
     }
 }
 
