@@ -1,5 +1,5 @@
-//! One command that waits for its reply (facts/monitors.md 3.4): a reply must be complete within its
-//! time, and a command is repeated three times at most.
+//! One command that waits for its reply (facts/monitors.md 3.4): a reply must be complete within
+//! its time, and a command is repeated three times at most.
 
 use crate::vocabulary::Moment;
 
