@@ -13,10 +13,10 @@
 //!
 //! # What is sent
 //! Commands: 51 (initialise), 52 (who are you), 30 (nothing, to be heard), the polls that the
-//! device file lists (23 to 2E, all without arguments). If the file asks for real-time signals and the
-//! device's MEDIBUS is 03.00 or later: 53, 54 and the enabling bytes. Answers: the code that was
-//! asked with nothing behind it, our identification to 52, NAK to what is damaged or unknown.
-//! Nothing else, and no command that changes anything on the device.
+//! device file lists (23 to 2E, all without arguments). If the file asks for real-time signals
+//! and the device's MEDIBUS is 03.00 or later: 53, 54 and the enabling bytes. Answers: the code
+//! that was asked with nothing behind it, our identification to 52, NAK to what is damaged or
+//! unknown. Nothing else, and no command that changes anything on the device.
 //!
 //! # Which table
 //! The id in the answer to 52 chooses the table: 06 is a compliance on one device and a minute
