@@ -7,15 +7,16 @@
 //! | `wire` | frames, checksums, what is interleaved | what a code means |
 //! | `payload` | the layout of each reply | parameters |
 //! | `meaning` | the code table: entries to readings | timers |
+//! | `pending` | one command that waits for its reply | what it asks |
 //! | `session` | when to ask, when to answer, when to begin anew | values |
 //! | `realtime` | the bytes between the frames | the rest |
 //!
 //! # What is sent
-//! Commands: 51 (initialise), 52 (who are you), 30 (nothing, to be heard), the polls that the device
-//! file lists (23 to 2E, all without arguments). If the file asks for real-time signals and the
-//! device's MEDIBUS is 03.00 or later: 53, 54 and the enabling bytes. Answers: the code that was
-//! asked with nothing behind it, our identification to 52, NAK to what is damaged or unknown.
-//! Nothing else, and no command that changes anything on the device.
+//! Commands: 51 (initialise), 52 (who are you), 30 (nothing, to be heard), the polls that the
+//! device file lists (23 to 2E, all without arguments). If the file asks for real-time signals
+//! and the device's MEDIBUS is 03.00 or later: 53, 54 and the enabling bytes. Answers: the code
+//! that was asked with nothing behind it, our identification to 52, NAK to what is damaged or
+//! unknown. Nothing else, and no command that changes anything on the device.
 //!
 //! # Which table
 //! The id in the answer to 52 chooses the table: 06 is a compliance on one device and a minute
@@ -27,6 +28,7 @@ use std::sync::Arc;
 
 use self::meaning::ActiveAlarms;
 use self::payload::DeviceIdentification;
+use self::pending::Line;
 use self::profile::{PollCommand, Table};
 use self::realtime::Realtime;
 use self::session::Conversation;
@@ -39,6 +41,7 @@ use crate::vocabulary::{Group, Moment, Refused, Why};
 
 mod meaning;
 mod payload;
+mod pending;
 mod profile;
 mod realtime;
 mod session;
@@ -53,6 +56,22 @@ pub use self::profile::{
 };
 
 /// The driver for one device.
+///
+/// ```
+/// use std::sync::Arc;
+/// use wardgate::protocol::medibus::{MedibusDriver, MedibusProfile};
+/// use wardgate::protocol::{Driver, Event, LinkChange, Peer, Session, Site};
+/// use wardgate::vocabulary::{Certainty, Moment};
+///
+/// let text = "identification = \"0161'My PC'01.00:03.00\"\npoll = []\ntable = []";
+/// let profile: MedibusProfile = toml::from_str(text).unwrap();
+/// let mut driver = MedibusDriver::new(Arc::new(profile), Site::default());
+/// let now = Moment::new(0, 1_700_000_000_000_000, Certainty::Synchronised);
+/// driver.link(LinkChange::Opened { session: Session(1) }, now);
+/// // It begins with ICC (facts/monitors.md 3.2).
+/// let bytes = b"\x1bQ6C\r".to_vec();
+/// assert_eq!(driver.poll(), Some(Event::Send { bytes, to: Peer::STREAM }));
+/// ```
 pub struct MedibusDriver {
     profile: Arc<MedibusProfile>,
     site: Site,
@@ -227,6 +246,10 @@ impl MedibusDriver {
 
     fn realtime_forms(&mut self, frame: Frame, now: Moment) {
         match payload::signal_forms(&frame) {
+            // Late, or never asked for: nothing follows from it.
+            Ok(_) if !self.conversation.awaits(session::REALTIME_FORMS) => {
+                self.desk.message(frame.raw, Vec::new(), Vec::new(), None, now);
+            }
             Ok(forms) => {
                 let streams = realtime::streams(&self.profile, self.table.as_ref(), &forms);
                 self.conversation.realtime_forms(&streams, now);
@@ -240,12 +263,20 @@ impl MedibusDriver {
         }
     }
 
+    fn line(&self) -> Line {
+        if self.framer.is_open() { Line::InFrame } else { Line::Quiet }
+    }
+
     /// Whatever is due now.
     fn advance(&mut self, now: Moment) {
         if let Some(samples) = self.realtime.wake(now) {
             self.desk.events.push_back(Event::Samples(samples));
         }
-        if let Some(begins) = self.conversation.advance(now) {
+        if self.framer.is_open() && self.conversation.is_late(now) {
+            self.framer.give_up(Why::TimedOut, "the reply was not complete within its time");
+            self.hear(now);
+        }
+        if let Some(begins) = self.conversation.advance(now, self.line()) {
             self.framer.close(begins.detail);
             self.hear(now);
             self.forget();
@@ -315,8 +346,11 @@ impl Driver for MedibusDriver {
     }
 
     fn next_wake(&self) -> Option<Moment> {
-        let dues =
-            [self.framer.next_wake(), self.realtime.next_wake(), self.conversation.next_wake()];
+        let dues = [
+            self.framer.next_wake(),
+            self.realtime.next_wake(),
+            self.conversation.next_wake(self.line()),
+        ];
         dues.into_iter().flatten().min()
     }
 

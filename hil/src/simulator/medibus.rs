@@ -266,8 +266,8 @@ impl Device {
         bytes.splice(at..at, realtime);
     }
 
-    /// An answer with one digit changed, which its checksum cannot miss, or with bytes in front that
-    /// belong to nothing and an end that never comes.
+    /// An answer with one digit changed, which its checksum cannot miss, or with bytes in front
+    /// that belong to nothing and an end that never comes.
     async fn damaged(&mut self, code: u8, pty: &mut Pty, bench: &mut Bench) -> io::Result<()> {
         let mut bytes = wire::answer(code, &wire::entry("D6", "14", 5));
         if bench.random.once_in(2) {

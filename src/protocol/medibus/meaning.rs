@@ -99,10 +99,6 @@ impl<'a> Row<'a> {
             unit: &row.unit,
         }
     }
-
-    fn is_for(&self, code: Code) -> bool {
-        Code::read(self.code.as_bytes()) == Some(code)
-    }
 }
 
 fn data_rows(table: Option<&Table>, page: u8) -> impl Iterator<Item = &DataRow> {
@@ -139,7 +135,8 @@ fn values(
     let mut readings = Vec::new();
     let mut stated: Vec<&str> = Vec::new();
     for entry in entries {
-        let row = rows.iter().find(|row| row.is_for(entry.code));
+        let sent = entry.code.to_string();
+        let row = rows.iter().find(|row| row.code == sent);
         // A volume comes in litres or in millilitres by its size, a pressure in one of two units
         // by configuration: of two that claim one parameter in one reply, one can be it.
         let parameter =
@@ -200,7 +197,8 @@ fn limits(
     let rows: Vec<Row<'_>> = data_rows(table, page).map(Row::of_data).collect();
     let entries = payload::entries(frame, 4)?;
     let reading = |entry: &Entry| {
-        let row = rows.iter().find(|row| row.is_for(entry.code));
+        let sent = entry.code.to_string();
+        let row = rows.iter().find(|row| row.code == sent);
         let words = row.map(|row| format!("{}: {which}", row.words)).unwrap_or_default();
         let code = DeviceCode::Codings(vec![own_code(command, entry.code, &words)]);
         let mut reading = Reading::new(code, value(&entry.value), entry.at.clone());
@@ -215,7 +213,10 @@ fn texts(frame: &Frame, table: Option<&Table>) -> Result<Vec<Group>, Refused> {
     let command = PollCommand::Texts;
     let texts = payload::texts(frame)?;
     let rows = || table.into_iter().flat_map(|table| &table.text);
-    let row_of = |code: Code| rows().find(|row| Code::read(row.code.as_bytes()) == Some(code));
+    let row_of = |code: Code| {
+        let sent = code.to_string();
+        rows().find(|row| row.code == sent)
+    };
     let parameter_of = |code: Code| row_of(code).and_then(|row| row.parameter.as_deref());
     let mut readings = Vec::new();
     for text in &texts {
@@ -294,7 +295,8 @@ fn event(
     page: u8,
 ) -> Group {
     let rows = table.into_iter().flat_map(|table| &table.alarm).filter(|row| row.page == page);
-    let row = { rows }.find(|row| Code::read(row.code.as_bytes()) == Some(alarm.code));
+    let sent = alarm.code.to_string();
+    let row = { rows }.find(|row| row.code == sent);
     let own = own_code(command, alarm.code, row.map_or("", |row| &row.words));
     let shown = if alarm.phrase.is_empty() { own.code.clone() } else { alarm.phrase.clone() };
     let part = |code: DeviceCode, value: Value| {

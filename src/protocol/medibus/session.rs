@@ -11,6 +11,7 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
+use super::pending::{Line, Pending};
 use super::profile::{MedibusProfile, Poll, PollCommand};
 use super::realtime::Stream;
 use super::wire::{ESC, NAK, SOH, framed};
@@ -26,9 +27,6 @@ pub(super) const REALTIME_CHANGED: u8 = 0x56;
 const TIME_CHANGED: u8 = 0x49;
 const CONFIGURE: u8 = 0x4A;
 
-/// How often an unanswered command is repeated.
-const REPEATS: u32 = 3;
-
 /// Answers that wait while the device wants nothing; it asks one thing at a time.
 const HELD_MAX: usize = 16;
 
@@ -41,15 +39,6 @@ enum State {
     },
     Identifying,
     Running,
-}
-
-/// A command that waits for its reply.
-struct Pending {
-    code: u8,
-    bytes: Vec<u8>,
-    repeats: u32,
-    /// When it is repeated: at the end of its time, or soon after a reply that came damaged.
-    repeat_at: Moment,
 }
 
 struct Asked {
@@ -268,7 +257,7 @@ impl Conversation {
 
     /// A reply came whole.
     pub(super) fn answered(&mut self, code: u8, now: Moment) {
-        if self.pending.as_ref().is_some_and(|pending| pending.code == code) {
+        if self.awaits(code) {
             self.pending = None;
             self.rest(now);
         }
@@ -277,17 +266,23 @@ impl Conversation {
     /// Something came damaged; if a reply was waited for, it may have been that.
     pub(super) fn spoilt(&mut self, now: Moment) {
         let soon = now.plus_ms(self.profile.spacing_ms);
-        if let Some(pending) = &mut self.pending
-            && pending.repeat_at > soon
-        {
-            pending.repeat_at = soon;
-        }
+        self.pending.iter_mut().for_each(|pending| pending.spoilt(soon));
+    }
+
+    /// Whether a reply to this is waited for.
+    pub(super) fn awaits(&self, code: u8) -> bool {
+        self.pending.as_ref().is_some_and(|pending| pending.code == code)
+    }
+
+    /// Whether the reply that is waited for has missed its time.
+    pub(super) fn is_late(&self, now: Moment) -> bool {
+        self.pending.as_ref().is_some_and(|pending| pending.is_late(now))
     }
 
     /// NAK: the command came damaged, or the device does not know it.
     pub(super) fn refused(&mut self, now: Moment) {
-        let given_up = self.pending.as_ref().is_some_and(|pending| pending.repeats >= REPEATS);
-        let Some(code) = self.pending.as_ref().map(|one| one.code).filter(|_| given_up) else {
+        let given_up = self.pending.as_ref().filter(|pending| pending.is_last());
+        let Some(code) = given_up.map(|pending| pending.code) else {
             return self.spoilt(now);
         };
         if code == IDENTIFICATION {
@@ -351,12 +346,11 @@ impl Conversation {
     fn ask(&mut self, code: u8, arguments: &[u8], now: Moment) {
         let bytes = framed(ESC, code, arguments);
         self.send_command(bytes.clone(), now);
-        let repeat_at = now.plus_ms(self.profile.response_ms);
-        self.pending = Some(Pending { code, bytes, repeats: 0, repeat_at });
+        self.pending = Some(Pending::new(code, bytes, now.plus_ms(self.profile.response_ms)));
     }
 
     /// Sends whatever is due. Says so if communication had to begin anew.
-    pub(super) fn advance(&mut self, now: Moment) -> Option<Begins> {
+    pub(super) fn advance(&mut self, now: Moment, line: Line) -> Option<Begins> {
         match self.state {
             State::Closed => None,
             State::Initialising { next } => {
@@ -372,7 +366,7 @@ impl Conversation {
                 self.attempts = self.attempts.saturating_add(1);
                 None
             }
-            State::Identifying | State::Running => self.advance_session(now),
+            State::Identifying | State::Running => self.advance_session(now, line),
         }
     }
 
@@ -380,7 +374,7 @@ impl Conversation {
         now >= self.last_heard.plus_ms(self.profile.silence_ms)
     }
 
-    fn advance_session(&mut self, now: Moment) -> Option<Begins> {
+    fn advance_session(&mut self, now: Moment, line: Line) -> Option<Begins> {
         let suspended_too_long =
             self.suspended.is_some_and(|since| now >= since.plus_ms(self.profile.silence_ms));
         if self.is_silent(now) || suspended_too_long {
@@ -397,7 +391,7 @@ impl Conversation {
         if now < self.spaced() {
             return None;
         }
-        let due = self.pending.as_ref().is_some_and(|pending| now >= pending.repeat_at);
+        let due = self.pending.as_ref().is_some_and(|pending| now >= pending.due(line));
         if due && !self.repeat(now) {
             self.begin(now.plus_ms(self.profile.initialise_every_ms));
             return Some(Begins { detail: "the reply was given up", words: UNANSWERED });
@@ -417,13 +411,9 @@ impl Conversation {
 
     /// `false` if it was repeated often enough.
     fn repeat(&mut self, now: Moment) -> bool {
-        let response_ms = self.profile.response_ms;
-        let Some(pending) = self.pending.as_mut().filter(|one| one.repeats < REPEATS) else {
-            return false;
-        };
-        pending.repeats += 1;
-        pending.repeat_at = now.plus_ms(response_ms);
-        let bytes = pending.bytes.clone();
+        let deadline = now.plus_ms(self.profile.response_ms);
+        let again = self.pending.as_mut().and_then(|pending| pending.again(deadline));
+        let Some(bytes) = again else { return false };
         self.send_command(bytes, now);
         true
     }
@@ -445,7 +435,7 @@ impl Conversation {
     }
 
     /// When [`Conversation::advance`] has something to do next.
-    pub(super) fn next_wake(&self) -> Option<Moment> {
+    pub(super) fn next_wake(&self, line: Line) -> Option<Moment> {
         match self.state {
             State::Closed => None,
             State::Initialising { next } => Some(next.max(self.spaced())),
@@ -456,7 +446,7 @@ impl Conversation {
                 }
                 let keep_alive = self.keep_alive_due();
                 let next = match &self.pending {
-                    Some(pending) => Some(pending.repeat_at),
+                    Some(pending) => Some(pending.due(line)),
                     None => self.next_question(),
                 };
                 let next = [Some(keep_alive), next].into_iter().flatten().min();

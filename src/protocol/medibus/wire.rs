@@ -194,6 +194,11 @@ pub(super) struct Framer {
 }
 
 impl Framer {
+    /// Whether a frame has begun and not ended.
+    pub(super) fn is_open(&self) -> bool {
+        self.outer.is_some()
+    }
+
     /// What was heard, in order.
     pub(super) fn next(&mut self) -> Option<Heard> {
         self.heard.pop_front()
@@ -202,19 +207,19 @@ impl Framer {
     pub(super) fn take(&mut self, byte: u8, now: Moment) {
         match byte {
             0x80.. => {
-                self.into_raw(byte);
+                self.beside(byte);
                 self.heard.push_back(Heard::Realtime(byte));
             }
             DC1 => {
-                self.into_raw(byte);
+                self.beside(byte);
                 self.heard.push_back(Heard::Suspend);
             }
             DC3 => {
-                self.into_raw(byte);
+                self.beside(byte);
                 self.heard.push_back(Heard::Resume);
             }
             CAN => {
-                self.into_raw(byte);
+                self.beside(byte);
                 self.give_up(Why::Incomplete, "the device cancelled what it was sending");
                 self.heard.push_back(Heard::Cancelled);
             }
@@ -233,7 +238,7 @@ impl Framer {
     }
 
     /// What is interleaved belongs to the raw bytes of the frames around it.
-    fn into_raw(&mut self, byte: u8) {
+    fn beside(&mut self, byte: u8) {
         self.outer.iter_mut().for_each(|open| open.raw.push(byte));
         self.inner.iter_mut().for_each(|open| open.raw.push(byte));
     }

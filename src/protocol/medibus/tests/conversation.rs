@@ -352,3 +352,42 @@ fn old_devices_get_no_arguments() {
     assert_eq!(bench.last_sent(), DATA);
     assert!(bench.troubles.last().unwrap().as_deref().unwrap().contains("03.00"));
 }
+
+#[test]
+fn a_reply_that_takes_longer_than_its_time_is_none() {
+    let mut bench = Bench::running();
+    bench.says(b"\x01$D6");
+    for _ in 0..9 {
+        bench.passes(1000);
+        // It goes on, one byte a second.
+        bench.says(b" ");
+    }
+    let before = bench.sent.len();
+    bench.passes(1200);
+    assert!(bench.sent_bytes()[before..].contains(&DATA.to_vec()), "it is asked for again");
+    assert_eq!(bench.refusals(), [Why::TimedOut]);
+    bench.says(b"1200\r");
+    assert_eq!(bench.shown(), Vec::<String>::new());
+}
+
+#[test]
+fn nothing_is_repeated_into_a_reply_that_is_under_way() {
+    let mut bench = Bench::running();
+    let before = bench.sent.len();
+    let good = reply(b"$D6  12");
+    bench.says(b"\x01$D6  1200\r");
+    bench.says(&good[..4]);
+    bench.passes(900);
+    assert_eq!(bench.sent.len(), before);
+    bench.says(&good[4..]);
+    assert_eq!(bench.shown()[0], "vent-resp-rate 12 /min");
+}
+
+#[test]
+fn forms_of_signals_that_nobody_asked_for_change_nothing() {
+    let mut bench = Bench::running();
+    let before = bench.sent.len();
+    bench.says(&reply(b"S00    5200-  60  120708"));
+    bench.passes(500);
+    assert_eq!((bench.sent.len(), bench.troubles.len()), (before, 0));
+}

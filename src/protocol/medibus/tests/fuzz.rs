@@ -78,7 +78,7 @@ fn real_time_bytes_anywhere_change_nothing() {
         let mut bench = Bench::running();
         bench.says(&mixed);
         assert_eq!(bench.shown(), expected, "round {round}");
-        assert_eq!(bench.messages.last().unwrap().raw.len() <= mixed.len(), true);
+        assert!(bench.messages.last().unwrap().raw.len() <= mixed.len());
     }
 }
 
@@ -181,4 +181,28 @@ fn frames_without_an_end_do_not_fill_the_memory() {
     let mut long = Bench::running();
     long.says(&frame(0x01, &[&b"$"[..], &vec![b' '; 3846]].concat()));
     assert_eq!(long.refusals(), [Why::TooLong]);
+}
+
+#[test]
+fn everything_that_may_stand_between_bytes_changes_no_value() {
+    let (bytes, expected) = clean();
+    let asks = [&b"0"[..], b"R", b"I", b"$", b"("];
+    let mut chance = Chance(17);
+    for round in 0..500 {
+        let mut mixed = Vec::new();
+        for (at, byte) in bytes.iter().enumerate() {
+            for _ in 0..chance.below(3) {
+                match chance.below(4) {
+                    // A command is embedded in a reply, and a reply begins with its first byte.
+                    0 if at > 0 => mixed.extend(command(asks[chance.below(5) as usize])),
+                    1 => mixed.push(0x13),
+                    _ => mixed.push(0x80 | u8::try_from(chance.below(128)).unwrap()),
+                }
+            }
+            mixed.push(*byte);
+        }
+        let mut bench = Bench::running();
+        bench.says(&mixed);
+        assert_eq!(bench.shown(), expected, "round {round}");
+    }
 }
