@@ -53,8 +53,7 @@ impl Seeker {
         }
     }
 
-    /// One byte more; the whole unit that it completes, if it does. Call [`Seeker::next`] until it
-    /// gives `None` before the next byte.
+    /// One byte more. Call [`Seeker::next`] until it gives `None` before the next one.
     pub fn take_byte(&mut self, byte: u8, now: Moment) {
         self.pending.push(byte);
         self.pending_came.push(now);
