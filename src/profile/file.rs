@@ -289,6 +289,7 @@ impl Protocol {
             Self::Intellivue(intellivue) => intellivue.stated(),
             Self::Dri(dri) => dri.stated(),
             Self::Medibus(medibus) => medibus.stated(),
+            Self::Unity(unity) => unity.stated(),
         }
     }
 
