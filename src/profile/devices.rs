@@ -25,9 +25,10 @@ Generated from the device files (`wardgate profile devices`); do not edit.
 | captured | seen in a recording of a real device |
 | bench, ward | compared with a device's screen, on the bench or on a ward |
 
-A device of status `draft` loads on the bench only. What the vocabulary has no parameter for is kept under the
-device's own name, unmapped and counted, and is not listed. Where codes of the vocabulary map by themselves
-(MDC), only codes that were seen or are the device's own are listed.
+A device of status `draft` loads on the bench only.
+What the vocabulary has no parameter for is kept under the device's own name, unmapped and counted;
+it is not listed. Where codes of the vocabulary map by themselves (MDC), only codes that were seen
+or are the device's own are listed.
 ";
 
 /// The list, by the ids of the files.

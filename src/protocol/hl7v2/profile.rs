@@ -38,8 +38,8 @@ pub struct Hl7v2Profile {
     pub acknowledge_message_type: AcknowledgementType,
     /// Values that stand for "no value", by their exact text, with the reason.
     pub sentinels: BTreeMap<String, AbsentReason>,
-    /// Whether these texts stand for "no value" only where OBX-11 is empty: a device that sends them
-    /// so may send the same number as a value with a status.
+    /// Whether these texts stand for "no value" only where OBX-11 is empty: such a device may send
+    /// the same number as a value with a status.
     pub sentinels_only_without_status: bool,
     /// Where the specimen's number stands; the first place that holds one counts. Left out:
     /// SPM-2.1, then SAC-3 for OUL messages, nowhere for the others. Present: an analyser.

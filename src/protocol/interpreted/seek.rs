@@ -40,7 +40,7 @@ pub(in crate::protocol) struct Seeker {
 }
 
 impl Seeker {
-    /// `word` names the unit; one that is begun and not finished within `unfinished_ms` is given up.
+    /// `word` names the unit; one that is not finished within `unfinished_ms` is given up.
     pub fn new(word: &'static str, unfinished_ms: u64) -> Self {
         Self {
             word,
