@@ -9,6 +9,7 @@
 //! | `file` | the types of the file, which are also its JSON Schema |
 //! | `verify` | what types cannot say: parameters known, bytes claimed once, sources named |
 //! | `flatten` | the file for one firmware: variants replace whole fields |
+//! | `devices` | per device and parameter: what is proven by what |
 //! | `explain` | what each column, byte or code of the device means to us |
 //! | `position` | from a path in a TOML text to line and column |
 
@@ -22,6 +23,7 @@ use crate::protocol::{
 use crate::vocabulary::{Digest, Vocabulary};
 
 mod claims;
+pub mod devices;
 pub mod explain;
 mod file;
 mod flatten;

@@ -89,7 +89,7 @@ fn profile_of(file: &str) -> &'static str {
     } else if is_of(&pumps) {
         "generic/infusion-pump-gateway"
     } else if file.contains("mdil") {
-        "generic/philips-mdil"
+        "philips/piic-mdil"
     } else {
         "generic/pcd-01"
     }

@@ -537,7 +537,7 @@ async fn every_hl7_message_of_the_corpus_makes_records_as_published() {
             ("generic/pcd-01", "PCD-01 2.6"),
             ("generic/infusion-pump-gateway", "PCD-01 2.6"),
             ("generic/laboratory-hl7v2", "LAB-29 2.5.1"),
-            ("generic/philips-mdil", "MDIL 2.3"),
+            ("philips/piic-mdil", "MDIL 2.3"),
         ] {
             let kind = profile.trim_start_matches("generic/");
             let bench = bench(&words, &format!("{index}-{kind}"), profile, firmware);

@@ -1,4 +1,4 @@
-//! `wardgate profile check | explain | replay | show | schema`
+//! `wardgate profile check | explain | replay | show | schema | devices`
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -8,7 +8,7 @@ use jiff::tz::TimeZone;
 
 use super::{Failed, say};
 use crate::gateway::{configuration, replay};
-use crate::profile::{Drafts, Profile, explain, schema};
+use crate::profile::{Drafts, Profile, devices, explain, schema};
 use crate::protocol::Site;
 use crate::vocabulary::Vocabulary;
 
@@ -54,6 +54,12 @@ pub(super) enum ProfileVerb {
     },
     /// The JSON Schema of device files, for editors.
     Schema,
+    /// Per device and parameter: what is proven by what, as `docs/devices.md` has it.
+    Devices {
+        /// The folder of the device files.
+        #[arg(default_value = "device-profiles")]
+        folder: PathBuf,
+    },
 }
 
 pub(super) fn run(verb: &ProfileVerb) -> Result<(), Failed> {
@@ -86,7 +92,38 @@ pub(super) fn run(verb: &ProfileVerb) -> Result<(), Failed> {
             say(&text);
             Ok(())
         }
+        ProfileVerb::Devices { folder } => list_devices(folder),
     }
+}
+
+fn list_devices(folder: &Path) -> Result<(), Failed> {
+    let mut loaded = Vec::new();
+    for id in configuration::known_profiles(folder) {
+        let path = folder.join(&id);
+        let (profile, _) = load(&path, Drafts::Accepted)?;
+        loaded.push((profile, captures_in(&path.join("captures"))));
+    }
+    let names = |captures: &[PathBuf]| {
+        let stems = captures.iter().filter_map(|capture| capture.file_stem());
+        stems.map(|stem| stem.to_string_lossy().into_owned()).collect()
+    };
+    let devices: Vec<devices::Device<'_>> = loaded
+        .iter()
+        .map(|(profile, captures)| devices::Device { profile, captures: names(captures) })
+        .collect();
+    say(devices::table(&devices).trim_end());
+    Ok(())
+}
+
+/// The captures of a folder, sorted.
+fn captures_in(folder: &Path) -> Vec<PathBuf> {
+    let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
+    let mut captures: Vec<PathBuf> = entries
+        .map(|entry| entry.path())
+        .filter(|path| path.extension().is_some_and(|one| one == "capture"))
+        .collect();
+    captures.sort();
+    captures
 }
 
 /// The device file at a path or in a folder.
@@ -146,12 +183,7 @@ fn check_captures(
     profile: &Profile,
     vocabulary: &Arc<Vocabulary>,
 ) -> Result<usize, Vec<String>> {
-    let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
-    let mut captures: Vec<PathBuf> = entries
-        .map(|entry| entry.path())
-        .filter(|path| path.extension().is_some_and(|one| one == "capture"))
-        .collect();
-    captures.sort();
+    let captures = captures_in(folder);
     let mut problems = Vec::new();
     for capture in &captures {
         if let Err(what) = check_capture(capture, profile, vocabulary) {

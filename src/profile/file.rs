@@ -6,6 +6,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::protocol::Stated;
 use crate::protocol::astm::AstmProfile;
 use crate::protocol::dri::DriProfile;
 use crate::protocol::frame::{FrameProfile, RawForm};
@@ -278,6 +279,20 @@ pub enum Protocol {
 }
 
 impl Protocol {
+    /// What the file, or the family's own table, says a device can report.
+    pub fn stated(&self) -> Vec<Stated> {
+        match self {
+            Self::Line(line) => line.stated(),
+            Self::Frame(frame) => frame.stated(),
+            Self::Astm(astm) => astm.results.iter().map(|row| row.stated()).collect(),
+            Self::Hl7v2(hl7v2) => hl7v2.result.iter().map(|row| row.stated()).collect(),
+            Self::Intellivue(intellivue) => intellivue.stated(),
+            Self::Dri(dri) => dri.stated(),
+            Self::Medibus(medibus) => medibus.stated(),
+            Self::Unity(unity) => unity.stated(),
+        }
+    }
+
     /// The family's name in the file.
     pub const fn family(&self) -> &'static str {
         match self {

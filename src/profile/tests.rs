@@ -1,6 +1,7 @@
 use super::*;
 
 mod devices;
+mod extensions;
 
 const FRAME: &str = include_str!("../../device-profiles/nordpuls/bx-2/profile.toml");
 const LINE: &str = include_str!("../../device-profiles/nordpuls/po-100/profile.toml");

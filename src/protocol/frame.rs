@@ -111,6 +111,7 @@ impl FrameDriver {
         while let Some(bytes) = self.asker.next(now) {
             self.outbox.send(bytes);
         }
+        self.outbox.trouble(self.asker.trouble());
     }
 
     fn give_up(&mut self, why: Why, detail: &str, now: Moment) {

@@ -95,6 +95,7 @@ pub(super) struct Outbox {
     session: Session,
     next_number: u64,
     identity: Identity,
+    trouble: Option<&'static str>,
     events: VecDeque<Event>,
 }
 
@@ -162,6 +163,14 @@ impl Outbox {
     /// Bytes for the device.
     pub fn send(&mut self, bytes: Vec<u8>) {
         self.events.push_back(Event::Send { bytes, to: Peer::STREAM });
+    }
+
+    /// What is wrong on the link; it is told when it changes.
+    pub fn trouble(&mut self, words: Option<&'static str>) {
+        if words != self.trouble {
+            self.trouble = words;
+            self.events.push_back(Event::Trouble { words: words.map(str::to_owned) });
+        }
     }
 
     /// The next message, or the next bytes to send.

@@ -137,6 +137,7 @@ impl LineDriver {
         while let Some(bytes) = self.asker.next(now) {
             self.outbox.send(bytes);
         }
+        self.outbox.trouble(self.asker.trouble());
     }
 
     fn give_up(&mut self, why: Why, detail: &str, now: Moment) {

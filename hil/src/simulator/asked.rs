@@ -1,4 +1,4 @@
-//! What every device that is asked has: a line, an ear, a log, and a switch to be turned off and on.
+//! What every device that is asked has: a line, an ear, a log, and a switch.
 
 use std::io;
 use std::time::{Duration, Instant};

@@ -145,7 +145,7 @@ impl Patient {
     }
 }
 
-/// Message 34: 96 bytes that the sheet does not ask for, then the numbers of both channels together.
+/// Message 34: 96 bytes that nobody asks for, then the numbers of both channels together.
 fn processed(number: u16, wire: [i32; 6]) -> Vec<u8> {
     let [suppression, edge, index, power, muscle, quality] = wire;
     let short = |number: i32| i16::try_from(number).unwrap_or(i16::MIN).to_le_bytes();

@@ -3,8 +3,8 @@
 //! ```text
 //! MISCA,706,97,<STX>f5,f6,...,f101,<ETX><CR>
 //! ```
-//! The second field counts the bytes behind STX, the third the fields between the marks. Fields have
-//! fixed widths and are filled with blanks. There is no checksum.
+//! The second field counts the bytes behind STX, the third the fields between the marks. Fields
+//! have fixed widths and are filled with blanks. There is no checksum.
 
 use std::io;
 use std::time::Duration;

@@ -8,6 +8,7 @@ use crate::vocabulary::{Certainty, DeviceCode, Moment, Reading};
 
 mod asked;
 mod frames;
+mod hl7;
 mod lines;
 
 const START: Moment = Moment::new(1_000_000, 1_700_000_000_000_000, Certainty::Synchronised);

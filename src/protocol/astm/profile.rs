@@ -7,7 +7,8 @@ use serde::Deserialize;
 
 use super::charset::Charset;
 use super::path::{RecordLetter, RecordPath};
-use crate::vocabulary::{AbsentReason, ResultStatus};
+use crate::protocol::Stated;
+use crate::vocabulary::{AbsentReason, Evidence, ResultStatus};
 
 /// How an analyser speaks LIS01 and where its LIS02 records hold what we need.
 #[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]
@@ -147,6 +148,22 @@ pub struct ResultRow {
     pub unit: String,
     /// Where this row is from: document and page, or bench.
     pub source: String,
+    /// How far this row is proven; left out: as far as the file.
+    #[serde(default)]
+    pub evidence: Option<Evidence>,
+}
+
+impl ResultRow {
+    /// The row for the list of what is proven by what.
+    pub(crate) fn stated(&self) -> Stated {
+        Stated {
+            parameter: self.parameter.clone(),
+            place: format!("test code {}", self.code),
+            unit: self.unit.clone(),
+            source: self.source.clone(),
+            evidence: self.evidence,
+        }
+    }
 }
 
 /// A condition that an R record must meet to be a result. Give `in` or `not_empty`.

@@ -5,7 +5,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::field::{FrameField, FrameFlag, IgnoredBytes, MoreBytes, TextBytes};
 use crate::protocol::checksum::ChecksumKind;
-use crate::protocol::{Ask, Template};
+use crate::protocol::{Ask, Stated, Template};
 
 /// Binary frames: a start mark, a length, a payload, a checksum; or trains of frames of one size.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -45,6 +45,22 @@ pub struct FrameProfile {
 }
 
 impl FrameProfile {
+    /// What the file says a device can report, in the vocabulary's words.
+    pub fn stated(&self) -> Vec<Stated> {
+        let of_message = |message: &FrameMessage| -> Vec<Stated> {
+            let fields = message.field.iter().filter(|field| !field.parameter.is_empty());
+            let stated = |field: &FrameField| Stated {
+                parameter: field.parameter.clone(),
+                place: format!("{} byte {}", message.name, field.at),
+                unit: field.unit.clone(),
+                source: field.source.clone(),
+                evidence: field.evidence,
+            };
+            fields.map(stated).collect()
+        };
+        self.message.iter().flat_map(of_message).collect()
+    }
+
     /// Where the payload begins in the frame.
     pub(super) fn payload_at(&self) -> usize {
         self.length.as_ref().map_or(0, |length| usize::from(length.at) + length.size.bytes())

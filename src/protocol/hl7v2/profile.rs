@@ -9,7 +9,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::path::Path;
-use crate::vocabulary::AbsentReason;
+use crate::protocol::Stated;
+use crate::vocabulary::{AbsentReason, Evidence};
 
 /// What a device file says about a device that speaks HL7 v2 over MLLP.
 ///
@@ -37,6 +38,9 @@ pub struct Hl7v2Profile {
     pub acknowledge_message_type: AcknowledgementType,
     /// Values that stand for "no value", by their exact text, with the reason.
     pub sentinels: BTreeMap<String, AbsentReason>,
+    /// Whether these texts stand for "no value" only where OBX-11 is empty: such a device may send
+    /// the same number as a value with a status.
+    pub sentinels_only_without_status: bool,
     /// Where the specimen's number stands; the first place that holds one counts. Left out:
     /// SPM-2.1, then SAC-3 for OUL messages, nowhere for the others. Present: an analyser.
     pub specimen: Option<Vec<Path>>,
@@ -58,6 +62,7 @@ impl Default for Hl7v2Profile {
             acknowledgement: AcknowledgementMode::default(),
             acknowledge_message_type: AcknowledgementType::default(),
             sentinels: BTreeMap::new(),
+            sentinels_only_without_status: false,
             specimen: None,
             control_sample: Vec::new(),
             valid_with_status_x: StatusX::default(),
@@ -298,6 +303,22 @@ pub struct ResultRow {
     pub units: Option<Vec<String>>,
     /// Document and section that say so.
     pub source: String,
+    /// How far this row is proven; left out: as far as the file.
+    #[serde(default)]
+    pub evidence: Option<Evidence>,
+}
+
+impl ResultRow {
+    /// The row for the list of what is proven by what.
+    pub(crate) fn stated(&self) -> Stated {
+        Stated {
+            parameter: self.parameter.clone(),
+            place: format!("OBX-3 {}", self.code),
+            unit: self.units.clone().unwrap_or_default().join(", "),
+            source: self.source.clone(),
+            evidence: self.evidence,
+        }
+    }
 }
 
 #[cfg(test)]

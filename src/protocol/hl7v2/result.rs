@@ -58,7 +58,7 @@ pub fn read_again(
     words: &Arc<Words>,
 ) -> Result<Reading, Refused> {
     let at = obx.field(5).unwrap_or_else(|| obx.at.clone());
-    let value = value(wire, NUMBER, &at, manner)?;
+    let value = value(wire, NUMBER, &at, words.status, manner)?;
     Ok(Reading { words: Arc::clone(words), value, time: time(wire, obx, manner)?, at })
 }
 
@@ -100,7 +100,7 @@ pub fn read(
     } else if let Some(reason) = void {
         Value::absent(&wire.text(&at)?, reason)
     } else {
-        value(wire, value_type, &at, manner)?
+        value(wire, value_type, &at, status(letter), manner)?
     };
     let mut reading = Reading::new(DeviceCode::Codings(codings), value, at);
     reading.sub_id = wire.field_text(obx, 4)?;
@@ -221,10 +221,13 @@ fn value(
     wire: &Wire,
     value_type: &str,
     at: &Range<usize>,
+    status: ResultStatus,
     manner: &Manner,
 ) -> Result<Value, Refused> {
     let text = wire.read(at)?;
-    if let Some(reason) = manner.profile.sentinels.get(text.trim()) {
+    let profile = manner.profile;
+    let may_be_none = !profile.sentinels_only_without_status || status == ResultStatus::NotStated;
+    if let Some(reason) = profile.sentinels.get(text.trim()).filter(|_| may_be_none) {
         return Ok(Value::absent(&text, *reason));
     }
     if text == "\"\"" {

@@ -67,7 +67,12 @@ pub(in crate::protocol) struct Asker {
     apart_ms: u64,
     /// Nothing is sent before this.
     free: Option<Moment>,
+    /// How many requests have been sent since the last good message.
+    unanswered: u32,
 }
+
+/// After so many requests without a good message the link is in trouble.
+const UNANSWERED_MAX: u32 = 3;
 
 impl Asker {
     /// `bytes` turns a request into what goes on the wire.
@@ -77,6 +82,7 @@ impl Asker {
             rows: asks.iter().map(row).collect(),
             apart_ms: apart_ms.unwrap_or_default(),
             free: None,
+            unanswered: 0,
         }
     }
 
@@ -84,6 +90,7 @@ impl Asker {
     /// before may just have sent one.
     pub fn opened(&mut self, now: Moment) {
         self.free = Some(now.plus_ms(self.apart_ms));
+        self.unanswered = 0;
         for row in &mut self.rows {
             let later = [row.ask.every_ms, row.ask.when_silent_ms].into_iter().flatten().min();
             row.due = if row.ask.at_start { Some(now) } else { later.map(|ms| now.plus_ms(ms)) };
@@ -97,6 +104,7 @@ impl Asker {
 
     /// A good message of this name has come.
     pub fn heard(&mut self, name: &str, now: Moment) {
+        self.unanswered = 0;
         for row in &mut self.rows {
             if row.ask.after.as_deref() == Some(name) {
                 row.due = Some(now);
@@ -119,7 +127,16 @@ impl Asker {
         let again = [row.ask.every_ms, row.ask.when_silent_ms].into_iter().flatten().min();
         row.due = again.map(|ms| now.plus_ms(ms));
         self.free = Some(now.plus_ms(self.apart_ms));
+        self.unanswered = self.unanswered.saturating_add(1);
         Some(row.bytes.clone())
+    }
+
+    /// What is wrong on the link, in words for a person.
+    pub fn trouble(&self) -> Option<&'static str> {
+        (self.unanswered >= UNANSWERED_MAX).then_some(
+            "the device answers none of the requests: is its port set up as the device file says, \
+             and is the cable the right one?",
+        )
     }
 
     /// When the next request is due.

@@ -40,7 +40,7 @@ pub(in crate::protocol) struct Seeker {
 }
 
 impl Seeker {
-    /// `word` names the unit; one that is begun and not finished within `unfinished_ms` is given up.
+    /// `word` names the unit; one that is not finished within `unfinished_ms` is given up.
     pub fn new(word: &'static str, unfinished_ms: u64) -> Self {
         Self {
             word,
@@ -53,8 +53,7 @@ impl Seeker {
         }
     }
 
-    /// One byte more; the whole unit that it completes, if it does. Call [`Seeker::next`] until it
-    /// gives `None` before the next byte.
+    /// One byte more. Call [`Seeker::next`] until it gives `None` before the next one.
     pub fn take_byte(&mut self, byte: u8, now: Moment) {
         self.pending.push(byte);
         self.pending_came.push(now);

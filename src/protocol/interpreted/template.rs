@@ -103,6 +103,10 @@ impl Serialize for Template {
     }
 }
 
+/// Pairs of hexadecimal digits and computed parts, one blank apart.
+const PATTERN: &str = "^([0-9A-Fa-f]{2}|\\((sequence|checksum)\\))\
+                       ( ([0-9A-Fa-f]{2}|\\((sequence|checksum)\\)))*$";
+
 impl JsonSchema for Template {
     fn schema_name() -> std::borrow::Cow<'static, str> {
         "Template".into()
@@ -112,7 +116,7 @@ impl JsonSchema for Template {
         schemars::json_schema!({
             "type": "string",
             "description": "Bytes in hexadecimal, with (sequence) and (checksum) computed.",
-            "pattern": "^([0-9A-Fa-f]{2}|\\(sequence\\)|\\(checksum\\))( ([0-9A-Fa-f]{2}|\\(sequence\\)|\\(checksum\\)))*$"
+            "pattern": PATTERN
         })
     }
 }

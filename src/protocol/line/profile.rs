@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use super::field::{ColumnField, ColumnFlag, ColumnNote, IgnoredColumn, SaidColumn};
 use crate::protocol::checksum::ChecksumKind;
 use crate::protocol::frame::Hex;
-use crate::protocol::{Ask, Shape};
+use crate::protocol::{Ask, Shape, Stated};
 
 /// Lines of ASCII text with separated columns.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -42,6 +42,28 @@ pub struct LineProfile {
 /// At 1200 baud a line of 80 characters takes 0.7 s; two seconds is clearly a stop.
 fn line_unfinished_ms() -> u64 {
     2000
+}
+
+impl LineProfile {
+    /// What the file says a device can report, in the vocabulary's words.
+    pub fn stated(&self) -> Vec<Stated> {
+        let of_message = |message: &LineMessage| -> Vec<Stated> {
+            let fields = message.field.iter().filter(|field| !field.parameter.is_empty());
+            let place = |field: &ColumnField| match field.column {
+                Some(column) => format!("{} column {column}", message.name),
+                None => format!("{} key {}", message.name, field.keys.join(" or ")),
+            };
+            let stated = |field: &ColumnField| Stated {
+                parameter: field.parameter.clone(),
+                place: place(field),
+                unit: field.unit.clone(),
+                source: field.source.clone(),
+                evidence: field.evidence,
+            };
+            fields.map(stated).collect()
+        };
+        self.message.iter().flat_map(of_message).collect()
+    }
 }
 
 /// Lines between a start and an end mark, behind bytes that are no text.

@@ -208,6 +208,26 @@ fn pb_840_is_asked_in_turn_and_never_faster_than_every_two_seconds() {
 }
 
 #[test]
+fn who_does_not_answer_is_told_on_until_he_does() {
+    let mut driver = opened(PB_840);
+    let mut told = Vec::new();
+    let mut take = |driver: &mut dyn Driver| {
+        while let Some(event) = driver.poll() {
+            if let Event::Trouble { words } = event {
+                told.push(words.map(|words| words.contains("answers none of the requests")));
+            }
+        }
+    };
+    for second in [2, 4, 6, 8, 10] {
+        driver.wake(START.plus_ms(second * 1000));
+        take(driver.as_mut());
+    }
+    driver.receive(&misca(&[]), Peer::STREAM, START.plus_ms(10_500));
+    take(driver.as_mut());
+    assert_eq!(told, [Some(true), None]);
+}
+
+#[test]
 fn pb_840_fields_by_their_numbers() {
     let fields = [
         (6, "3510012345"),

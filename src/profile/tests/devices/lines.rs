@@ -46,6 +46,8 @@ fn rad_8_a_line_that_lost_something_gives_nothing() {
         "09/21/08 09:56:12 SpO2=097 PR=0 69 PI=04.69 EXC=800:SET\r\n",
         "09/21/0 09:56:12 SpO2=097 PR=069 PI=04.69 EXC=800:SET\r\n",
         "09/21/08 09:56:12 SpO2=097 PR=069 PI=04.69 EXC=xyz\r\n",
+        "09/21/08 09:56:12 SpO2=097 PR=069 PI=04.69 EXC=80:SET\r\n",
+        "09/21/08 09:56:12 SpO2=097 PR=069 PI=04.69 EXC=:SET\r\n",
     ] {
         let seen = read(RAD_8, line.as_bytes());
         assert!(seen.len() == 1 && !seen[0].contains('='), "{line}: {seen:?}");

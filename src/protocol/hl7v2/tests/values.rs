@@ -123,6 +123,20 @@ fn sentinels_are_values_of_the_profile_only() {
 }
 
 #[test]
+fn sentinels_may_count_only_without_a_status() {
+    let text = "sentinels = { \"-1\" = \"not-measured\" }\nsentinels_only_without_status = true";
+    for (obx, absent) in [
+        (&b"OBX|1|NM|A||-1|mm"[..], Some(AbsentReason::NotMeasured)),
+        (b"OBX|1|NM|A||-1|mm||||||||20210611102047", Some(AbsentReason::NotMeasured)),
+        (b"OBX|1|NM|A||-1|mm|||||R", None),
+        (b"OBX|1|NM|A||-2|mm", None),
+    ] {
+        let message = one_with(profile(text), obx);
+        assert_eq!(readings(&message)[0].value.absent_reason(), absent, "{obx:?}");
+    }
+}
+
+#[test]
 fn structure_is_neither_value_nor_refusal() {
     let message = read(&[
         MSH,
