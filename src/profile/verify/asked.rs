@@ -1,5 +1,5 @@
-//! Device files of families that ask: their values stand in the family's own table, and the file says
-//! how the device is asked.
+//! Device files of families that ask: their values stand in the family's own table, and the file
+//! says how the device is asked.
 
 use super::Check;
 use super::Step::Key;

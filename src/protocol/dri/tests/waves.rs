@@ -9,9 +9,8 @@ fn wave(status: u8, samples: &[i16]) -> Vec<u8> {
 fn arrays(waves: &[Wave], made: &Made) -> Vec<SampleArray> {
     let mut driver = driver_of(DriProfile { waves: waves.to_vec(), ..profile() }, None);
     driver.receive(&made.frame(), Peer::STREAM, NOW);
-    let only = |event| match event {
-        Event::Samples(samples) => Some(samples.arrays),
-        _ => None,
+    let only = |event| {
+        if let Event::Samples(samples) = event { Some(samples.arrays) } else { None }
     };
     events(&mut driver).into_iter().filter_map(only).flatten().collect()
 }
@@ -43,10 +42,11 @@ fn waves_that_nobody_wants_are_stopped_and_not_kept() {
     let mut sent = Vec::new();
     for second in 0..20 {
         driver.wake(NOW.plus_ms(second * 1000));
-        sent.extend(events(&mut driver).into_iter().filter_map(|event| match event {
-            Event::Send { bytes, .. } => Some(bytes),
-            _ => None,
-        }));
+        for event in events(&mut driver) {
+            if let Event::Send { bytes, .. } = event {
+                sent.push(bytes);
+            }
+        }
     }
     assert_eq!(sent, [request::displayed(10, 14), request::stop_waves()]);
 }
