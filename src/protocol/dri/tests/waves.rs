@@ -30,6 +30,7 @@ fn waves_are_samples_with_their_rate_and_step() {
     assert_eq!(seen[1].samples, [Some(12000)]);
     // An electrode that is off measures nothing.
     let off = arrays(&[Wave::Pleth], &made);
+    assert_eq!(off[0].code, DeviceCode::Parameter("puls-oxim-pleth".to_owned()));
     assert_eq!((off[0].samples.as_slice(), off[0].flags.len()), (&[None][..], 1));
 }
 
@@ -57,6 +58,10 @@ fn a_wave_that_says_another_length_is_damaged() {
     data[0] = 4;
     let made = Made { main_type: 1, ..MADE }.with(1, data);
     assert!(arrays(&[Wave::Ecg1], &made).is_empty());
+    let long = Made { main_type: 1, ..MADE }.with(9, wave(0, &[5; 26]));
+    assert!(arrays(&[Wave::Co2], &long).is_empty());
+    let mut driver = driver_of(DriProfile { waves: vec![Wave::Co2], ..profile() }, None);
+    assert_eq!(fed(&mut driver, &long.frame())[0].refusals[0].why, Why::OddSegment);
 }
 
 #[test]
