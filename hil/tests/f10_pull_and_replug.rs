@@ -44,7 +44,7 @@ const fn udp(verb: &'static str, profile: &'static str, firmware: Option<&'stati
     Bench { verb, profile, firmware, reached: Reached::Udp, more: &[] }
 }
 
-const BENCHES: [Bench; 12] = [
+const BENCHES: [Bench; 13] = [
     serial("line-oximeter", "nordpuls/po-100", Some("2.2"), &[]),
     serial("binary-oximeter", "nordpuls/bx-2", Some("3.1"), &[]),
     serial("medibus-ventilator", "draeger/evita-4", None, &[]),
@@ -57,6 +57,7 @@ const BENCHES: [Bench; 12] = [
     serial("intellivue-rs232", "philips/intellivue-rs232", None, &[]),
     udp("intellivue-lan", "philips/intellivue-lan", None),
     serial("dri-monitor", "ge/s5-dri", None, &[]),
+    udp("dash-monitor", "ge/dash-unity", Some("Dash 4000 of the capture of 2019-05-05")),
 ];
 
 /// A child that does not outlive the test.

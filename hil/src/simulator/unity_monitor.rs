@@ -212,7 +212,7 @@ impl Dash {
         bench: &mut Bench,
     ) -> io::Result<()> {
         self.alarms += 1;
-        if self.alarms % ALARM_EVERY == 0 {
+        if self.alarms.is_multiple_of(ALARM_EVERY) {
             self.alarm =
                 if self.alarm.0 == 0x3a { (0x2d, "SPO2 LOW") } else { (0x3a, "LEADS FAIL") };
             self.is_alarm_told = false;

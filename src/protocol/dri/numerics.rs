@@ -138,7 +138,19 @@ impl Here<'_> {
             Means::Cuff(_) | Means::CuffUnmapped => Some(Kind::Cuff),
             Means::CardiacOutput if (self.label >> 2) & 7 == 1 => Some(Kind::CardiacOutput),
             Means::Wedge => Some(Kind::Wedge),
-            _ => None,
+            Means::CardiacOutput
+            | Means::Parameter(_)
+            | Means::Unmapped
+            | Means::HeartRate
+            | Means::Pressure(_)
+            | Means::Temperature
+            | Means::Co2Rate
+            | Means::AgentExpired
+            | Means::AgentInspired
+            | Means::MixedVenous
+            | Means::PostTetanic
+            | Means::Bits
+            | Means::NotRead => None,
         }
     }
 

@@ -58,9 +58,8 @@ fn events(driver: &mut DriDriver) -> Vec<Event> {
 }
 
 fn messages(driver: &mut DriDriver) -> Vec<Message> {
-    let only = |event| match event {
-        Event::Message(message) => Some(message),
-        _ => None,
+    let only = |event| {
+        if let Event::Message(message) = event { Some(message) } else { None }
     };
     events(driver).into_iter().filter_map(only).collect()
 }

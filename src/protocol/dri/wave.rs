@@ -84,20 +84,27 @@ impl Wave {
     }
 }
 
-/// One sub-record whose length the record has proven; `None` for a kind that is not listed.
+/// One sub-record whose length the record has proven; `None` for a kind that is not listed, and for
+/// more samples than a second has.
 pub(super) fn read(part: Part<'_>, kind: u8) -> Option<SampleArray> {
-    let Facts(_, name, rate, step, unit) = *Wave::of_kind(kind)?.facts();
-    let count = usize::try_from(part.i16(0)?).ok()?;
+    let wave = Wave::of_kind(kind)?;
+    let Facts(_, name, rate, step, unit) = *wave.facts();
+    // A record of waves spans a second at most.
+    let count = u32::try_from(part.i16(0)?).ok().filter(|count| *count <= rate)?;
     let status = part.u16(2)?;
     let is_off = status & 8 != 0;
-    let sample = |index: usize| {
-        let raw = part.i16(WAVE_HEADER + 2 * index);
+    let sample = |index: u32| {
+        let raw = part.i16(WAVE_HEADER + 2 * index as usize);
         raw.filter(|raw| *raw > MARKS_FROM && !is_off).map(i32::from)
     };
     let marks = [(1, "gap"), (4, "pacer-detected"), (8, "lead-off")];
     let marked = marks.into_iter().filter(|(bit, _)| status & bit != 0);
     Some(SampleArray {
-        code: DeviceCode::Codings(vec![Coding::new(name, "", SYSTEM)]),
+        // Which lead or vessel the others show is not said beside them.
+        code: match wave == Wave::Pleth {
+            true => DeviceCode::Parameter("puls-oxim-pleth".to_owned()),
+            false => DeviceCode::Codings(vec![Coding::new(name, "", SYSTEM)]),
+        },
         sub_id: name.to_lowercase(),
         unit: (!unit.is_empty()).then(|| DeviceUnit::text(unit)),
         period: Period::per_second(rate)?,

@@ -20,9 +20,8 @@ fn events(driver: &mut UnityDriver) -> Vec<Event> {
 
 fn fed(driver: &mut UnityDriver, datagram: &[u8]) -> Vec<Message> {
     driver.receive(datagram, NUMERICS, NOW);
-    let only = |event| match event {
-        Event::Message(message) => Some(message),
-        _ => None,
+    let only = |event| {
+        if let Event::Message(message) = event { Some(message) } else { None }
     };
     events(driver).into_iter().filter_map(only).collect()
 }
@@ -181,7 +180,10 @@ fn the_request_is_the_captured_one_and_goes_out_every_five_seconds() {
             match event {
                 Event::Send { bytes, to } => sent.push((second, bytes, to)),
                 Event::Trouble { words } => troubles.push((second, words.is_some())),
-                _ => {}
+                Event::Message(_)
+                | Event::Samples(_)
+                | Event::Identity(_)
+                | Event::Close { .. } => {}
             }
         }
     }

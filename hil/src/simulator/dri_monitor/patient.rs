@@ -205,7 +205,7 @@ impl Patient {
     fn put_cuff(&mut self, part: &mut [u8], time: u32) {
         put(part, 76, &3u32.to_le_bytes());
         let is_old = self.cuff.as_ref().is_some_and(|cuff| time > cuff.time + 60);
-        let label = u16::from(is_old) << 8 | u16::from(self.inflated.is_some()) << 5;
+        let label = (u16::from(is_old) << 8) | (u16::from(self.inflated.is_some()) << 5);
         put(part, 80, &label.to_le_bytes());
         for index in 0..4 {
             let raw = self.cuff.as_ref().and_then(|cuff| i16::try_from(cuff.values[index]).ok());

@@ -1,5 +1,6 @@
-//! The basic class of the physiological database: offsets from phdb_offsets.csv of the corpus, which were
-//! computed from GE document 8005313 (12th edition) chapter 3.5; steps and units from its tables.
+//! The basic class of the physiological database: offsets from phdb_offsets.csv of the corpus,
+//! which were computed from GE document 8005313 (12th edition) chapter 3.5; steps and units from
+//! its tables.
 
 use super::Means::{
     AgentExpired, AgentInspired, CardiacOutput, Co2Rate, Cuff, CuffUnmapped, HeartRate,

@@ -1,5 +1,6 @@
-//! The class ext1 of the physiological database: offsets from phdb_offsets.csv of the corpus, which were
-//! computed from GE document 8005313 (12th edition) chapter 3.6; steps and units from its tables.
+//! The class ext1 of the physiological database: offsets from phdb_offsets.csv of the corpus, which
+//! were computed from GE document 8005313 (12th edition) chapter 3.6; steps and units from
+//! its tables.
 
 use super::Means::{Parameter, Pressure, Temperature, Unmapped};
 use super::{Form, Group, Part, bits, marks, unread, value};

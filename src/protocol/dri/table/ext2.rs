@@ -1,5 +1,6 @@
-//! The class ext2 of the physiological database: offsets from phdb_offsets.csv of the corpus, which were
-//! computed from GE document 8005313 (12th edition) chapter 3.7; steps and units from its tables.
+//! The class ext2 of the physiological database: offsets from phdb_offsets.csv of the corpus, which
+//! were computed from GE document 8005313 (12th edition) chapter 3.7; steps and units from
+//! its tables.
 
 use super::Means::{Parameter, Unmapped};
 use super::{Form, Group, marks, unread, value};

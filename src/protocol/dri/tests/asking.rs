@@ -102,10 +102,11 @@ fn silence_is_trouble_until_values_come() {
     let mut seen = Vec::new();
     let mut wake = |driver: &mut DriDriver, ms| {
         driver.wake(NOW.plus_ms(ms));
-        seen.extend(events(driver).into_iter().filter_map(|event| match event {
-            Event::Trouble { words } => Some(words.is_some()),
-            _ => None,
-        }));
+        for event in events(driver) {
+            if let Event::Trouble { words } = event {
+                seen.push(words.is_some());
+            }
+        }
         seen.clone()
     };
     assert!(wake(&mut driver, 5500).is_empty());

@@ -9,9 +9,8 @@ fn wave(status: u8, samples: &[i16]) -> Vec<u8> {
 fn arrays(waves: &[Wave], made: &Made) -> Vec<SampleArray> {
     let mut driver = driver_of(DriProfile { waves: waves.to_vec(), ..profile() }, None);
     driver.receive(&made.frame(), Peer::STREAM, NOW);
-    let only = |event| match event {
-        Event::Samples(samples) => Some(samples.arrays),
-        _ => None,
+    let only = |event| {
+        if let Event::Samples(samples) = event { Some(samples.arrays) } else { None }
     };
     events(&mut driver).into_iter().filter_map(only).flatten().collect()
 }
@@ -31,6 +30,7 @@ fn waves_are_samples_with_their_rate_and_step() {
     assert_eq!(seen[1].samples, [Some(12000)]);
     // An electrode that is off measures nothing.
     let off = arrays(&[Wave::Pleth], &made);
+    assert_eq!(off[0].code, DeviceCode::Parameter("puls-oxim-pleth".to_owned()));
     assert_eq!((off[0].samples.as_slice(), off[0].flags.len()), (&[None][..], 1));
 }
 
@@ -43,10 +43,11 @@ fn waves_that_nobody_wants_are_stopped_and_not_kept() {
     let mut sent = Vec::new();
     for second in 0..20 {
         driver.wake(NOW.plus_ms(second * 1000));
-        sent.extend(events(&mut driver).into_iter().filter_map(|event| match event {
-            Event::Send { bytes, .. } => Some(bytes),
-            _ => None,
-        }));
+        for event in events(&mut driver) {
+            if let Event::Send { bytes, .. } = event {
+                sent.push(bytes);
+            }
+        }
     }
     assert_eq!(sent, [request::displayed(10, 14), request::stop_waves()]);
 }
@@ -57,6 +58,10 @@ fn a_wave_that_says_another_length_is_damaged() {
     data[0] = 4;
     let made = Made { main_type: 1, ..MADE }.with(1, data);
     assert!(arrays(&[Wave::Ecg1], &made).is_empty());
+    let long = Made { main_type: 1, ..MADE }.with(9, wave(0, &[5; 26]));
+    assert!(arrays(&[Wave::Co2], &long).is_empty());
+    let mut driver = driver_of(DriProfile { waves: vec![Wave::Co2], ..profile() }, None);
+    assert_eq!(fed(&mut driver, &long.frame())[0].refusals[0].why, Why::OddSegment);
 }
 
 #[test]
