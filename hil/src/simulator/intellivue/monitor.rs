@@ -187,7 +187,8 @@ impl Monitor {
             _ => Vec::new(),
         };
         let answers = polled.answer(None, ticks, &objects, AT_ONCE_LINKED);
-        with_readings(answers, readings, None)
+        let refused = self.options.demo_mode.then_some("a demo patient");
+        with_readings(answers, readings, refused)
     }
 
     /// Model, software, label and clock.
