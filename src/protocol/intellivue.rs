@@ -56,7 +56,7 @@ use super::{
     Completeness, Driver, Event, Identity, LinkChange, Message, MessageId, Peer, Session, Settled,
     Site,
 };
-use crate::vocabulary::{DeviceTime, Group, Moment, Refused, Why};
+use crate::vocabulary::{DeviceTime, Group, Mode, Moment, Refused, Why};
 
 /// A datagram that the network doubled comes soon after the first: so many are compared.
 const RECENT_MAX: usize = 16;
@@ -86,6 +86,8 @@ pub struct IntellivueDriver {
     episodes: Episodes,
     alarms: Alarms,
     patient: Patient,
+    /// Of the last numerics.
+    mode: Mode,
 }
 
 /// A message of the protocol as it came: its bytes, and where each stands in the raw ones.
@@ -119,6 +121,7 @@ impl IntellivueDriver {
             episodes: Episodes::default(),
             alarms: Alarms::default(),
             patient: Patient::default(),
+            mode: Mode::Production,
         }
     }
 
@@ -212,6 +215,7 @@ impl IntellivueDriver {
                 }
                 self.objects.learn(it.message, poll);
                 groups = self.numerics(poll, it.message, is_late, &mut refusals);
+                self.note_mode(&groups);
             }
             class::ALERT_MONITOR if !is_late => {
                 groups = self.alarms.read(it.message, poll, &mut refusals);
@@ -219,7 +223,7 @@ impl IntellivueDriver {
                 groups.iter_mut().for_each(|group| group.time.clone_from(&time));
             }
             class::PATIENT if !is_late => {
-                groups = self.patient.read(it.message, poll, &self.place);
+                groups = self.patient.read(it.message, poll, &self.place, self.mode);
                 let time = self.time_of(poll);
                 groups.iter_mut().for_each(|group| group.time.clone_from(&time));
             }
@@ -269,6 +273,16 @@ impl IntellivueDriver {
         }
         *newest = poll.time;
         false
+    }
+
+    /// A demo has a demo patient: what was said of one before or after it is another's.
+    fn note_mode(&mut self, groups: &[Group]) {
+        let odd = groups.iter().map(|group| group.mode).find(|mode| *mode != Mode::Production);
+        let mode = odd.unwrap_or(Mode::Production);
+        if !groups.is_empty() && mode != self.mode {
+            self.mode = mode;
+            self.patient.forget();
+        }
     }
 
     fn time_of(&self, poll: &PollResult) -> Option<DeviceTime> {

@@ -4,7 +4,8 @@
 //! | file | what |
 //! |---|---|
 //! | `monitor` | what the monitor does: association, polls, pushes, alarms, power cycles |
-//! | `patient` | its numerics, wave and alarms, and what of them a gateway must come to say |
+//! | `patient` | its numerics and alarms, and what of them a gateway must come to say |
+//! | `waves` | the waves that a client has chosen |
 //! | `messages` | fields and messages |
 //! | `frame` | the serial line's framing |
 //! | `judge` | what a client may send, and how soon |
@@ -17,6 +18,7 @@ mod judge;
 mod messages;
 mod monitor;
 mod patient;
+mod waves;
 
 use std::io;
 use std::net::SocketAddr;

@@ -20,16 +20,17 @@ const KEEP_ALIVE_UNHEARD_MS: u64 = 4_000;
 const EXTENDED_POLL_MS: u64 = 60_000;
 const RENEW_MS: u64 = 40_000;
 
-/// What is asked for, in this order.
+/// What is asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Ask {
     /// Identity, software, clock: before any value, so that the firmware is known.
     Mds,
     StaticNumerics,
     DynamicNumerics,
-    Patient,
     Numerics,
     Alarms,
+    /// Behind the first numerics: they say whether this is a demo.
+    Patient,
     ChooseWaves,
     StaticWaves,
     DynamicWaves,
@@ -37,18 +38,19 @@ pub(super) enum Ask {
     KeepAlive,
 }
 
+/// In the order in which they are asked when several are due.
 const ALL: [Ask; 11] = [
+    Ask::KeepAlive,
     Ask::Mds,
     Ask::StaticNumerics,
     Ask::DynamicNumerics,
-    Ask::Patient,
     Ask::Numerics,
     Ask::Alarms,
+    Ask::Patient,
     Ask::ChooseWaves,
     Ask::StaticWaves,
     Ask::DynamicWaves,
     Ask::Waves,
-    Ask::KeepAlive,
 ];
 
 impl Ask {
@@ -214,8 +216,7 @@ impl Asking {
 
     /// When [`Asking::next`] has something next.
     pub fn due(&self, alive: &Alive) -> Option<Moment> {
-        let due = self.turns.iter().filter_map(|turn| self.turn_due(turn, alive)).min()?;
-        Some(self.free_at().map_or(due, |free| free.max(due)))
+        self.turns.iter().filter_map(|turn| self.turn_due(turn, alive)).min()
     }
 
     /// What is to be asked now.
@@ -225,9 +226,6 @@ impl Asking {
         profile: &IntellivueProfile,
         now: Moment,
     ) -> Option<Vec<u8>> {
-        if self.free_at().is_some_and(|free| now < free) {
-            return None;
-        }
         let is_due = |turn: &Turn| self.turn_due(turn, alive).is_some_and(|due| now >= due);
         let at = self.turns.iter().position(is_due)?;
         let (invoke, poll) = (self.next_invoke, self.next_poll);
@@ -245,17 +243,28 @@ impl Asking {
     }
 
     /// When the next thing may be asked: spaced, and behind the answer to the one before.
-    fn free_at(&self) -> Option<Moment> {
+    fn free_at(&self, ask: Ask) -> Option<Moment> {
         let asked = self.asked?;
         let is_waited_for =
             |turn: &Turn| turn.times > 0 && !turn.is_answered && turn.sent == Some(asked);
-        let waits = self.turns.iter().any(is_waited_for);
+        // Keeping alive waits for nobody.
+        let waits = ask != Ask::KeepAlive && self.turns.iter().any(is_waited_for);
         Some(asked.plus_ms(if waits { ANSWER_MS } else { ASK_SPACING_MS }))
     }
 
     fn turn_due(&self, turn: &Turn, alive: &Alive) -> Option<Moment> {
+        let due = self.wanted_at(turn, alive)?;
+        Some(self.free_at(turn.ask).map_or(due, |free| free.max(due)))
+    }
+
+    fn wanted_at(&self, turn: &Turn, alive: &Alive) -> Option<Moment> {
         if turn.ask == Ask::KeepAlive {
             return turn.keep_alive_due(alive);
+        }
+        if turn.ask == Ask::Patient && turn.times == 0 && self.numerics_heard.is_none() {
+            let numerics = self.turns.iter().find(|turn| turn.ask == Ask::Numerics)?;
+            let asked = numerics.sent.filter(|_| numerics.times > 0)?;
+            return Some(asked.plus_ms(ASK_AGAIN_MS));
         }
         let spaced = turn.sent.map(|sent| sent.plus_ms(POLL_SPACING_MS));
         if turn.times == 0 {

@@ -9,7 +9,7 @@ use super::number::Float;
 use super::numerics;
 use super::wire::{Cursor, find};
 use crate::vocabulary::reading::{Coding, StatedPatientId};
-use crate::vocabulary::{DeviceCode, Group, Nature, Reading, Subject, Value};
+use crate::vocabulary::{DeviceCode, Group, Mode, Nature, Reading, Subject, Value};
 
 mod attribute {
     pub const STATE: u16 = 0x0957;
@@ -36,8 +36,14 @@ impl Patient {
     }
 
     /// The groups of a poll result of demographics; none if nothing has changed. `place` is the
-    /// monitor's label.
-    pub fn read(&mut self, message: &[u8], poll: &PollResult, place: &str) -> Vec<Group> {
+    /// monitor's label, `mode` that of its values.
+    pub fn read(
+        &mut self,
+        message: &[u8],
+        poll: &PollResult,
+        place: &str,
+        mode: Mode,
+    ) -> Vec<Group> {
         let mut said = Vec::new();
         for attribute in poll.objects.iter().flat_map(|object| &object.attributes) {
             said.extend(attribute.id.to_be_bytes());
@@ -48,7 +54,8 @@ impl Patient {
         }
         self.last = Some(said);
         let objects = poll.objects.iter();
-        objects.filter_map(|object| group(message, &object.attributes, place)).collect()
+        let groups = objects.filter_map(|object| group(message, &object.attributes, place));
+        groups.map(|group| Group { mode, ..group }).collect()
     }
 }
 

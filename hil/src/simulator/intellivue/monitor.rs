@@ -7,6 +7,7 @@ use super::messages::{
     string, text, word, words,
 };
 use super::patient::{Patient, Readings, Shown};
+use super::waves::Waves;
 use crate::simulator::clock;
 use crate::simulator::random::Random;
 
@@ -61,6 +62,7 @@ pub struct Monitor {
     options: MonitorOptions,
     port: u16,
     patient: Patient,
+    waves: Waves,
     judge: Judge,
     association: Option<Association>,
     refusals_left: u32,
@@ -78,6 +80,7 @@ impl Monitor {
             options: options.clone(),
             port,
             patient: Patient::new(options.demo_mode),
+            waves: Waves::default(),
             judge: Judge::default(),
             association: None,
             refusals_left: options.refuse,
@@ -155,7 +158,8 @@ impl Monitor {
         vec![Outgoing::control(accept(long(186), long(190))), Outgoing::control(event)]
     }
 
-    fn chosen(&self, message: &[u8]) -> Vec<Outgoing> {
+    fn chosen(&mut self, message: &[u8]) -> Vec<Outgoing> {
+        self.waves.choose(message);
         let result = [words(&[word(message, 8), 5]), messages::sized(&words(&[0x21, 0, 0]))];
         self.association.iter().map(|_| Outgoing::control(data(2, &result.concat()))).collect()
     }
@@ -176,6 +180,7 @@ impl Monitor {
         let objects = match (polled.class, polled.group) {
             (0x21, _) => vec![mds],
             (0x06, 0x0811) => listed,
+            (0x09, 0x0811) => self.waves.listed(self.first_handle),
             (0x2a, _) => {
                 let Shown { objects, readings: said } = Patient::demographics();
                 // A gateway says it once, until it changes.
@@ -187,7 +192,8 @@ impl Monitor {
             _ => Vec::new(),
         };
         let answers = polled.answer(None, ticks, &objects, AT_ONCE_LINKED);
-        with_readings(answers, readings, None)
+        let refused = self.options.demo_mode.then_some("a demo patient");
+        with_readings(answers, readings, refused)
     }
 
     /// Model, software, label and clock.
@@ -254,12 +260,32 @@ impl Monitor {
             let event = created(1, self.ticks(now_ms));
             return vec![Outgoing::control(event)];
         }
+        if is_on && self.waves.is_due(now_ms) {
+            let pushed = self.push_waves(now_ms);
+            if !pushed.is_empty() {
+                return pushed;
+            }
+        }
         let every = self.options.common.every.max(1).max(PUSH_EVERY_MS / 10);
         if !is_on || now_ms < self.pushed_ms + every {
             return Vec::new();
         }
         self.pushed_ms = now_ms;
         self.push(now_ms, random)
+    }
+
+    /// Samples are no readings: the log does not have them.
+    fn push_waves(&mut self, now_ms: u64) -> Vec<Outgoing> {
+        let ticks = self.ticks(now_ms);
+        let Some(association) = &mut self.association else { return Vec::new() };
+        let runs = |one: &&Running| one.polled.class == 0x09 && now_ms < one.until_ms;
+        let Some(polled) = association.running.iter().find(runs).map(|one| one.polled) else {
+            return Vec::new();
+        };
+        association.sequence = association.sequence.wrapping_add(1);
+        let objects = self.waves.next(self.first_handle);
+        let sequence = Some(association.sequence);
+        with_readings(polled.answer(sequence, ticks, &objects, AT_ONCE_LINKED), Vec::new(), None)
     }
 
     fn push(&mut self, now_ms: u64, random: &mut Random) -> Vec<Outgoing> {

@@ -16,9 +16,9 @@ fn it_associates_asks_for_identity_and_lists_first_and_then_for_values() {
             (0x21, 0),
             (0x06, 0x0811),
             (0x06, 0x0810),
-            (0x2a, 0x0807),
             (0x06, 0x0803),
             (0x36, 0x0801),
+            (0x2a, 0x0807),
         ];
         assert_eq!(monitor.asked[..6], first);
         assert_eq!(bench.said()[..2], ["0002-4182=60", "0002-4182=60"]);

@@ -290,6 +290,25 @@ fn patient_demographics_are_a_hint_of_their_own() {
 }
 
 #[test]
+fn a_demo_patient_is_no_patient() {
+    let mut bench = Bench::open(Framing::Lan);
+    let mut monitor = Monitor::new();
+    monitor.patient =
+        vec![object(3, &[attribute(0x0957, be(&[2])), attribute(0x095a, string("DEMO-1"))])];
+    monitor.numerics = vec![simple(7, 0x4182, 0x0400, 0x0aa0, 60)];
+    bench.live(&mut monitor, 20_000);
+    let hint = |group: &&Group| !group.subject.patient_ids.is_empty();
+    let modes = |bench: &Bench| -> Vec<Mode> {
+        let groups = bench.messages.iter().flat_map(|message| &message.groups);
+        groups.filter(hint).map(|group| group.mode).collect()
+    };
+    assert_eq!(modes(&bench), [Mode::Training]);
+    monitor.numerics = vec![simple(7, 0x4182, 0, 0x0aa0, 60)];
+    bench.live(&mut monitor, 20_000);
+    assert_eq!(modes(&bench), [Mode::Training, Mode::Production]);
+}
+
+#[test]
 fn waves_come_only_when_they_are_asked_for() {
     let wave = |samples: &[u16]| {
         let samples = be(samples);
