@@ -47,7 +47,8 @@ pub struct Memory {
     /// Records that would be carried forward and that a person has ended, each with the record that
     /// says so.
     pub ended: BTreeMap<u64, u64>,
-    /// What all windows together may take in a checkpoint.
+    /// What is in all windows together, in bytes of a checkpoint, and how much that may be.
+    windows_bytes: usize,
     windows_bytes_max: usize,
     /// The batch that is being read back.
     batch: Batch,
@@ -105,6 +106,7 @@ impl Memory {
             stopped_in_order: false,
             configuration: String::new(),
             ended: BTreeMap::new(),
+            windows_bytes: 0,
             windows_bytes_max: usize::try_from(segment_bytes / WINDOWS_PART).unwrap_or(usize::MAX),
             batch: Batch::default(),
             parts: checkpoint::Parts::default(),
@@ -151,8 +153,7 @@ impl Memory {
     /// within its bound: the largest one forgets its oldest.
     pub fn note_message(&mut self, device: &str, basis: Option<Digest>, wire: Sequence) {
         let Some(basis) = basis else { return };
-        self.device(device).window.note(basis, wire);
-        self.bound_windows();
+        self.change_window(device, |window| window.note(basis, wire));
     }
 
     /// Notes when a device's newest message came, and how far its clock is ahead.
@@ -174,8 +175,15 @@ impl Memory {
         keys: &StatementKeys,
         (wire, sequence): (Sequence, Sequence),
     ) {
-        let memory = self.device(device);
-        memory.window.note_statement(keys, wire, sequence);
+        self.change_window(device, |window| window.note_statement(keys, wire, sequence));
+    }
+
+    fn change_window(&mut self, device: &str, change: impl FnOnce(&mut Window)) {
+        let window = &mut self.device(device).window;
+        let before = window.bytes();
+        change(window);
+        let after = window.bytes();
+        self.windows_bytes = self.windows_bytes + after - before;
         self.bound_windows();
     }
 
@@ -189,14 +197,14 @@ impl Memory {
     }
 
     fn bound_windows(&mut self) {
-        let bytes = |memory: &Self| -> usize {
-            memory.devices.values().map(|device| device.window.bytes()).sum()
-        };
-        while bytes(self) > self.windows_bytes_max {
+        while self.windows_bytes > self.windows_bytes_max {
             let largest = self.devices.values_mut().max_by_key(|device| device.window.bytes());
-            if !largest.is_some_and(|device| device.window.forget_oldest()) {
+            let Some(DeviceMemory { window, .. }) = largest else { return };
+            let before = window.bytes();
+            if !window.forget_oldest() {
                 return;
             }
+            self.windows_bytes -= before - window.bytes();
         }
     }
 

@@ -191,13 +191,16 @@ pub fn kind(observation: &Observation) -> stored::EventKind {
 
 /// The data of an observation record in JSON, without what only a destination's rendering adds.
 pub fn observation(parts: &Parts<'_>) -> Vec<u8> {
-    let mut out = Vec::with_capacity(DATA_BYTES_USUAL);
+    let metrics = parts.observation.metrics.len();
+    let mut out = Vec::with_capacity(AROUND_BYTES_USUAL + METRIC_BYTES_USUAL * metrics);
     data::write(parts, &mut out);
     out
 }
 
-/// A monitor's record with fifteen values fits in it.
-const DATA_BYTES_USUAL: usize = 8 << 10;
+/// What the data of a monitor's record takes, without its metrics and for each of them: it is
+/// written without growing on the way.
+const AROUND_BYTES_USUAL: usize = 1 << 10;
+const METRIC_BYTES_USUAL: usize = 640;
 
 /// The data of a record of waveforms in JSON, without what only a destination's rendering adds.
 pub fn waveforms(parts: &WaveformParts<'_>) -> Vec<u8> {

@@ -43,8 +43,8 @@ pub struct Routable {
 }
 
 impl Routable {
-    /// A record of this data, an object in JSON; it is taken apart again only where a destination takes one value per
-    /// interval.
+    /// A record of this data, an object in JSON; it is taken apart again only where a destination
+    /// takes one value per interval.
     pub(super) fn new(
         sequence: Sequence,
         held: bool,

@@ -125,6 +125,9 @@ impl Memory {
         for device in self.devices.values_mut() {
             device.window = Window::unpack(&mut windows).unwrap_or_default();
         }
+        // An empty one costs nothing that anybody could forget.
+        let entries = |device: &DeviceMemory| device.window.bytes() - Window::default().bytes();
+        self.windows_bytes = self.devices.values().map(entries).sum();
     }
 
     fn take_text(&mut self, carried: Carried) {

@@ -78,7 +78,7 @@ impl Charset {
 
     /// The characters, or `None` if a byte does not fit.
     pub fn decode(self, bytes: &[u8]) -> Option<Cow<'_, str>> {
-        if bytes.is_ascii() && !bytes.contains(&ESCAPE_OF_ISO_2022) {
+        if is_plain(bytes) {
             return std::str::from_utf8(bytes).ok().map(Cow::Borrowed);
         }
         match self {
@@ -156,6 +156,11 @@ pub fn choose<'a>(
         return Choice { charset: Charset::Utf8, guessed: !message.is_ascii() };
     }
     Choice { charset: Charset::SingleByte(encoding_rs::WINDOWS_1252), guessed: true }
+}
+
+/// Whether every byte is the same character in all of the sets.
+pub fn is_plain(bytes: &[u8]) -> bool {
+    bytes.is_ascii() && !bytes.contains(&ESCAPE_OF_ISO_2022)
 }
 
 /// ISO 2022 character sets are switched by this byte; plain text never holds it.

@@ -8,6 +8,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use super::charset::is_plain;
 use super::meaning::Structure;
 use super::result::{self, Manner};
 use super::segments::{Segment, slice};
@@ -20,9 +21,6 @@ const KNOWN_MAX: usize = 256;
 
 /// Longer segments are read each time.
 const SEGMENT_BYTES_MAX: usize = 512;
-
-/// ISO 2022 character sets are switched by this byte.
-const ESCAPE_OF_ISO_2022: u8 = 0x1B;
 
 /// The segments of one connection that are known.
 #[derive(Default)]
@@ -69,9 +67,8 @@ impl Known {
         let segment = wire.bytes(&obx.at);
         let (Some(from), Some(value)) = (obx.field(2), obx.field(5)) else { return false };
         let plain = segment.len() <= SEGMENT_BYTES_MAX
-            && segment.is_ascii()
+            && is_plain(segment)
             && !segment.contains(&wire.delimiters.escape)
-            && !segment.contains(&ESCAPE_OF_ISO_2022)
             && !wire.bytes(&value).trim_ascii().is_empty();
         if !plain {
             return false;

@@ -20,7 +20,7 @@
 //! A value without OBX-18 has the equipment of the nearest row above it in the device's structure,
 //! by OBX-4: facts/semantics.md 1.1 (OBX-18), facts/monitors.md 6.
 
-use super::charset::Charset;
+use super::charset::{Charset, is_plain};
 use super::known::Known;
 use super::result::{self, Manner};
 use super::segments::{Line, Odd, Segment};
@@ -58,6 +58,9 @@ impl SpecimenOrder {
         }
     }
 }
+
+/// A monitor's message has fewer rows.
+const ROWS_USUAL: usize = 24;
 
 /// OBX-11, the status of a result.
 const OBX_STATUS: usize = 11;
@@ -111,6 +114,10 @@ pub fn read(
 /// Fields that nobody reads (a name, an address) are no reason to lose a value, but that their
 /// bytes are not what the message claims is said: once per segment.
 fn refuse_unread_text(wire: &Wire, lines: &[Line], refusals: &mut Vec<Refused>) {
+    // As a rule all of it is plain.
+    if is_plain(wire.raw) {
+        return;
+    }
     for line in lines {
         let Line::Segment(segment) = line else { continue };
         let Err(refused) = wire.legible(&segment.at) else { continue };
@@ -294,14 +301,15 @@ impl<'a> Walk<'a> {
     }
 
     fn open(&mut self, obr: Option<&'a Segment>) {
-        let mut context = vec![self.msh];
+        let mut context = Vec::with_capacity(ROWS_USUAL);
+        context.push(self.msh);
         context.extend(&self.patient);
         context.extend(&self.specimen);
         context.append(&mut self.pending);
         context.extend(obr);
         self.draft = Some(Draft {
             context,
-            readings: Vec::new(),
+            readings: Vec::with_capacity(ROWS_USUAL),
             structure: Structure::default(),
             may_be_cut: false,
             remarks: Vec::new(),
@@ -384,9 +392,13 @@ impl Structure {
 
 /// One group per mode: a demo value never shares a group with a patient's.
 fn by_mode(shared: Group, readings: Vec<Reading>) -> Vec<Group> {
+    let mode_of = |reading: &Reading| subject::mode_of_reading(shared.mode, reading);
+    if readings.iter().all(|reading| mode_of(reading) == shared.mode) {
+        return vec![Group { readings, ..shared }];
+    }
     let mut groups: Vec<Group> = Vec::new();
     for reading in readings {
-        let mode = subject::mode_of_reading(shared.mode, &reading);
+        let mode = mode_of(&reading);
         match groups.iter_mut().find(|group| group.mode == mode) {
             Some(group) => group.readings.push(reading),
             None => groups.push(Group { mode, readings: vec![reading], ..shared.clone() }),

@@ -76,8 +76,40 @@ impl Delimiters {
 pub struct Segment {
     pub id: [u8; 3],
     pub at: Range<usize>,
-    /// The first entry is the id.
-    parts: Vec<Range<usize>>,
+    separators: Separators,
+}
+
+/// Where the field separators of a segment stand, counted from its beginning.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Separators {
+    count: usize,
+    first: [u32; SEPARATORS_USUAL],
+    /// The rest of them; most segments have none.
+    more: Vec<u32>,
+}
+
+/// Those of an OBX with all of its fields.
+const SEPARATORS_USUAL: usize = 25;
+
+impl Separators {
+    fn of(segment: &[u8], field: u8) -> Self {
+        let mut found = Self { count: 0, first: [0; SEPARATORS_USUAL], more: Vec::new() };
+        for (offset, _) in segment.iter().enumerate().filter(|(_, byte)| **byte == field) {
+            // A message is at most `MESSAGE_BYTES_MAX` long.
+            let offset = u32::try_from(offset).unwrap_or(u32::MAX);
+            match found.first.get_mut(found.count) {
+                Some(place) => *place = offset,
+                None => found.more.push(offset),
+            }
+            found.count += 1;
+        }
+        found
+    }
+
+    fn get(&self, index: usize) -> Option<usize> {
+        let place = self.first.get(index).or_else(|| self.more.get(index - SEPARATORS_USUAL));
+        place.filter(|_| index < self.count).map(|offset| *offset as usize)
+    }
 }
 
 impl Segment {
@@ -88,15 +120,23 @@ impl Segment {
             return match number {
                 0 => None,
                 1 => Some(self.at.start + 3..self.at.start + 4),
-                _ => self.parts.get(number - 1).cloned(),
+                _ => self.behind(number - 2),
             };
         }
-        if number == 0 { None } else { self.parts.get(number).cloned() }
+        self.behind(number.checked_sub(1)?)
+    }
+
+    /// What stands between this separator, counted from 0, and the next one.
+    fn behind(&self, separator: usize) -> Option<Range<usize>> {
+        let start = self.at.start + self.separators.get(separator)? + 1;
+        let end = self.separators.get(separator + 1).map(|offset| self.at.start + offset);
+        Some(start..end.unwrap_or(self.at.end))
     }
 
     /// How many fields the segment has.
     pub fn field_count(&self) -> usize {
-        if is_header(self.id) { self.parts.len() } else { self.parts.len().saturating_sub(1) }
+        let count = self.separators.count;
+        if is_header(self.id) { count + 1 } else { count }
     }
 }
 
@@ -218,8 +258,8 @@ fn line(bytes: &[u8], at: Range<usize>, delimiters: Delimiters) -> Line {
     let id = text.first_chunk::<3>().copied().filter(|id| is_segment_id(*id));
     match (id, text.get(3)) {
         (Some(id), next) if next == Some(&delimiters.field) || (next.is_none() && is_known(id)) => {
-            let parts = parts(bytes, at.clone(), Some(delimiters.field));
-            Line::Segment(Segment { id, at, parts })
+            let separators = Separators::of(text, delimiters.field);
+            Line::Segment(Segment { id, at, separators })
         }
         (Some(_), None) => Line::Odd { at, odd: Odd::BareUnknownId },
         _ => Line::Odd { at, odd: Odd::BadId },
