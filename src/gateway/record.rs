@@ -202,9 +202,12 @@ pub fn observation(parts: &Parts<'_>) -> Vec<u8> {
 const AROUND_BYTES_USUAL: usize = 1 << 10;
 const METRIC_BYTES_USUAL: usize = 640;
 
+/// Four signals over half a second fit in it.
+const WAVEFORMS_BYTES_USUAL: usize = 8 << 10;
+
 /// The data of a record of waveforms in JSON, without what only a destination's rendering adds.
 pub fn waveforms(parts: &WaveformParts<'_>) -> Vec<u8> {
-    let mut out = Vec::with_capacity(DATA_BYTES_USUAL);
+    let mut out = Vec::with_capacity(WAVEFORMS_BYTES_USUAL);
     waveform::write(parts, &mut out);
     out
 }
