@@ -26,6 +26,8 @@ pub mod identifiers;
 pub mod moment;
 pub mod observation;
 pub mod parameter;
+pub mod patient;
+pub mod personal_code;
 pub mod reading;
 pub mod refusal;
 pub mod samples;
@@ -40,6 +42,8 @@ pub use identifiers::{DeviceName, Digest, ObservationId, Place, RecordId, Sequen
 pub use moment::{Certainty, Moment};
 pub use observation::{CodedWords, Metric, Observation};
 pub use parameter::{Parameter, ParameterKind, Vocabulary};
+pub use patient::{EncounterId, PatientId, PatientIdError, Purpose};
+pub use personal_code::{PersonalCode, PersonalCodeError};
 pub use reading::{
     DeviceCode, DeviceUnit, Flag, Group, Mode, Nature, Reading, ResultStatus, Subject, Words,
 };
