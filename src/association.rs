@@ -1,34 +1,45 @@
-//! The ledger: whose value it is. So far one source, the site's configuration: this device stands
-//! in this place, and the patient is unknown. It guesses nothing: a bed label or an id that a
-//! device sends is a statement of the device, carried along and never taken as an association.
+//! The ledger: whose value it is, and was, and when that was known.
+//!
+//! It guesses nothing: a bed label or an id that a device sends is a statement of the device,
+//! carried along. What is filed rests on three links, each with its own evidence and times:
+//!
+//! | link | entries ([`Says`]) | file |
+//! |---|---|---|
+//! | line to machine | `Plugged`, `Unplugged` | `line` |
+//! | machine or channel to patient | `Associated`, `SpotCheck`, `Ended`, `Seen`, `Paused`, `Resumed` | `claims`, `judge` |
+//! | patient to encounter and place | `Movement`, `Cancelled`, `Merged`; `Stands` for machines | `census` |
+//! | all | `Withdrawn`, `Decided` | `view` |
+//!
+//! The ledger is a set of entries that are never changed, and every answer is worked out from the
+//! set: so any order of arrival and any restart give the same answers. It is bitemporal: an answer
+//! is asked for a time at the bedside, as known at a time.
+//!
+//! [`Ledger::changes`] says which values that are kept already change hands by a new entry, and
+//! [`Ledger::conflicts`] what a person has to decide.
 
-use std::collections::BTreeMap;
+mod attribute;
+mod census;
+mod changes;
+mod claims;
+mod conflicts;
+mod entry;
+mod judge;
+mod ledger;
+mod line;
+mod names;
+mod policy;
+mod shelf;
+#[cfg(test)]
+mod tests;
+mod time;
+mod view;
 
-use crate::vocabulary::{Association, DeviceName, Grade, Place};
-
-/// Who and where each device is, as far as it is known.
-#[derive(Clone, Debug, Default)]
-pub struct Ledger {
-    places: BTreeMap<DeviceName, Place>,
-}
-
-impl Ledger {
-    /// From the configuration's `place` of each device.
-    pub fn from_configuration(places: BTreeMap<DeviceName, Place>) -> Self {
-        Self { places }
-    }
-
-    /// What holds for a device now.
-    ///
-    /// ```
-    /// use wardgate::association::Ledger;
-    /// use wardgate::vocabulary::{DeviceName, Place};
-    /// let device = DeviceName::parse("bed-3-oximeter").unwrap();
-    /// let place = Place::parse("icu/bed-3").unwrap();
-    /// let ledger = Ledger::from_configuration([(device.clone(), place.clone())].into());
-    /// assert_eq!(ledger.of(&device).place, Some(place));
-    /// ```
-    pub fn of(&self, device: &DeviceName) -> Association {
-        Association { place: self.places.get(device).cloned(), grade: Grade::Configuration }
-    }
-}
+pub use attribute::{Asked, Origin};
+pub use changes::{Change, Fate, Kept, Then};
+pub use conflicts::{Conflict, ConflictKind};
+pub use entry::{By, ENTRY_VERSION, Entry, Movement, Pause, Presence, Says, Stand};
+pub use judge::{Attributed, Unattributed, WhyNot};
+pub use ledger::{CHECKPOINT_VERSION, Checkpoint, EntryRefused, Ledger, Taken};
+pub use names::{BadName, Channel, DeviceId, EntryId, MeasurementId, PersonId};
+pub use policy::{Enough, Machine, Mobility, Policy, Site, UNSEEN_HOURS_MAX, UnseenHours, Whose};
+pub use time::{Around, Span, Utc};

@@ -32,9 +32,23 @@ pub const NAME_CHARACTERS_MAX: usize = 48;
 /// assert!(DeviceName::parse("bed-3-oximeter").is_ok());
 /// assert!(DeviceName::parse("bed 3/oximeter").is_err());
 /// ```
-#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
-#[serde(transparent)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
 pub struct DeviceName(String);
+
+impl From<DeviceName> for String {
+    fn from(name: DeviceName) -> Self {
+        name.0
+    }
+}
+
+impl TryFrom<String> for DeviceName {
+    type Error = IdentifierError;
+
+    fn try_from(text: String) -> Result<Self, IdentifierError> {
+        Self::parse(&text)
+    }
+}
 
 impl DeviceName {
     /// Letters, digits, `-`, `_` and `.`, at most [`NAME_CHARACTERS_MAX`].
@@ -68,9 +82,23 @@ impl fmt::Display for DeviceName {
 /// assert_eq!(Place::parse("icu/bed-3").unwrap().as_str(), "icu/bed-3");
 /// assert!(Place::parse("icu//bed").is_err());
 /// ```
-#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
-#[serde(transparent)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
 pub struct Place(String);
+
+impl From<Place> for String {
+    fn from(name: Place) -> Self {
+        name.0
+    }
+}
+
+impl TryFrom<String> for Place {
+    type Error = IdentifierError;
+
+    fn try_from(text: String) -> Result<Self, IdentifierError> {
+        Self::parse(&text)
+    }
+}
 
 impl Place {
     /// One to five parts, each a name as in [`DeviceName`].

@@ -1,0 +1,141 @@
+//! Whose a value is: from the line it came by to machine, patient, encounter and place, at a chart
+//! time that is never quite sure, as known at a time.
+
+use std::collections::BTreeSet;
+
+use super::judge::{Attributed, Case, Unattributed, Verdict, WhyNot};
+use super::line::OnLine;
+use super::names::{Channel, DeviceId, MeasurementId};
+use super::policy::Site;
+use super::time::{Around, Span, Utc};
+use super::view::View;
+use crate::vocabulary::DeviceName;
+
+/// By what a value came.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Origin {
+    /// A configured line; which machine hangs on it is for the ledger to say.
+    Line(DeviceName),
+    /// A machine that names itself in its messages, such as a module in its host.
+    Machine(DeviceId),
+}
+
+/// A value, as far as its patient depends on it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Asked {
+    pub origin: Origin,
+    /// The part of the device, where several patients are on one.
+    pub channel: Option<Channel>,
+    /// Which measurement, for spot checks.
+    pub measurement: Option<MeasurementId>,
+    /// The chart time and how sure it is.
+    pub at: Around,
+}
+
+/// The same, without the time.
+#[derive(Clone, Debug)]
+pub(super) struct Stream<'a> {
+    pub origin: &'a Origin,
+    pub channel: Option<&'a Channel>,
+    pub measurement: Option<&'a MeasurementId>,
+}
+
+impl<'a> View<'a> {
+    /// Whose the value is. Somebody's only if one association holds the whole uncertainty.
+    pub fn attribute(&self, site: &Site, asked: &Asked) -> Verdict {
+        let stream = Stream {
+            origin: &asked.origin,
+            channel: asked.channel.as_ref(),
+            measurement: asked.measurement.as_ref(),
+        };
+        let Around { earliest, latest } = asked.at;
+        let mut within = self.edges(site, &stream);
+        within.retain(|edge| earliest < *edge && *edge <= latest);
+        let mut whole = self.verdict(site, &stream, earliest);
+        for at in within {
+            whole = both(whole, self.verdict(site, &stream, at));
+        }
+        whole
+    }
+
+    /// The verdict at an instant.
+    pub fn verdict(&self, site: &Site, stream: &Stream<'_>, at: Utc) -> Verdict {
+        let device = match stream.origin {
+            Origin::Machine(device) => device.clone(),
+            Origin::Line(port) => match self.on_line(port, at) {
+                OnLine::Machine { device, .. } => device,
+                OnLine::Unknown => {
+                    return Err(Unattributed::because(WhyNot::NotAssociated, Vec::new()));
+                }
+                OnLine::Unproven { since } => {
+                    return Err(Unattributed::because(WhyNot::PortUnproven, vec![since]));
+                }
+                OnLine::Twice { entries } => {
+                    return Err(Unattributed::because(WhyNot::Conflict, entries));
+                }
+            },
+        };
+        Case::new(*self, site, &device, stream.channel, stream.measurement).at(at)
+    }
+
+    /// The instants at which the verdict on a stream can change.
+    pub fn edges(&self, site: &Site, stream: &Stream<'_>) -> BTreeSet<Utc> {
+        let mut edges = BTreeSet::new();
+        let mut machines = BTreeSet::new();
+        match stream.origin {
+            Origin::Machine(device) => drop(machines.insert(device)),
+            Origin::Line(port) => {
+                edges.extend(self.line_edges(port));
+                let plugged = self.shelf.of_port(port);
+                machines.extend(plugged.filter_map(|entry| entry.says.plugged_device()));
+            }
+        }
+        for device in machines {
+            let case = Case::new(*self, site, device, stream.channel, stream.measurement);
+            edges.extend(case.edges());
+        }
+        edges
+    }
+
+    /// All verdicts on a stream, each with the time for which it holds, from the beginning on.
+    pub fn timeline(&self, site: &Site, stream: &Stream<'_>) -> Vec<(Span, Verdict)> {
+        let edges = self.edges(site, stream);
+        let starts: Vec<Utc> = [Utc::MIN].into_iter().chain(edges).collect();
+        let ends = starts.iter().skip(1).copied().map(Some).chain([None]);
+        let pieces = starts.iter().zip(ends);
+        pieces
+            .map(|(from, until)| (Span { from: *from, until }, self.verdict(site, stream, *from)))
+            .collect()
+    }
+}
+
+/// What two instants of one uncertainty say together.
+fn both(first: Verdict, second: Verdict) -> Verdict {
+    match (first, second) {
+        (Ok(first), Ok(second)) if is_same_association(&first, &second) => Ok(Attributed {
+            // Of two encounters or beds none is chosen.
+            encounter: first.encounter.filter(|one| second.encounter.as_ref() == Some(one)),
+            place: first.place.filter(|one| second.place.as_ref() == Some(one)),
+            in_census: first.in_census && second.in_census,
+            ..second
+        }),
+        (Ok(first), Ok(second)) => {
+            let entries = [first.entries, second.entries].concat();
+            Err(Unattributed::because(WhyNot::TimeSpansHandover, entries))
+        }
+        (Ok(one), Err(other)) | (Err(other), Ok(one)) => {
+            let entries = [one.entries, other.entries].concat();
+            let nobody = Unattributed::because(WhyNot::TimeSpansHandover, entries);
+            Err(Unattributed { proposal: Some(one.patient), ..nobody })
+        }
+        (Err(first), Err(second)) if second.why == WhyNot::TimeSpansHandover => {
+            Err(Unattributed { place: first.place, ..second })
+        }
+        (Err(first), Err(_)) => Err(first),
+    }
+}
+
+/// One association by one claim; a second claim for the same patient is as good.
+fn is_same_association(first: &Attributed, second: &Attributed) -> bool {
+    first.patient == second.patient && first.entries.first() == second.entries.first()
+}

@@ -1,0 +1,185 @@
+//! Names that stand in the ledger's entries: built by `parse`, never confused with each other.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+/// The longest id that an entry, a device, a channel or a measurement may have.
+const NAME_CHARACTERS_MAX: usize = 128;
+
+/// A text that is no name of the ledger: empty, too long, or with control characters. The text is
+/// not repeated, because it may have come from a scanner.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("expected 1 to {NAME_CHARACTERS_MAX} characters without control characters")]
+pub struct BadName;
+
+fn name(text: &str) -> Result<String, BadName> {
+    let characters = text.chars().count();
+    if characters == 0 || characters > NAME_CHARACTERS_MAX || text.chars().any(char::is_control) {
+        return Err(BadName);
+    }
+    Ok(text.to_owned())
+}
+
+/// The id of an entry: unique at the site, made by who says it (an UUID, a record id, OBR-3).
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct EntryId(String);
+
+/// A machine, whatever line it hangs on: its UDI with serial, the hospital's asset number, or the
+/// serial number that it says itself.
+#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct DeviceId(String);
+
+/// A part of a device that has a patient of its own: `fhr-1`, `fhr-2`.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct Channel(String);
+
+/// One measurement: an observation id.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct MeasurementId(String);
+
+/// A person who acts, by the id that the site's sign-in gives.
+#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct PersonId(String);
+
+impl EntryId {
+    /// 1 to 128 characters without control characters.
+    pub fn parse(text: &str) -> Result<Self, BadName> {
+        name(text).map(Self)
+    }
+
+    /// As written.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl DeviceId {
+    /// 1 to 128 characters without control characters.
+    pub fn parse(text: &str) -> Result<Self, BadName> {
+        name(text).map(Self)
+    }
+
+    /// As written. A serial number can point to a person (facts/association.md 1.4).
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl Channel {
+    /// 1 to 128 characters without control characters.
+    pub fn parse(text: &str) -> Result<Self, BadName> {
+        name(text).map(Self)
+    }
+
+    /// As written.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl MeasurementId {
+    /// 1 to 128 characters without control characters.
+    pub fn parse(text: &str) -> Result<Self, BadName> {
+        name(text).map(Self)
+    }
+
+    /// As written.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl PersonId {
+    /// 1 to 128 characters without control characters.
+    pub fn parse(text: &str) -> Result<Self, BadName> {
+        name(text).map(Self)
+    }
+
+    /// The id; for the audit record only.
+    pub fn reveal(&self) -> &str {
+        &self.0
+    }
+}
+
+impl TryFrom<String> for EntryId {
+    type Error = BadName;
+    fn try_from(text: String) -> Result<Self, BadName> {
+        Self::parse(&text)
+    }
+}
+
+impl TryFrom<String> for DeviceId {
+    type Error = BadName;
+    fn try_from(text: String) -> Result<Self, BadName> {
+        Self::parse(&text)
+    }
+}
+
+impl TryFrom<String> for Channel {
+    type Error = BadName;
+    fn try_from(text: String) -> Result<Self, BadName> {
+        Self::parse(&text)
+    }
+}
+
+impl TryFrom<String> for MeasurementId {
+    type Error = BadName;
+    fn try_from(text: String) -> Result<Self, BadName> {
+        Self::parse(&text)
+    }
+}
+
+impl TryFrom<String> for PersonId {
+    type Error = BadName;
+    fn try_from(text: String) -> Result<Self, BadName> {
+        Self::parse(&text)
+    }
+}
+
+impl From<EntryId> for String {
+    fn from(id: EntryId) -> Self {
+        id.0
+    }
+}
+
+impl From<DeviceId> for String {
+    fn from(id: DeviceId) -> Self {
+        id.0
+    }
+}
+
+impl From<Channel> for String {
+    fn from(channel: Channel) -> Self {
+        channel.0
+    }
+}
+
+impl From<MeasurementId> for String {
+    fn from(id: MeasurementId) -> Self {
+        id.0
+    }
+}
+
+impl From<PersonId> for String {
+    fn from(id: PersonId) -> Self {
+        id.0
+    }
+}
+
+impl fmt::Debug for DeviceId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("DeviceId(..)")
+    }
+}
+
+impl fmt::Debug for PersonId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("PersonId(..)")
+    }
+}
