@@ -49,9 +49,12 @@ impl<'a> View<'a> {
             measurement: asked.measurement.as_ref(),
         };
         let Around { earliest, latest } = asked.at;
+        let mut whole = self.verdict(site, &stream, earliest);
+        if earliest >= latest {
+            return whole;
+        }
         let mut within = self.edges(site, &stream);
         within.retain(|edge| earliest < *edge && *edge <= latest);
-        let mut whole = self.verdict(site, &stream, earliest);
         for at in within {
             whole = both(whole, self.verdict(site, &stream, at));
         }

@@ -56,7 +56,7 @@ impl View<'_> {
     fn merged_into(&self, patient: &PatientId) -> Option<PatientId> {
         let mut merges: Vec<(Utc, &EntryId, &PatientId)> = Vec::new();
         let mut reversed: Vec<(Utc, &EntryId, &PatientId)> = Vec::new();
-        for entry in self.shelf.merges().filter(|entry| self.counts(entry)) {
+        for entry in self.shelf.merges(patient).filter(|entry| self.counts(entry)) {
             let Says::Merged { retired, surviving, at } = &entry.says else { continue };
             if retired == patient {
                 merges.push((*at, &entry.id, surviving));
@@ -74,11 +74,15 @@ impl View<'_> {
     /// All identifiers that this human had, as far as merges say.
     fn identifiers(&self, survivor: &PatientId) -> BTreeSet<PatientId> {
         let mut all = BTreeSet::from([survivor.clone()]);
-        for entry in self.shelf.merges().filter(|entry| self.counts(entry)) {
-            if let Says::Merged { retired, .. } = &entry.says
-                && self.survivor(retired) == *survivor
-            {
-                all.insert(retired.clone());
+        let mut next = vec![survivor.clone()];
+        while let Some(patient) = next.pop() {
+            for entry in self.shelf.merges(&patient).filter(|entry| self.counts(entry)) {
+                if let Says::Merged { retired, .. } = &entry.says
+                    && self.survivor(retired) == *survivor
+                    && all.insert(retired.clone())
+                {
+                    next.push(retired.clone());
+                }
             }
         }
         all

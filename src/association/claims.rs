@@ -63,6 +63,8 @@ impl Claim<'_> {
     pub fn edges(&self, limit_s: i64) -> Vec<Utc> {
         let mut edges: Vec<Utc> = self.span.iter().map(|span| span.from).collect();
         edges.extend(self.span.and_then(|span| span.until));
+        // Where the late part ends.
+        edges.push(self.entry.stated);
         for looked in self.looked() {
             edges.extend([looked, looked.plus_s(limit_s)]);
         }

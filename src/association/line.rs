@@ -26,9 +26,8 @@ pub(super) enum OnLine {
 impl View<'_> {
     /// What hangs on the line at that instant.
     pub fn on_line(&self, port: &DeviceName, at: Utc) -> OnLine {
-        let OnLine::Machine { device, by } = self.on_port(port, at) else {
-            return self.on_port(port, at);
-        };
+        let on_port = self.on_port(port, at);
+        let OnLine::Machine { device, by } = on_port else { return on_port };
         let Some(here) = self.shelf.get(&by) else { return OnLine::Unknown };
         let ports: BTreeSet<&DeviceName> = self
             .shelf

@@ -18,7 +18,8 @@ pub(super) struct Shelf {
     seen_in: BTreeMap<Place, BTreeSet<PatientId>>,
     /// Entries that name another entry.
     about: BTreeMap<EntryId, BTreeSet<EntryId>>,
-    merges: BTreeSet<EntryId>,
+    /// Merges by each of the two identifiers that they name.
+    merges: BTreeMap<PatientId, BTreeSet<EntryId>>,
 }
 
 impl Shelf {
@@ -46,8 +47,8 @@ impl Shelf {
         self.listed(self.about.get(entry))
     }
 
-    pub fn merges(&self) -> impl Iterator<Item = &Entry> {
-        self.listed(Some(&self.merges))
+    pub fn merges(&self, patient: &PatientId) -> impl Iterator<Item = &Entry> {
+        self.listed(self.merges.get(patient))
     }
 
     pub fn seen_in(&self, place: &Place) -> impl Iterator<Item = &PatientId> {
@@ -98,8 +99,10 @@ impl Shelf {
             Says::Cancelled { patient, .. } => {
                 self.of_patient.entry(patient.clone()).or_default().insert(id.clone());
             }
-            Says::Merged { .. } => {
-                self.merges.insert(id.clone());
+            Says::Merged { retired, surviving, .. } => {
+                for patient in [retired, surviving] {
+                    self.merges.entry(patient.clone()).or_default().insert(id.clone());
+                }
             }
             Says::Ended { association: named, .. }
             | Says::Seen { association: named, .. }
