@@ -28,6 +28,7 @@ mod ledger;
 mod line;
 mod names;
 mod policy;
+pub mod scan;
 mod shelf;
 #[cfg(test)]
 mod tests;
