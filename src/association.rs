@@ -17,6 +17,7 @@
 //! [`Ledger::changes`] says which values that are kept already change hands by a new entry, and
 //! [`Ledger::conflicts`] what a person has to decide.
 
+pub mod adt;
 mod attribute;
 mod census;
 mod changes;
@@ -27,6 +28,7 @@ mod judge;
 mod ledger;
 mod line;
 mod names;
+mod objections;
 mod policy;
 pub mod scan;
 mod shelf;
@@ -42,5 +44,6 @@ pub use entry::{By, ENTRY_VERSION, Entry, Movement, Pause, Presence, Says, Stand
 pub use judge::{Attributed, Unattributed, WhyNot};
 pub use ledger::{CHECKPOINT_VERSION, Checkpoint, EntryRefused, Ledger, Taken};
 pub use names::{BadName, Channel, DeviceId, EntryId, MeasurementId, PersonId};
+pub use objections::Objection;
 pub use policy::{Enough, Machine, Mobility, Policy, Site, UNSEEN_HOURS_MAX, UnseenHours, Whose};
 pub use time::{Around, Span, Utc};

@@ -295,6 +295,46 @@ fn an_analyser_cannot_be_associated() {
 }
 
 #[test]
+fn a_neighbours_device_is_known_for_one() {
+    let stands = |name: &str, device: &str, bed: &str| {
+        let stand = Stand::Place(place(bed));
+        let says = Says::Stands { device: machine(device), stand, from: at(0, 0) };
+        entry(name, at(0, 0), By::Configuration, says)
+    };
+    let machines = ["pump-4", "pump-5", "gas-1"].map(|name| {
+        let whose = if name == "gas-1" { Whose::ByResult } else { Whose::ByLedger };
+        (machine(name), Machine { whose, ..Machine::default() })
+    });
+    let known = with(
+        Site { machines: machines.into(), ..Site::default() },
+        &[
+            stands("s1", "pump-4", "icu/bed-1"),
+            stands("s2", "pump-5", "icu/bed-2"),
+            entry(
+                "m1",
+                at(7, 0),
+                By::Adt,
+                moved("B2", Movement::Admission, present("icu/bed-2"), at(7, 0)),
+            ),
+            scanned("pump-4", "A1"),
+        ],
+    );
+    let against = |device: &str, on: &str, time: Utc| {
+        known.objections(&machine(device), None, &patient(on), time)
+    };
+    let elsewhere =
+        Objection::StandsElsewhere { device: place("icu/bed-1"), patient: place("icu/bed-2") };
+    let anothers = Objection::OnAnotherPatient { entries: vec![id("a1")] };
+    assert_eq!(against("pump-4", "B2", at(9, 0)), [anothers, elsewhere.clone()]);
+    assert_eq!(against("pump-4", "A1", at(9, 0)), []);
+    assert_eq!(against("pump-5", "B2", at(9, 0)), []);
+    // Unseen for a day, it is nobody's.
+    assert_eq!(against("pump-4", "B2", at(33, 0)), [elsewhere]);
+    assert_eq!(against("gas-1", "A1", at(9, 0)), [Objection::Analyser]);
+    assert_eq!(against("pump-9", "A1", at(9, 0)), [Objection::NotListed]);
+}
+
+#[test]
 fn what_makes_no_sense_is_refused() {
     let mut known = ledger(&[scanned("pump-4", "A1")]);
     let future = entry("a2", at(8, 0), nurse(), associated("pump-4", "A1", at(8, 1)));

@@ -138,14 +138,15 @@ impl Reader {
     }
 }
 
-struct Opened {
-    delimiters: Delimiters,
-    lines: Vec<Line>,
+/// A block that begins with a header, as lines.
+pub struct Opened {
+    pub delimiters: Delimiters,
+    pub lines: Vec<Line>,
 }
 
 /// Splits a block that begins with a header. Blank lines, spaces and a byte order mark before it
 /// carry nothing and are passed over.
-fn open(raw: &[u8], within: Range<usize>) -> Option<Opened> {
+pub fn open(raw: &[u8], within: Range<usize>) -> Option<Opened> {
     let content = slice(raw, &within);
     let unmarked = content.strip_prefix(b"\xEF\xBB\xBF".as_slice()).unwrap_or(content);
     let text = unmarked.trim_ascii_start();
@@ -159,13 +160,14 @@ fn open(raw: &[u8], within: Range<usize>) -> Option<Opened> {
 }
 
 /// What stands between 0B and 1C.
-fn content_range(raw: &[u8]) -> Range<usize> {
+pub fn content_range(raw: &[u8]) -> Range<usize> {
     let start = usize::from(raw.first() == Some(&0x0B));
     let end = raw.iter().rposition(|byte| *byte == 0x1C).unwrap_or(raw.len());
     start..end.max(start)
 }
 
-fn segments(lines: &[Line]) -> impl Iterator<Item = &Segment> {
+/// The lines that are segments.
+pub fn segments(lines: &[Line]) -> impl Iterator<Item = &Segment> {
     lines.iter().filter_map(|line| match line {
         Line::Segment(segment) => Some(segment),
         Line::Odd { .. } => None,
