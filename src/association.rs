@@ -43,7 +43,7 @@ pub use conflicts::{Conflict, ConflictKind};
 pub use entry::{By, ENTRY_VERSION, Entry, Movement, Pause, Presence, Says, Stand};
 pub use judge::{Attributed, Unattributed, WhyNot};
 pub use ledger::{CHECKPOINT_VERSION, Checkpoint, EntryRefused, Ledger, Taken};
-pub use names::{BadName, Channel, DeviceId, EntryId, MeasurementId, PersonId};
+pub use names::{BadName, Channel, DeviceId, EntryId, Line, MeasurementId, PersonId};
 pub use objections::Objection;
 pub use policy::{Enough, Machine, Mobility, Policy, Site, UNSEEN_HOURS_MAX, UnseenHours, Whose};
 pub use time::{Around, Span, Utc};

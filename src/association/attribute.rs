@@ -5,17 +5,16 @@ use std::collections::BTreeSet;
 
 use super::judge::{Attributed, Case, Unattributed, Verdict, WhyNot};
 use super::line::OnLine;
-use super::names::{Channel, DeviceId, MeasurementId};
+use super::names::{Channel, DeviceId, Line, MeasurementId};
 use super::policy::Site;
 use super::time::{Around, Span, Utc};
 use super::view::View;
-use crate::vocabulary::DeviceName;
 
 /// By what a value came.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Origin {
     /// A configured line; which machine hangs on it is for the ledger to say.
-    Line(DeviceName),
+    Line(Line),
     /// A machine that names itself in its messages, such as a module in its host.
     Machine(DeviceId),
 }

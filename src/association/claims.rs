@@ -43,12 +43,16 @@ impl Claim<'_> {
         self.seen.iter().copied().chain([made])
     }
 
-    /// Whether it is within the site's limit: what a person said for the past, and the time after
-    /// each look.
+    /// Whether it is within the site's limit: after each look, and before a person made the claim,
+    /// for no longer than a claim may last.
     pub fn is_fresh(&self, at: Utc, limit_s: i64) -> bool {
         self.span.is_none()
-            || self.entry.by.is_person() && at <= self.entry.stated
+            || self.entry.by.is_person() && self.is_just_before(at, limit_s)
             || self.looked().any(|looked| looked <= at && at < looked.plus_s(limit_s))
+    }
+
+    fn is_just_before(&self, at: Utc, limit_s: i64) -> bool {
+        at <= self.entry.stated && self.entry.stated < at.plus_s(limit_s)
     }
 
     /// Whether a person said after the pause, and up to the instant, that it holds.
@@ -63,8 +67,9 @@ impl Claim<'_> {
     pub fn edges(&self, limit_s: i64) -> Vec<Utc> {
         let mut edges: Vec<Utc> = self.span.iter().map(|span| span.from).collect();
         edges.extend(self.span.and_then(|span| span.until));
-        // Where the late part ends.
-        edges.push(self.entry.stated);
+        // The late part, and how far back it may go. Excluding that one instant it is within.
+        let far = self.entry.stated.plus_s(-limit_s);
+        edges.extend([self.entry.stated, far, Utc::from_us(far.us().saturating_add(1))]);
         for looked in self.looked() {
             edges.extend([looked, looked.plus_s(limit_s)]);
         }

@@ -6,7 +6,7 @@ use super::entry::{Entry, Says};
 use super::judge::WhyNot;
 use super::ledger::Ledger;
 use super::line::OnLine;
-use super::names::{DeviceId, EntryId};
+use super::names::{DeviceId, EntryId, Line};
 use super::time::{Span, Utc};
 use super::view::{View, may_undo};
 use crate::vocabulary::{Grade, PatientId};
@@ -177,7 +177,7 @@ fn administrative_ends(view: &View<'_>, device: &DeviceId, found: &mut Vec<Confl
     }
 }
 
-fn seen_twice(view: &View<'_>, port: &crate::vocabulary::DeviceName, found: &mut Vec<Conflict>) {
+fn seen_twice(view: &View<'_>, port: &Line, found: &mut Vec<Conflict>) {
     let times = view.line_edges(port);
     let ends = times.iter().skip(1).copied().map(Some).chain([None]);
     for (from, until) in times.iter().zip(ends) {

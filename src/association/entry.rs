@@ -12,9 +12,9 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::names::{Channel, DeviceId, EntryId, MeasurementId, PersonId};
+use super::names::{Channel, DeviceId, EntryId, Line, MeasurementId, PersonId};
 use super::time::{Span, Utc};
-use crate::vocabulary::{DeviceName, EncounterId, Grade, PatientId, Place};
+use crate::vocabulary::{EncounterId, Grade, PatientId, Place};
 
 /// The version of an entry's written form.
 pub const ENTRY_VERSION: u8 = 1;
@@ -116,9 +116,9 @@ pub enum Stand {
 #[serde(tag = "kind", rename_all = "kebab-case", deny_unknown_fields)]
 pub enum Says {
     /// Link 1: this machine hangs on this line, until it is pulled out or another one does.
-    Plugged { port: DeviceName, device: DeviceId, from: Utc },
+    Plugged { port: Line, device: DeviceId, from: Utc },
     /// Link 1: the line was open, so that another machine may hang on it.
-    Unplugged { port: DeviceName, at: Utc },
+    Unplugged { port: Line, at: Utc },
     /// Where a device stands, until it stands elsewhere.
     Stands { device: DeviceId, stand: Stand, from: Utc },
     /// Link 2: the device, or one channel of it, is on this patient.
@@ -153,7 +153,7 @@ pub enum Says {
 
 impl Says {
     /// The line that a machine was put on.
-    pub(super) fn plugged_into(&self) -> Option<&DeviceName> {
+    pub(super) fn plugged_into(&self) -> Option<&Line> {
         if let Self::Plugged { port, .. } = self { Some(port) } else { None }
     }
 

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::attribute::{Asked, Origin};
 use super::entry::{By, ENTRY_VERSION, Entry, Says, Stand};
 use super::judge::{Attributed, Unattributed};
-use super::names::{Channel, DeviceId, EntryId};
+use super::names::{Channel, DeviceId, EntryId, Line};
 use super::policy::Site;
 use super::shelf::Shelf;
 use super::time::Utc;
@@ -218,12 +218,12 @@ impl Ledger {
     }
 
     /// Every line of which anything was said.
-    pub(super) fn lines(&self) -> impl Iterator<Item = &DeviceName> {
+    pub(super) fn lines(&self) -> impl Iterator<Item = &Line> {
         self.shelf.ports()
     }
 
     /// The machines that ever hung on a line.
-    pub(super) fn machines_of_line(&self, port: &DeviceName) -> BTreeSet<DeviceId> {
+    pub(super) fn machines_of_line(&self, port: &Line) -> BTreeSet<DeviceId> {
         self.shelf.of_port(port).filter_map(|entry| entry.says.plugged_device()).cloned().collect()
     }
 
@@ -241,7 +241,7 @@ impl Ledger {
     }
 
     /// The same for all machines that ever hung on a line.
-    pub(super) fn channels_of_line(&self, port: &DeviceName) -> BTreeSet<Option<Channel>> {
+    pub(super) fn channels_of_line(&self, port: &Line) -> BTreeSet<Option<Channel>> {
         let machines = self.machines_of_line(port);
         machines.iter().flat_map(|device| self.channels(device)).chain([None]).collect()
     }

@@ -5,10 +5,9 @@
 use std::collections::BTreeSet;
 
 use super::entry::{By, Entry, Says};
-use super::names::{DeviceId, EntryId};
+use super::names::{DeviceId, EntryId, Line};
 use super::time::Utc;
 use super::view::View;
-use crate::vocabulary::DeviceName;
 
 /// What hangs on a line at an instant.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -25,11 +24,11 @@ pub(super) enum OnLine {
 
 impl View<'_> {
     /// What hangs on the line at that instant.
-    pub fn on_line(&self, port: &DeviceName, at: Utc) -> OnLine {
+    pub fn on_line(&self, port: &Line, at: Utc) -> OnLine {
         let on_port = self.on_port(port, at);
         let OnLine::Machine { device, by } = on_port else { return on_port };
         let Some(here) = self.shelf.get(&by) else { return OnLine::Unknown };
-        let ports: BTreeSet<&DeviceName> = self
+        let ports: BTreeSet<&Line> = self
             .shelf
             .of_device(&device)
             .filter_map(|entry| entry.says.plugged_into())
@@ -58,10 +57,10 @@ impl View<'_> {
     }
 
     /// The instants at which what hangs on the line can change.
-    pub fn line_edges(&self, port: &DeviceName) -> BTreeSet<Utc> {
+    pub fn line_edges(&self, port: &Line) -> BTreeSet<Utc> {
         let machines: BTreeSet<&DeviceId> =
             self.shelf.of_port(port).filter_map(|entry| entry.says.plugged_device()).collect();
-        let ports: BTreeSet<&DeviceName> = machines
+        let ports: BTreeSet<&Line> = machines
             .into_iter()
             .flat_map(|device| self.shelf.of_device(device))
             .filter_map(|entry| entry.says.plugged_into())
@@ -72,7 +71,7 @@ impl View<'_> {
     }
 
     /// The same, without a look at the other lines.
-    fn on_port(&self, port: &DeviceName, at: Utc) -> OnLine {
+    fn on_port(&self, port: &Line, at: Utc) -> OnLine {
         let mut events: Vec<&Entry> = self
             .shelf
             .of_port(port)

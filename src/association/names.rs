@@ -4,6 +4,8 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use crate::vocabulary::DeviceName;
+
 /// The longest id that an entry, a device, a channel or a measurement may have.
 const NAME_CHARACTERS_MAX: usize = 128;
 
@@ -36,6 +38,17 @@ pub struct DeviceId(String);
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct Channel(String);
+
+/// A line of a box: what its configuration calls a device. The ledger is the site's, and two boxes
+/// may use one name.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Line {
+    /// The box.
+    pub gateway: DeviceName,
+    /// The line, by the box's configuration.
+    pub name: DeviceName,
+}
 
 /// One measurement: an observation id.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]

@@ -4,14 +4,14 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::entry::{Entry, Presence, Says, Stand};
-use super::names::{DeviceId, EntryId};
-use crate::vocabulary::{DeviceName, PatientId, Place};
+use super::names::{DeviceId, EntryId, Line};
+use crate::vocabulary::{PatientId, Place};
 
 /// All entries by id, with look-ups that hold ids only.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Shelf {
     entries: BTreeMap<EntryId, Entry>,
-    of_port: BTreeMap<DeviceName, BTreeSet<EntryId>>,
+    of_port: BTreeMap<Line, BTreeSet<EntryId>>,
     of_device: BTreeMap<DeviceId, BTreeSet<EntryId>>,
     of_patient: BTreeMap<PatientId, BTreeSet<EntryId>>,
     /// Patients who were said to be in a place at some time.
@@ -31,7 +31,7 @@ impl Shelf {
         self.entries.values()
     }
 
-    pub fn of_port(&self, port: &DeviceName) -> impl Iterator<Item = &Entry> {
+    pub fn of_port(&self, port: &Line) -> impl Iterator<Item = &Entry> {
         self.listed(self.of_port.get(port))
     }
 
@@ -59,7 +59,7 @@ impl Shelf {
         self.of_device.keys()
     }
 
-    pub fn ports(&self) -> impl Iterator<Item = &DeviceName> {
+    pub fn ports(&self) -> impl Iterator<Item = &Line> {
         self.of_port.keys()
     }
 

@@ -24,8 +24,9 @@ pub(in crate::association) fn machine(name: &str) -> DeviceId {
     DeviceId::parse(name).unwrap()
 }
 
-pub(in crate::association) fn line(name: &str) -> DeviceName {
-    DeviceName::parse(name).unwrap()
+pub(in crate::association) fn line(name: &str) -> Line {
+    let named = |text| DeviceName::parse(text).unwrap();
+    Line { gateway: named("box-1"), name: named(name) }
 }
 
 pub(in crate::association) fn place(name: &str) -> Place {

@@ -116,6 +116,18 @@ fn a_late_scan_gets_the_time_in_which_nobody_else_had_the_device() {
 }
 
 #[test]
+fn a_late_scan_reaches_no_further_back_than_a_claim_may_last() {
+    let known = ledger(&[entry("a1", at(40, 0), nurse(), associated("pump-4", "A1", at(8, 0)))]);
+    let value = |hour, minute| whose(&known, &of_machine("pump-4", at(hour, minute)));
+    assert_eq!(value(16, 0), Err(WhyNot::LimitPassed));
+    assert_eq!(value(16, 1), Ok(patient("A1")));
+    assert_eq!(value(39, 0), Ok(patient("A1")));
+    let around = Around { earliest: at(15, 0), latest: at(17, 0) };
+    let asked = Asked { at: around, ..of_machine("pump-4", at(16, 0)) };
+    assert_eq!(whose(&known, &asked), Err(WhyNot::TimeSpansHandover));
+}
+
+#[test]
 fn two_late_scans_for_the_same_time_are_a_conflict() {
     let known = ledger(&[
         entry("a1", at(10, 0), nurse(), associated("pump-4", "A1", at(8, 0))),

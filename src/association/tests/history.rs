@@ -309,7 +309,8 @@ fn with_a_scan_every_value_of_its_span_is_filed_unless_something_speaks_against_
             let origin = Origin::Machine(device.clone());
             for minute in (0..MINUTES).step_by(STEP) {
                 let now = at(0, minute);
-                if now < span.from || now >= scan.stated.plus_s(limit) {
+                let far = scan.stated.plus_s(-limit);
+                if now < span.from || now <= far || now >= scan.stated.plus_s(limit) {
                     continue;
                 }
                 let value = asked(&origin, channel.as_ref(), Around::exactly(now));

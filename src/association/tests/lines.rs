@@ -83,6 +83,14 @@ fn one_name_on_two_lines_is_a_conflict_on_both() {
 }
 
 #[test]
+fn one_name_on_two_boxes_is_two_lines() {
+    let known = two_oximeters();
+    let elsewhere = Line { gateway: DeviceName::parse("box-2").unwrap(), ..line("bed-1") };
+    let asked = Asked { origin: Origin::Line(elsewhere), ..from_line("bed-1", at(1, 0)) };
+    assert_eq!(whose(&known, &asked), Err(WhyNot::NotAssociated));
+}
+
+#[test]
 fn a_plug_that_was_pulled_earlier_than_we_knew_takes_values_back() {
     let known = two_oximeters();
     let mut late = unplugged("u1", "bed-1", at(3, 0));

@@ -13,8 +13,8 @@ const SCAN: &str = concat!(
 
 /// What each kind of entry says, version 1.
 const SAYS: [&str; 15] = [
-    r#"{"kind":"plugged","port":"bed-1","device":"ox-1","from":1}"#,
-    r#"{"kind":"unplugged","port":"bed-1","at":1}"#,
+    r#"{"kind":"plugged","port":{"gateway":"box-1","name":"bed-1"},"device":"ox-1","from":1}"#,
+    r#"{"kind":"unplugged","port":{"gateway":"box-1","name":"bed-1"},"at":1}"#,
     r#"{"kind":"stands","device":"ox-1","stand":{"place":"icu/bed-1"},"from":1}"#,
     r#"{"kind":"stands","device":"ox-1","stand":{"in":"rack-1"},"from":1}"#,
     r#"{"kind":"spot-check","device":"ox-1","patient":{"root":"1.2","value":"A1"},"measurement":"1f1f1f1f-7.0","at":1}"#,
