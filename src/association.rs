@@ -30,6 +30,7 @@ mod line;
 mod names;
 mod objections;
 mod policy;
+mod retention;
 pub mod scan;
 mod shelf;
 #[cfg(test)]

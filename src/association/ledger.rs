@@ -208,6 +208,15 @@ impl Ledger {
         Ok(ledger)
     }
 
+    /// Keeps only what fits.
+    pub(super) fn keep(&mut self, fits: impl Fn(&Entry) -> bool) {
+        let mut kept = Shelf::default();
+        for entry in self.shelf.all().filter(|entry| fits(entry)) {
+            kept.put(entry.clone());
+        }
+        self.shelf = kept;
+    }
+
     pub(super) fn entry(&self, id: &EntryId) -> Option<&Entry> {
         self.shelf.get(id)
     }

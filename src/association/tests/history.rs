@@ -214,6 +214,44 @@ fn a_restart_at_any_entry_gives_the_same_ledger() {
 }
 
 #[test]
+fn what_is_let_go_changes_no_answer_from_the_limit_on() {
+    let limit = at(27, 0);
+    let mut gone = 0;
+    for seed in 0..3 * HISTORIES {
+        let (site, entries, _) = history(seed);
+        let (early, late): (Vec<Entry>, Vec<Entry>) =
+            entries.into_iter().partition(|entry| entry.learned < limit);
+        let mut whole = with(site, &early);
+        let mut less = whole.clone();
+        let count = less.forget(limit);
+        assert_eq!(less.entries().count() + count, early.len(), "seed {seed}");
+        gone += count;
+        // What comes later may not speak of what is gone.
+        let speaks = |entry: &Entry| {
+            matches!(
+                entry.says,
+                Says::Ended { .. }
+                    | Says::Seen { .. }
+                    | Says::Withdrawn { .. }
+                    | Says::Decided { .. }
+            )
+        };
+        for entry in late.into_iter().filter(|entry| !speaks(entry)) {
+            whole.add(entry.clone()).unwrap();
+            less.add(entry).unwrap();
+        }
+        for (origin, channel) in streams() {
+            for minute in (27 * 60..MINUTES).step_by(STEP) {
+                let value = asked(&origin, channel.as_ref(), Around::exactly(at(0, minute)));
+                let answers = [&whole, &less].map(|one| one.attribute(&value, Utc::MAX));
+                assert!(answers[0] == answers[1], "seed {seed}, minute {minute}");
+            }
+        }
+    }
+    assert!(gone > 20, "the histories prove little: {gone}");
+}
+
+#[test]
 fn what_was_known_then_is_what_the_ledger_said_then() {
     for seed in 0..HISTORIES {
         let (site, entries, _) = history(seed);
