@@ -101,7 +101,8 @@ pub enum Movement {
     Other,
 }
 
-/// Where a device stands: in a place, or in another device (a module in its host, a pump in a rack).
+/// Where a device stands: in a place, or in another device (a module in its host, a pump in a
+/// rack).
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Stand {

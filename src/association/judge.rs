@@ -1,7 +1,8 @@
 //! One instant judged: whose is what the machine says then, or why nobody's.
 //!
 //! 1. An analyser's values are nobody's here.
-//! 2. What a person overruled falls away, and what nobody has seen for longer than the site's limit.
+//! 2. What a person overruled falls away, and what nobody has seen for longer than the site's
+//!    limit.
 //! 3. The part of a claim that lies before it was made counts only where no other claim does.
 //! 4. Scans, claims of the core and the device's own admission must agree on one patient; else it
 //!    is a conflict, and nobody's until a person decides. A place never contradicts them.
@@ -149,7 +150,7 @@ impl<'a> Case<'a> {
         if direct.is_empty() {
             return self.agreed(at, place, &late);
         }
-        // A later "since 08:00" for the same patient strengthens; for another one it comes too late.
+        // A later "since 08:00" for the same patient strengthens; for another one it is too late.
         let same = late
             .into_iter()
             .filter(|claim| direct.iter().any(|other| other.patient == claim.patient));

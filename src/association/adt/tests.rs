@@ -187,7 +187,7 @@ fn cut_anywhere_it_never_names_another_patient() {
                  PID|||AB60001^^^A^PI\rMRG|AB60002^^^A^PI\r";
     let ids = [patient("AB60001"), patient("AB60002")];
     for end in 0..whole.len() {
-        let Ok(read) = read(whole[..end].as_bytes(), &site(), Some(&TimeZone::UTC)) else {
+        let Ok(read) = read(&whole.as_bytes()[..end], &site(), Some(&TimeZone::UTC)) else {
             continue;
         };
         for says in &read.says {

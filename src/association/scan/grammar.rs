@@ -48,7 +48,8 @@ pub struct CodeForm {
     pub means: Kind,
     /// Such as `P{8 digits}`.
     pub form: Spanned<Pattern>,
-    /// For wristbands, and only for them: the root under which the code is the patient's identifier.
+    /// For wristbands, and only for them: the root under which the code is the patient's
+    /// identifier.
     #[serde(default)]
     pub root: Option<String>,
 }

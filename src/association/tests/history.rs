@@ -285,17 +285,15 @@ fn nothing_is_filed_without_evidence_of_the_grade_that_the_policy_demands() {
                 };
                 assert!(demanded.contains(&held.grade), "seed {seed}, minute {minute}");
                 assert!(first.by.grade() == Some(held.grade), "seed {seed}, minute {minute}");
-                let who = match &first.says {
-                    Says::Associated { patient, span, .. } => {
-                        assert!(span.from <= now, "seed {seed}, minute {minute}");
-                        assert!(!is_taken_back(&entries, first, now), "seed {seed}");
-                        patient
-                    }
-                    Says::Movement { patient, from, presence, .. } => {
-                        assert!(*from <= now && *presence == present("icu/bed-1"));
-                        patient
-                    }
-                    other => panic!("seed {seed}: rests on {other:?}"),
+                let who = if let Says::Associated { patient, span, .. } = &first.says {
+                    assert!(span.from <= now, "seed {seed}, minute {minute}");
+                    assert!(!is_taken_back(&entries, first, now), "seed {seed}");
+                    patient
+                } else if let Says::Movement { patient, from, presence, .. } = &first.says {
+                    assert!(*from <= now && *presence == present("icu/bed-1"));
+                    patient
+                } else {
+                    panic!("seed {seed}: rests on {first:?}")
                 };
                 assert!(ledger.survivor(who) == held.patient, "seed {seed}, minute {minute}");
             }
@@ -312,12 +310,11 @@ fn is_taken_back(entries: &[Entry], association: &Entry, now: Utc) -> bool {
             .any(|entry| matches!(&entry.says, Says::Withdrawn { entry: named, .. } if named == of))
     };
     entries.iter().any(|entry| {
-        let takes = match &entry.says {
-            Says::Ended { association: named, at } => *named == association.id && *at <= now,
-            Says::Withdrawn { entry: named, .. } => *named == association.id,
-            _ => false,
-        };
-        takes && entry.by.is_person() && !withdrawn(&entry.id)
+        let ends = matches!(&entry.says, Says::Ended { association: named, at }
+            if *named == association.id && *at <= now);
+        let withdraws = matches!(&entry.says, Says::Withdrawn { entry: named, .. }
+            if *named == association.id);
+        (ends || withdraws) && entry.by.is_person() && !withdrawn(&entry.id)
     })
 }
 
@@ -329,18 +326,25 @@ fn with_a_scan_every_value_of_its_span_is_filed_unless_something_speaks_against_
         let ledger = with(site.clone(), &entries);
         for scan in entries.iter().filter(|entry| matches!(entry.by, By::Scan { .. })) {
             let Says::Associated { device, channel, patient, span } = &scan.says else { continue };
-            let against = entries.iter().any(|entry| {
-                entry.id != scan.id
-                    && match &entry.says {
-                        Says::Associated { device: same, .. }
-                        | Says::Paused { device: same, .. } => same == device,
-                        Says::Ended { association: named, .. }
-                        | Says::Withdrawn { entry: named, .. } => *named == scan.id,
-                        Says::Decided { against, .. } => against.contains(&scan.id),
-                        _ => false,
-                    }
-            });
-            if against {
+            let against = |entry: &Entry| match &entry.says {
+                Says::Associated { device: same, .. } | Says::Paused { device: same, .. } => {
+                    same == device
+                }
+                Says::Ended { association: named, .. } | Says::Withdrawn { entry: named, .. } => {
+                    *named == scan.id
+                }
+                Says::Decided { against, .. } => against.contains(&scan.id),
+                Says::Plugged { .. }
+                | Says::Unplugged { .. }
+                | Says::Stands { .. }
+                | Says::SpotCheck { .. }
+                | Says::Seen { .. }
+                | Says::Resumed { .. }
+                | Says::Movement { .. }
+                | Says::Cancelled { .. }
+                | Says::Merged { .. } => false,
+            };
+            if entries.iter().any(|entry| entry.id != scan.id && against(entry)) {
                 continue;
             }
             let limit = site.policy.unseen_hours_max.seconds();
