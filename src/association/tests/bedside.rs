@@ -52,6 +52,21 @@ fn the_whole_uncertainty_must_lie_inside_one_association() {
 }
 
 #[test]
+fn of_two_ends_the_first_counts_until_it_is_withdrawn() {
+    let mut known = ledger(&[
+        scanned("pump-4", "A1"),
+        entry("e1", at(11, 0), nurse(), ended("a1", at(11, 0))),
+        entry("e2", at(12, 0), nurse(), ended("a1", at(10, 0))),
+    ]);
+    let value = of_machine("pump-4", at(10, 30));
+    assert_eq!(whose(&known, &value), Err(WhyNot::NotAssociated));
+    assert_eq!(super::known(&known, &value, at(11, 30)), Ok(patient("A1")));
+    known.add(entry("w1", at(12, 10), decider(), withdrawn("e2"))).unwrap();
+    assert_eq!(whose(&known, &value), Ok(patient("A1")));
+    assert_eq!(whose(&known, &of_machine("pump-4", at(11, 0))), Err(WhyNot::NotAssociated));
+}
+
+#[test]
 fn silence_suspends_until_the_device_speaks_and_never_ends() {
     let known = ledger(&[
         scanned("pump-4", "A1"),
