@@ -76,7 +76,7 @@ impl Committer {
         }
     }
 
-    fn door_shut(&self, door: Door) {
+    pub(in crate::gateway) fn door_shut(&self, door: Door) {
         if !self.room.shut.swap(true, Ordering::Relaxed) {
             tracing::error!(?door, "the journal takes nothing: no device is acknowledged any more");
             self.room.shut_now.notify_one();

@@ -16,7 +16,7 @@ use crate::gateway::committer::{Committer, DeviceIdentity, Request};
 use crate::gateway::configuration::{DestinationTable, Files};
 use crate::gateway::gaps::GapCause;
 use crate::gateway::record::{self, WaveformParts};
-use crate::journal::{self, Kind, NewRecord, Reader};
+use crate::journal::{self, Door, Kind, NewRecord, Reader};
 use crate::link::clock;
 use crate::profile::Status;
 use crate::protocol::NotKept;
@@ -69,6 +69,10 @@ impl Keeper {
         mut requests: mpsc::UnboundedReceiver<Request>,
     ) {
         loop {
+            // Samples may be long in coming, and nothing else would find out.
+            if let door @ Door::Shut(_) = self.reader.door() {
+                self.committer.door_shut(door);
+            }
             tokio::select! {
                 biased;
                 request = requests.recv() => match request {
@@ -83,6 +87,7 @@ impl Keeper {
                     Some(request) => self.asked(request).await,
                 },
                 Some(one) = came.recv() => self.take(one).await,
+                Ok(()) = self.durable.changed() => {}
             }
         }
     }

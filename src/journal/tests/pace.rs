@@ -33,6 +33,7 @@ fn what_comes_within_the_pace_is_one_commit() {
         fate.recv().unwrap().unwrap();
     }
     assert!(begun.elapsed() >= pace, "the second commit waited");
+    opened.appender.close();
     let commits: Vec<u64> = std::iter::from_fn(|| commits.try_recv().ok()).collect();
     assert_eq!(commits.last(), Some(&51));
     assert!(commits.len() <= 3, "one for the first, one for the others: {commits:?}");
