@@ -170,8 +170,7 @@ keys = ["SN"]
 source = "manual"
 "#;
     let mut driver = driver_of(profile);
-    let line =
-        b"SPO2=098% SN=--- SPCO=--.-% PIDELTA=+-- DESAT=-- SPMET=01.2% NEW=A- GONE=-1\r\n";
+    let line = b"SPO2=098% SN=--- SPCO=--.-% PIDELTA=+-- DESAT=-- SPMET=01.2% NEW=A- GONE=-1\r\n";
     driver.receive(line, Peer::STREAM, NOW);
     let mut seen = Vec::new();
     while let Some(event) = driver.poll() {
