@@ -22,6 +22,8 @@ mod attribute {
 pub(super) const PHYSIOLOGICAL: u16 = 0x0002;
 /// What a person or a device has set: all labels NLS_NOM_SETT_* of the corpus have it.
 pub(super) const SETTINGS: u16 = 0x0402;
+/// Classes of objects, such as numeric (0006) and wave (0009).
+const OBJECTS: u16 = 0x0001;
 /// Nobody has said yet what the object is: no code of ours begins with it.
 const NOT_SAID: u16 = 0x0000;
 
@@ -131,10 +133,12 @@ fn learn_one(
     let mut described = known.get(&key).cloned().unwrap_or_default();
     let before = described.clone();
     let label = value(attribute::LABEL).and_then(|mut label| label.u32("a label").ok());
-    // A type says it; a label of the settings' partition says it as well.
+    // A label of the settings' partition says it; a type as well, unless it only says that the
+    // object is a numeric (0001-0006), which is all that real monitors say there.
     let kind = value(attribute::TYPE).and_then(|mut kind| kind.u16("a partition").ok());
     let of_label = label.map(|label| (label >> 16) as u16).filter(|of| *of == SETTINGS);
-    described.partition = of_label.or(kind).or(described.partition);
+    let of_type = kind.filter(|of| *of != OBJECTS);
+    described.partition = of_label.or(of_type).or(described.partition);
     described.is_told |= listed || label.is_some() || kind.is_some();
     described.label = label.or(described.label);
     if let Some(words) = value(attribute::LABEL_STRING).and_then(|mut text| text.string().ok()) {

@@ -228,6 +228,38 @@ fn labels_tell_two_of_a_code_apart_and_settings_are_settings() {
     assert_eq!(shown[3], ("0002-4a05 NBP".to_owned(), "", Nature::Measurement));
 }
 
+/// A real M8000 (G.01.80) says of each numeric that it is one, 0001-0006, and stamps its cuff
+/// pressure (jaj42/intellipy, reference/intellivue_enumeration.pcapng, frame of 194.969 s).
+#[test]
+fn the_type_of_a_real_monitors_numerics_is_no_partition_of_codes() {
+    let mut bench = Bench::open(Framing::Lan);
+    let kind = |own: u16| attribute(0x092f, be(&[1, own]));
+    let label = |label: u32| attribute(0x0924, label.to_be_bytes().to_vec());
+    let stamp = attribute(0x0990, vec![0x20, 0x17, 0x11, 0x04, 0x14, 0x44, 0x50, 0x00]);
+    let cuff = [
+        be(&[3, 30]),
+        value(0x4a05, 0x0400, 0x0f20, 120),
+        value(0x4a06, 0x0400, 0x0f20, 80),
+        value(0x4a07, 0x0400, 0x0f20, 90),
+    ];
+    let cuff = attribute(0x094b, cuff.concat());
+    let spo2 = attribute(0x0950, value(0x4bb8, 0x0400, 0x0220, 0xff00_03b6));
+    let numerics = [
+        object(33386, &[kind(6), label(0x0002_4a04), stamp.clone(), cuff.clone()]),
+        object(33749, &[kind(6), label(0x0002_4bb8), spo2.clone()]),
+    ];
+    let all = Poll { group: 0, ..Poll::numerics(8_000) };
+    bench.hear(&all.of(&numerics));
+    bench.hear(&Poll::numerics(16_000).of(&[object(33749, &[spo2])]));
+    bench.hear(&Poll::numerics(24_000).of(&[object(33386, &[stamp, cuff])]));
+    assert_eq!(
+        bench.said(),
+        ["0002-4a05=120", "0002-4a06=80", "0002-4a07=90", "0002-4bb8=95.0", "0002-4bb8=95.0"]
+    );
+    assert!(bench.readings().iter().all(|(group, _)| group.mode == Mode::Training));
+    assert_eq!(bench.readings()[0].0.time.clone().unwrap().as_written, "20171104144450.00");
+}
+
 #[test]
 fn damage_inside_costs_its_value_or_all_of_it() {
     let short = object(8, &[attribute(0x0950, vec![0; 9])]);
