@@ -65,6 +65,8 @@ pub(super) struct SampleForm {
 #[derive(Debug, Default)]
 pub(super) struct Objects {
     known: BTreeMap<(u16, u16), Described>,
+    /// Waves by label as well: one object can hold several, each with a form of its own.
+    waves: BTreeMap<(u16, u16, u32), Described>,
     /// The monitor has listed what its numerics are.
     numerics_listed: bool,
     /// An object came that no list named.
@@ -79,6 +81,20 @@ impl Objects {
             if self.known.len() < OBJECTS_MAX || self.known.contains_key(&key) {
                 let listed = poll.group == group::STATIC;
                 learn_one(&mut self.known, message, object, listed);
+                self.learn_wave(message, object);
+            }
+        }
+    }
+
+    /// Takes what one entry alone says of a wave.
+    fn learn_wave(&mut self, message: &[u8], object: &PolledObject) {
+        let mut alone = BTreeMap::new();
+        learn_one(&mut alone, message, object, false);
+        for ((context, handle), one) in alone {
+            if let (Some(label), Some(_), Some(_)) = (one.label, one.samples, one.sample_period)
+                && self.waves.len() < OBJECTS_MAX
+            {
+                self.waves.insert((context, handle, label), one);
             }
         }
     }
@@ -91,6 +107,29 @@ impl Objects {
     /// What is known of an object.
     pub fn described(&self, object: &PolledObject) -> Described {
         self.known.get(&(object.context, object.handle)).cloned().unwrap_or_default()
+    }
+
+    /// What is known of a wave by the code of its samples and their bytes: the one that is labelled
+    /// so, or else the only one whose array is as long. Where the monitor has described no wave of
+    /// this object in one piece, what was said of the object.
+    pub fn wave(&self, object: &PolledObject, physio: u16, bytes: usize) -> Option<Described> {
+        let (context, handle) = (object.context, object.handle);
+        let all = (context, handle, u32::MIN)..=(context, handle, u32::MAX);
+        let all: Vec<&Described> = self.waves.range(all).map(|(_, one)| one).collect();
+        if all.is_empty() {
+            return self.known.get(&(context, handle)).cloned();
+        }
+        let labelled = |one: &&&Described| one.label.is_some_and(|label| label as u16 == physio);
+        if let Some(own) = all.iter().find(labelled) {
+            return Some((*own).clone());
+        }
+        let fits =
+            |form: SampleForm| usize::from(form.array_size) * usize::from(form.bits) == bytes * 8;
+        let mut fitting = all.iter().filter(|one| one.samples.is_some_and(fits));
+        match (fitting.next(), fitting.next()) {
+            (Some(one), None) => Some((*one).clone()),
+            (_, _) => None,
+        }
     }
 
     /// The partition of the codes in a numeric: what the monitor says of the object, and as long

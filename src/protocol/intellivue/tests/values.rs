@@ -1,6 +1,6 @@
 use super::monitor::{Poll, attribute, be, cuff, list, object, simple, string, value};
 use super::*;
-use crate::vocabulary::{Mode, Nature, Scale};
+use crate::vocabulary::{Mode, Nature};
 
 fn hear(bench: &mut Bench, objects: &[Vec<u8>]) {
     let ticks = (bench.now.monotonic_us() / 125) as u32;
@@ -338,45 +338,4 @@ fn a_demo_patient_is_no_patient() {
     monitor.numerics = vec![simple(7, 0x4182, 0, 0x0aa0, 60)];
     bench.live(&mut monitor, 20_000);
     assert_eq!(modes(&bench), [Mode::Training, Mode::Production]);
-}
-
-#[test]
-fn waves_come_only_when_they_are_asked_for() {
-    let wave = |samples: &[u16]| {
-        let samples = be(samples);
-        let head = be(&[0x0102, 0, samples.len() as u16]);
-        object(50, &[attribute(0x096e, [head, samples].concat())])
-    };
-    let scale = [0xfe00_0000u32.to_be_bytes(), 0xfe00_0064u32.to_be_bytes()].concat();
-    let form = [be(&[4]), vec![16, 14], be(&[0])].concat();
-    let listed = object(
-        50,
-        &[
-            attribute(0x096d, form),
-            attribute(0x096f, [scale, be(&[0x2000, 0x20c8])].concat()),
-            attribute(0x098d, 16u32.to_be_bytes().to_vec()),
-            attribute(0x0a16, list(&[be(&[1, 0x8000])])),
-            attribute(0x0996, be(&[0x10b2])),
-        ],
-    );
-    let mut asking = profile(Framing::Lan);
-    asking.waves = vec![MdilCode::try_from("0002-0102".to_owned()).unwrap()];
-    for (profile, wanted) in [(profile(Framing::Lan), false), (asking, true)] {
-        let mut bench = Bench::new(profile);
-        bench.driver.link(LinkChange::Opened { session: Session(1) }, START);
-        bench.drain();
-        let mut monitor = Monitor::new();
-        monitor.waves = vec![wave(&[0x2000, 0x20c8, 0xa000, 0x6001])];
-        monitor.wave_list = vec![listed.clone()];
-        bench.live(&mut monitor, 6_000);
-        let set = bench.all_sent.iter().any(|(_, message, _)| monitor::word(message, 10) == 5);
-        assert_eq!((set, bench.samples.is_empty()), (wanted, !wanted));
-        let Some(samples) = bench.samples.first() else { continue };
-        let array = &samples.arrays[0];
-        assert_eq!(array.samples, [Some(0x2000), Some(0x20c8), None, Some(0x2001)]);
-        assert_eq!((array.period.us, array.period.samples), (2_000, 1));
-        let (lower, upper) = ("0.00".to_owned(), "1.00".to_owned());
-        let span = Scale::Span { lower, upper, raw_lower: 0x2000, raw_upper: 0x20c8 };
-        assert_eq!(array.scale, span);
-    }
 }
