@@ -11,6 +11,7 @@ mod attribute {
     pub const LABEL: u16 = 0x0924;
     pub const LABEL_STRING: u16 = 0x0927;
     pub const TYPE: u16 = 0x092f;
+    pub const METRIC_SPECIFICATION: u16 = 0x093f;
     pub const SAMPLE_SPECIFICATION: u16 = 0x096d;
     pub const SCALE: u16 = 0x096f;
     pub const SAMPLE_PERIOD: u16 = 0x098d;
@@ -99,9 +100,10 @@ impl Objects {
         }
     }
 
-    /// The monitor has listed all its numerics.
+    /// The monitor has answered for a list of its numerics. An empty one is none: it says nothing of
+    /// the numerics that come all the same.
     pub fn numerics_listed(&mut self) {
-        self.numerics_listed = true;
+        self.numerics_listed |= self.known.values().any(|one| one.is_told);
     }
 
     /// What is known of an object.
@@ -177,7 +179,10 @@ fn learn_one(
     let kind = value(attribute::TYPE).and_then(|mut kind| kind.u16("a partition").ok());
     let of_label = label.map(|label| (label >> 16) as u16).filter(|of| *of == SETTINGS);
     let of_type = kind.filter(|of| *of != OBJECTS);
-    described.partition = of_label.or(of_type).or(described.partition);
+    let is_set =
+        value(attribute::METRIC_SPECIFICATION).is_some_and(|mut metric| is_set(&mut metric));
+    let of_metric = is_set.then_some(SETTINGS);
+    described.partition = of_label.or(of_metric).or(of_type).or(described.partition);
     described.is_told |= listed || label.is_some() || kind.is_some();
     described.label = label.or(described.label);
     if let Some(words) = value(attribute::LABEL_STRING).and_then(|mut text| text.string().ok()) {
@@ -198,6 +203,13 @@ fn learn_one(
     if described != before {
         known.insert(key, described);
     }
+}
+
+/// METRIC_SPECN: update period, then the category. IEEE 11073-10201 names 3 and 4 the settings by the
+/// device and by a person; a recorded M8000 says 1 and 5, measured and calculated, of its numerics.
+fn is_set(metric: &mut Cursor<'_>) -> bool {
+    let category = metric.u32("an update period").and_then(|_| metric.u16("a category"));
+    matches!(category, Ok(3 | 4))
 }
 
 /// SA_SPECN: array size, sample size and significant bits, flags.

@@ -228,6 +228,25 @@ fn labels_tell_two_of_a_code_apart_and_settings_are_settings() {
     assert_eq!(shown[3], ("0002-4a05 NBP".to_owned(), "", Nature::Measurement));
 }
 
+#[test]
+fn a_metric_specification_tells_settings() {
+    let listed = |handle, category: u16| {
+        let metric = [0x2000u32.to_be_bytes().to_vec(), be(&[category, 0x4228, 0, 0])].concat();
+        let kind = attribute(0x092f, be(&[1, 6]));
+        object(handle, &[kind, attribute(0x093f, metric)])
+    };
+    let mut bench = Bench::open(Framing::Lan);
+    let fixed = Poll { group: 0x0811, sequence: None, ..Poll::numerics(8_000) };
+    let categories = [1, 2, 3, 4, 5, 6];
+    bench.hear(&fixed.of(&categories.map(|category| listed(category, category))));
+    let temperature = |handle| simple(handle, 0x4b48, 0, 0x17a0, 0xff00_016f);
+    hear(&mut bench, &categories.map(temperature));
+    let settings: Vec<bool> =
+        bench.readings().iter().map(|(_, one)| one.nature == Nature::Setting).collect();
+    assert_eq!(settings, [false, false, true, true, false, false]);
+    assert_eq!(bench.said()[2..4], ["0402-4b48=36.7", "0402-4b48=36.7"]);
+}
+
 /// A real M8000 (G.01.80) says of each numeric that it is one, 0001-0006, and stamps its cuff
 /// pressure (jaj42/intellipy, reference/intellivue_enumeration.pcapng, frame of 194.969 s).
 #[test]
