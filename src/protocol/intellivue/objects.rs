@@ -100,8 +100,8 @@ impl Objects {
         }
     }
 
-    /// The monitor has answered for a list of its numerics. An empty one is none: it says nothing of
-    /// the numerics that come all the same.
+    /// The monitor has answered for a list of its numerics. An empty one is none: it says nothing
+    /// of the numerics that come all the same.
     pub fn numerics_listed(&mut self) {
         self.numerics_listed |= self.known.values().any(|one| one.is_told);
     }
@@ -111,9 +111,9 @@ impl Objects {
         self.known.get(&(object.context, object.handle)).cloned().unwrap_or_default()
     }
 
-    /// What is known of a wave by the code of its samples and their bytes: the one that is labelled
-    /// so, or else the only one whose array is as long. Where the monitor has described no wave of
-    /// this object in one piece, what was said of the object.
+    /// What is known of a wave by the code of its samples and their bytes: the one labelled so, or
+    /// else the only one whose array is as long. Where the monitor has described no wave of this
+    /// object in one piece, what was said of the object.
     pub fn wave(&self, object: &PolledObject, physio: u16, bytes: usize) -> Option<Described> {
         let (context, handle) = (object.context, object.handle);
         let all = (context, handle, u32::MIN)..=(context, handle, u32::MAX);
@@ -205,8 +205,8 @@ fn learn_one(
     }
 }
 
-/// METRIC_SPECN: update period, then the category. IEEE 11073-10201 names 3 and 4 the settings by the
-/// device and by a person; a recorded M8000 says 1 and 5, measured and calculated, of its numerics.
+/// METRIC_SPECN: update period, then the category. IEEE 11073-10201 names 3 and 4 the settings by
+/// the device and by a person; a recorded M8000 says 1 and 5, measured and calculated.
 fn is_set(metric: &mut Cursor<'_>) -> bool {
     let category = metric.u32("an update period").and_then(|_| metric.u16("a category"));
     matches!(category, Ok(3 | 4))
