@@ -46,19 +46,23 @@ pub(super) fn read(
             continue;
         }
         let place = index + 1;
-        let mut text = match text(part.bytes(at..at + TEXT_BYTES), charset) {
-            Ok(text) => reading(part, "alarm.text", at..at + TEXT_BYTES, Value::text(&text)),
+        match text(part.bytes(at..at + TEXT_BYTES), charset) {
+            Ok(text) => {
+                let value = Value::text(&text);
+                let mut text = reading(part, "alarm.text", at..at + TEXT_BYTES, value);
+                text.sub_id = place.to_string();
+                readings.push(text);
+            }
+            // The colour stands all the same: that there is an alarm does not hang on letters.
             Err(refused) => {
                 let at = part.place(at..at + TEXT_BYTES);
                 refusals.push(Refused::new(Why::Charset, at, refused));
-                continue;
             }
-        };
-        text.sub_id = place.to_string();
+        }
         let words = COLOURS.get(colour).copied().unwrap_or_default();
         let mut colour = coded(part, "alarm.color", at + TEXT_BYTES + 2, words);
         colour.sub_id = place.to_string();
-        readings.extend([text, colour]);
+        readings.push(colour);
     }
     let event = Some(EventKind::Alarm);
     Ok((Group { event, ..Group::of(readings) }, refusals))

@@ -11,6 +11,7 @@ mod attribute {
     pub const LABEL: u16 = 0x0924;
     pub const LABEL_STRING: u16 = 0x0927;
     pub const TYPE: u16 = 0x092f;
+    pub const METRIC_SPECIFICATION: u16 = 0x093f;
     pub const SAMPLE_SPECIFICATION: u16 = 0x096d;
     pub const SCALE: u16 = 0x096f;
     pub const SAMPLE_PERIOD: u16 = 0x098d;
@@ -22,6 +23,8 @@ mod attribute {
 pub(super) const PHYSIOLOGICAL: u16 = 0x0002;
 /// What a person or a device has set: all labels NLS_NOM_SETT_* of the corpus have it.
 pub(super) const SETTINGS: u16 = 0x0402;
+/// Classes of objects, such as numeric (0006) and wave (0009).
+const OBJECTS: u16 = 0x0001;
 /// Nobody has said yet what the object is: no code of ours begins with it.
 const NOT_SAID: u16 = 0x0000;
 
@@ -63,6 +66,8 @@ pub(super) struct SampleForm {
 #[derive(Debug, Default)]
 pub(super) struct Objects {
     known: BTreeMap<(u16, u16), Described>,
+    /// Waves by label as well: one object can hold several, each with a form of its own.
+    waves: BTreeMap<(u16, u16, u32), Described>,
     /// The monitor has listed what its numerics are.
     numerics_listed: bool,
     /// An object came that no list named.
@@ -77,18 +82,56 @@ impl Objects {
             if self.known.len() < OBJECTS_MAX || self.known.contains_key(&key) {
                 let listed = poll.group == group::STATIC;
                 learn_one(&mut self.known, message, object, listed);
+                self.learn_wave(message, object);
             }
         }
     }
 
-    /// The monitor has listed all its numerics.
+    /// Takes what one entry alone says of a wave.
+    fn learn_wave(&mut self, message: &[u8], object: &PolledObject) {
+        let mut alone = BTreeMap::new();
+        learn_one(&mut alone, message, object, false);
+        for ((context, handle), one) in alone {
+            if let (Some(label), Some(_), Some(_)) = (one.label, one.samples, one.sample_period)
+                && self.waves.len() < OBJECTS_MAX
+            {
+                self.waves.insert((context, handle, label), one);
+            }
+        }
+    }
+
+    /// The monitor has answered for a list of its numerics. An empty one is none: it says nothing
+    /// of the numerics that come all the same.
     pub fn numerics_listed(&mut self) {
-        self.numerics_listed = true;
+        self.numerics_listed |= self.known.values().any(|one| one.is_told);
     }
 
     /// What is known of an object.
     pub fn described(&self, object: &PolledObject) -> Described {
         self.known.get(&(object.context, object.handle)).cloned().unwrap_or_default()
+    }
+
+    /// What is known of a wave by the code of its samples and their bytes: the one labelled so, or
+    /// else the only one whose array is as long. Where the monitor has described no wave of this
+    /// object in one piece, what was said of the object.
+    pub fn wave(&self, object: &PolledObject, physio: u16, bytes: usize) -> Option<Described> {
+        let (context, handle) = (object.context, object.handle);
+        let all = (context, handle, u32::MIN)..=(context, handle, u32::MAX);
+        let all: Vec<&Described> = self.waves.range(all).map(|(_, one)| one).collect();
+        if all.is_empty() {
+            return self.known.get(&(context, handle)).cloned();
+        }
+        let labelled = |one: &&&Described| one.label.is_some_and(|label| label as u16 == physio);
+        if let Some(own) = all.iter().find(labelled) {
+            return Some((*own).clone());
+        }
+        let fits =
+            |form: SampleForm| usize::from(form.array_size) * usize::from(form.bits) == bytes * 8;
+        let mut fitting = all.iter().filter(|one| one.samples.is_some_and(fits));
+        match (fitting.next(), fitting.next()) {
+            (Some(one), None) => Some((*one).clone()),
+            (_, _) => None,
+        }
     }
 
     /// The partition of the codes in a numeric: what the monitor says of the object, and as long
@@ -131,10 +174,15 @@ fn learn_one(
     let mut described = known.get(&key).cloned().unwrap_or_default();
     let before = described.clone();
     let label = value(attribute::LABEL).and_then(|mut label| label.u32("a label").ok());
-    // A type says it; a label of the settings' partition says it as well.
+    // A label of the settings' partition says it; a type as well, unless it only says that the
+    // object is a numeric (0001-0006), which is all that real monitors say there.
     let kind = value(attribute::TYPE).and_then(|mut kind| kind.u16("a partition").ok());
     let of_label = label.map(|label| (label >> 16) as u16).filter(|of| *of == SETTINGS);
-    described.partition = of_label.or(kind).or(described.partition);
+    let of_type = kind.filter(|of| *of != OBJECTS);
+    let is_set =
+        value(attribute::METRIC_SPECIFICATION).is_some_and(|mut metric| is_set(&mut metric));
+    let of_metric = is_set.then_some(SETTINGS);
+    described.partition = of_label.or(of_metric).or(of_type).or(described.partition);
     described.is_told |= listed || label.is_some() || kind.is_some();
     described.label = label.or(described.label);
     if let Some(words) = value(attribute::LABEL_STRING).and_then(|mut text| text.string().ok()) {
@@ -155,6 +203,13 @@ fn learn_one(
     if described != before {
         known.insert(key, described);
     }
+}
+
+/// METRIC_SPECN: update period, then the category. IEEE 11073-10201 names 3 and 4 the settings by
+/// the device and by a person; a recorded M8000 says 1 and 5, measured and calculated.
+fn is_set(metric: &mut Cursor<'_>) -> bool {
+    let category = metric.u32("an update period").and_then(|_| metric.u16("a category"));
+    matches!(category, Ok(3 | 4))
 }
 
 /// SA_SPECN: array size, sample size and significant bits, flags.

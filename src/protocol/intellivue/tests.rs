@@ -8,6 +8,7 @@ mod monitor;
 mod mutation;
 mod templates;
 mod values;
+mod waves;
 
 use std::sync::Arc;
 

@@ -7,7 +7,7 @@
 use super::export::{PollResult, PolledObject};
 use super::number::{Figure, Float};
 use super::numerics::{self, code};
-use super::objects::{Described, Objects, PHYSIOLOGICAL, SampleForm};
+use super::objects::{Objects, PHYSIOLOGICAL, SampleForm};
 use super::wire::Cursor;
 use crate::vocabulary::reading::Coding;
 use crate::vocabulary::{
@@ -31,8 +31,7 @@ pub(super) fn read(
 ) -> Vec<Samples> {
     let mut all: Vec<Samples> = Vec::new();
     for object in &poll.objects {
-        let described = objects.described(object);
-        let (arrays, is_known) = of_object(message, object, &described, refusals);
+        let (arrays, is_known) = of_object(message, object, objects, refusals);
         if !is_known {
             objects.ask_about_waves();
         }
@@ -50,11 +49,11 @@ pub(super) fn read(
 fn of_object(
     message: &[u8],
     object: &PolledObject,
-    described: &Described,
+    objects: &Objects,
     refusals: &mut Vec<Refused>,
 ) -> (Vec<(Mode, SampleArray)>, bool) {
     let mut arrays = Vec::new();
-    let form = described.samples.zip(described.sample_period);
+    let mut is_known = true;
     for attribute in &object.attributes {
         let mut value = Cursor::within(message, &attribute.value);
         let count = match attribute.id {
@@ -68,10 +67,10 @@ fn of_object(
             },
             _ => continue,
         };
-        let Some((form, period)) = form else { return (Vec::new(), false) };
         for _ in 0..count {
-            match array(&mut value, described, form, period) {
-                Some(one) => arrays.push(one),
+            match array(&mut value, object, objects) {
+                Some(Some(one)) => arrays.push(one),
+                Some(None) => is_known = false,
                 None => {
                     let detail = "expected an array of samples of the form that was stated";
                     refusals.push(Refused::new(Why::TooShort, attribute.value.clone(), detail));
@@ -80,20 +79,24 @@ fn of_object(
             }
         }
     }
-    (arrays, true)
+    (arrays, is_known)
 }
 
+/// `Some(None)`: the form of these samples is not known.
 fn array(
     value: &mut Cursor<'_>,
-    described: &Described,
-    form: SampleForm,
-    period: u32,
-) -> Option<(Mode, SampleArray)> {
+    object: &PolledObject,
+    objects: &Objects,
+) -> Option<Option<(Mode, SampleArray)>> {
     let physio = value.u16("a code").ok()?;
     let state = value.u16("a state").ok()?;
     let length = value.u16("a length").ok()?;
     let mut raw = value.part(usize::from(length), "samples").ok()?;
     let is_void = numerics::void_because(state).is_some();
+    let described = objects.wave(object, physio, raw.left()).unwrap_or_default();
+    let (Some(form), Some(period)) = (described.samples, described.sample_period) else {
+        return Some(None);
+    };
     if form.significant == 0 || form.significant > form.bits {
         return None;
     }
@@ -118,7 +121,7 @@ fn array(
         time: None,
         flags: numerics::flags(state),
     };
-    (period.us > 0).then(|| (numerics::mode(state), array))
+    (period.us > 0).then(|| Some((numerics::mode(state), array)))
 }
 
 /// Bits above the significant ones mark something; the value is below them.

@@ -5,7 +5,9 @@ use super::field::{ColumnField, SaidColumn};
 use super::marks;
 use super::profile::{LineChecksum, LineMessage, LineProfile};
 use crate::protocol::interpreted::{Decoded, code_of};
-use crate::vocabulary::{DeviceCode, DeviceUnit, Flag, Nature, Reading, Refused, Value, Why};
+use crate::vocabulary::{
+    AbsentReason, DeviceCode, DeviceUnit, Flag, Nature, Reading, Refused, Value, Why,
+};
 
 /// Decodes a whole line, its end mark included.
 pub(super) fn line(profile: &LineProfile, raw: &[u8]) -> Decoded {
@@ -107,7 +109,8 @@ fn columns(message: &LineMessage, text: &str) -> Decoded {
     let said = |place: &Option<SaidColumn>| {
         let place = place.as_ref()?;
         let (_, part) = columns.find(place.column, &place.keys)?;
-        Some(part.trim().to_owned())
+        // A device without a number of its own says dashes.
+        Some(part.trim()).filter(|part| !is_dashes(part)).map(str::to_owned)
     };
     decoded.firmware = said(&message.firmware);
     decoded.serial_number = said(&message.serial_number);
@@ -190,9 +193,20 @@ fn unknown_keys(message: &LineMessage, columns: &Columns<'_>, decoded: &mut Deco
     for (key, (at, text)) in &columns.keyed {
         if !known.iter().any(|one| columns.same(one, key)) {
             let code: DeviceCode = code_of("", key);
-            decoded.readings.push(Reading::new(code, Value::read(text.trim()), at.clone()));
+            let text = text.trim();
+            let value = if is_dashes(text) {
+                Value::absent(text, AbsentReason::NotAvailable)
+            } else {
+                Value::read(text)
+            };
+            decoded.readings.push(Reading::new(code, value, at.clone()));
         }
     }
+}
+
+/// `---`, `--.-%`, `+--`: signs that stand for a missing value.
+fn is_dashes(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|byte| b"-+.%".contains(&byte))
 }
 
 /// The loader lets no profile through that reads outside the line; if one came all the same, a

@@ -145,6 +145,49 @@ fn a_column_that_is_not_there_is_refused() {
 }
 
 #[test]
+fn dashes_under_a_key_that_nobody_knows_are_no_value() {
+    let profile = r#"
+line_end = "\r\n"
+max_line_bytes = 80
+
+[[message]]
+name = "reading"
+starts_with = "SPO2="
+separator = " "
+columns = 0
+keys = { mark = "=" }
+
+[[message.field]]
+keys = ["SPO2"]
+parameter = "spo2"
+unit = "%"
+unit_mark = "%"
+absent = { "---" = "not-available" }
+source = "manual"
+
+[message.serial_number]
+keys = ["SN"]
+source = "manual"
+"#;
+    let mut driver = driver_of(profile);
+    let line = b"SPO2=098% SN=--- SPCO=--.-% PIDELTA=+-- DESAT=-- SPMET=01.2% NEW=A- GONE=-1\r\n";
+    driver.receive(line, Peer::STREAM, NOW);
+    let mut seen = Vec::new();
+    while let Some(event) = driver.poll() {
+        assert!(!matches!(event, Event::Identity(_)), "dashes are nobody's serial number");
+        if let Event::Message(message) = event {
+            seen.push(message);
+        }
+    }
+    let readings = seen[0].groups[0].readings.iter();
+    let said: Vec<_> =
+        readings.map(|one| (one.value.as_sent(), one.value.absent_reason())).collect();
+    let gone = Some(AbsentReason::NotAvailable);
+    assert_eq!(said[..4], [("098", None), ("--.-%", gone), ("+--", gone), ("--", gone)]);
+    assert_eq!(said[4..], [("01.2%", None), ("A-", None), ("-1", None)]);
+}
+
+#[test]
 fn three_equal_lines_are_three_messages() {
     let one = line("PO,10:11:12,097,072,04.5,00");
     let seen = fed(&[one.clone(), one.clone(), one].concat());

@@ -197,6 +197,16 @@ fn doubled_and_overtaken_datagrams() {
 }
 
 #[test]
+fn an_empty_list_says_nothing_of_the_numerics_that_come() {
+    let mut bench = Bench::open(Framing::Lan);
+    let mut monitor = Monitor::new();
+    monitor.listed.clear();
+    bench.live(&mut monitor, 12_000);
+    let said = bench.said();
+    assert!(said.len() > 5 && said.iter().all(|one| one.starts_with("0002-")), "{said:?}");
+}
+
+#[test]
 fn a_numeric_that_no_list_named_leads_to_nothing_until_it_is_listed() {
     let mut bench = Bench::open(Framing::Lan);
     let mut monitor = Monitor::new();

@@ -1,6 +1,6 @@
 use super::monitor::{Poll, attribute, be, cuff, list, object, simple, string, value};
 use super::*;
-use crate::vocabulary::{Mode, Nature, Scale};
+use crate::vocabulary::{Mode, Nature};
 
 fn hear(bench: &mut Bench, objects: &[Vec<u8>]) {
     let ticks = (bench.now.monotonic_us() / 125) as u32;
@@ -229,6 +229,57 @@ fn labels_tell_two_of_a_code_apart_and_settings_are_settings() {
 }
 
 #[test]
+fn a_metric_specification_tells_settings() {
+    let listed = |handle, category: u16| {
+        let metric = [0x2000u32.to_be_bytes().to_vec(), be(&[category, 0x4228, 0, 0])].concat();
+        let kind = attribute(0x092f, be(&[1, 6]));
+        object(handle, &[kind, attribute(0x093f, metric)])
+    };
+    let mut bench = Bench::open(Framing::Lan);
+    let fixed = Poll { group: 0x0811, sequence: None, ..Poll::numerics(8_000) };
+    let categories = [1, 2, 3, 4, 5, 6];
+    bench.hear(&fixed.of(&categories.map(|category| listed(category, category))));
+    let temperature = |handle| simple(handle, 0x4b48, 0, 0x17a0, 0xff00_016f);
+    hear(&mut bench, &categories.map(temperature));
+    let settings: Vec<bool> =
+        bench.readings().iter().map(|(_, one)| one.nature == Nature::Setting).collect();
+    assert_eq!(settings, [false, false, true, true, false, false]);
+    assert_eq!(bench.said()[2..4], ["0402-4b48=36.7", "0402-4b48=36.7"]);
+}
+
+/// A real M8000 (G.01.80) says of each numeric that it is one, 0001-0006, and stamps its cuff
+/// pressure (jaj42/intellipy, reference/intellivue_enumeration.pcapng, frame of 194.969 s).
+#[test]
+fn the_type_of_a_real_monitors_numerics_is_no_partition_of_codes() {
+    let mut bench = Bench::open(Framing::Lan);
+    let kind = |own: u16| attribute(0x092f, be(&[1, own]));
+    let label = |label: u32| attribute(0x0924, label.to_be_bytes().to_vec());
+    let stamp = attribute(0x0990, vec![0x20, 0x17, 0x11, 0x04, 0x14, 0x44, 0x50, 0x00]);
+    let cuff = [
+        be(&[3, 30]),
+        value(0x4a05, 0x0400, 0x0f20, 120),
+        value(0x4a06, 0x0400, 0x0f20, 80),
+        value(0x4a07, 0x0400, 0x0f20, 90),
+    ];
+    let cuff = attribute(0x094b, cuff.concat());
+    let spo2 = attribute(0x0950, value(0x4bb8, 0x0400, 0x0220, 0xff00_03b6));
+    let numerics = [
+        object(33386, &[kind(6), label(0x0002_4a04), stamp.clone(), cuff.clone()]),
+        object(33749, &[kind(6), label(0x0002_4bb8), spo2.clone()]),
+    ];
+    let all = Poll { group: 0, ..Poll::numerics(8_000) };
+    bench.hear(&all.of(&numerics));
+    bench.hear(&Poll::numerics(16_000).of(&[object(33749, &[spo2])]));
+    bench.hear(&Poll::numerics(24_000).of(&[object(33386, &[stamp, cuff])]));
+    assert_eq!(
+        bench.said(),
+        ["0002-4a05=120", "0002-4a06=80", "0002-4a07=90", "0002-4bb8=95.0", "0002-4bb8=95.0"]
+    );
+    assert!(bench.readings().iter().all(|(group, _)| group.mode == Mode::Training));
+    assert_eq!(bench.readings()[0].0.time.clone().unwrap().as_written, "20171104144450.00");
+}
+
+#[test]
 fn damage_inside_costs_its_value_or_all_of_it() {
     let short = object(8, &[attribute(0x0950, vec![0; 9])]);
     let good = simple(7, 0x4182, 0, 0x0aa0, 60);
@@ -306,45 +357,4 @@ fn a_demo_patient_is_no_patient() {
     monitor.numerics = vec![simple(7, 0x4182, 0, 0x0aa0, 60)];
     bench.live(&mut monitor, 20_000);
     assert_eq!(modes(&bench), [Mode::Training, Mode::Production]);
-}
-
-#[test]
-fn waves_come_only_when_they_are_asked_for() {
-    let wave = |samples: &[u16]| {
-        let samples = be(samples);
-        let head = be(&[0x0102, 0, samples.len() as u16]);
-        object(50, &[attribute(0x096e, [head, samples].concat())])
-    };
-    let scale = [0xfe00_0000u32.to_be_bytes(), 0xfe00_0064u32.to_be_bytes()].concat();
-    let form = [be(&[4]), vec![16, 14], be(&[0])].concat();
-    let listed = object(
-        50,
-        &[
-            attribute(0x096d, form),
-            attribute(0x096f, [scale, be(&[0x2000, 0x20c8])].concat()),
-            attribute(0x098d, 16u32.to_be_bytes().to_vec()),
-            attribute(0x0a16, list(&[be(&[1, 0x8000])])),
-            attribute(0x0996, be(&[0x10b2])),
-        ],
-    );
-    let mut asking = profile(Framing::Lan);
-    asking.waves = vec![MdilCode::try_from("0002-0102".to_owned()).unwrap()];
-    for (profile, wanted) in [(profile(Framing::Lan), false), (asking, true)] {
-        let mut bench = Bench::new(profile);
-        bench.driver.link(LinkChange::Opened { session: Session(1) }, START);
-        bench.drain();
-        let mut monitor = Monitor::new();
-        monitor.waves = vec![wave(&[0x2000, 0x20c8, 0xa000, 0x6001])];
-        monitor.wave_list = vec![listed.clone()];
-        bench.live(&mut monitor, 6_000);
-        let set = bench.all_sent.iter().any(|(_, message, _)| monitor::word(message, 10) == 5);
-        assert_eq!((set, bench.samples.is_empty()), (wanted, !wanted));
-        let Some(samples) = bench.samples.first() else { continue };
-        let array = &samples.arrays[0];
-        assert_eq!(array.samples, [Some(0x2000), Some(0x20c8), None, Some(0x2001)]);
-        assert_eq!((array.period.us, array.period.samples), (2_000, 1));
-        let (lower, upper) = ("0.00".to_owned(), "1.00".to_owned());
-        let span = Scale::Span { lower, upper, raw_lower: 0x2000, raw_upper: 0x20c8 };
-        assert_eq!(array.scale, span);
-    }
 }
