@@ -52,8 +52,10 @@ const ALARM_LEVEL_MIN: u8 = 10;
 /// Kinds of sub-records of main type 0.
 const DISPLAYED: u8 = 1;
 const AUXILIARY: u8 = 4;
-/// After so many displayed records without an auxiliary one the monitor sends none.
+/// After so many displayed records without an auxiliary one the monitor sends none; one that has
+/// sent some is waited for longer.
 const RECORDS_WITHOUT_AUXILIARY: u32 = 2;
+const RECORDS_BETWEEN_AUXILIARY: u32 = 5;
 
 /// Reads a monitor by a [`DriProfile`].
 pub struct DriDriver {
@@ -72,6 +74,7 @@ pub struct DriDriver {
     present: Present,
     measurements: Measurements,
     displayed_since_auxiliary: u32,
+    has_auxiliary: bool,
     in_trouble: bool,
     session: Session,
     next_number: u64,
@@ -93,6 +96,7 @@ impl DriDriver {
             present: Present::new(),
             measurements: Measurements::default(),
             displayed_since_auxiliary: 0,
+            has_auxiliary: false,
             in_trouble: false,
             session: Session::default(),
             next_number: 0,
@@ -205,8 +209,11 @@ impl DriDriver {
             self.displayed_since_auxiliary = self.displayed_since_auxiliary.saturating_add(1);
         }
         groups.retain(|group| !group.readings.is_empty());
-        let is_timed =
-            self.profile.auxiliary && self.displayed_since_auxiliary <= RECORDS_WITHOUT_AUXILIARY;
+        let patience = match self.has_auxiliary {
+            true => RECORDS_BETWEEN_AUXILIARY,
+            false => RECORDS_WITHOUT_AUXILIARY,
+        };
+        let is_timed = self.profile.auxiliary && self.displayed_since_auxiliary <= patience;
         let is_resolved = self.site.zone.is_some();
         let mut told = Vec::new();
         for one in measured {
@@ -255,7 +262,7 @@ impl DriDriver {
     /// When the latest measurements were made, and the patient's body surface.
     fn auxiliary(&mut self, record: &Record, part: &SubRecord, now: Moment) -> Option<Group> {
         self.asking.auxiliary(&self.profile, now);
-        self.displayed_since_auxiliary = 0;
+        (self.displayed_since_auxiliary, self.has_auxiliary) = (0, true);
         let here = record.part(part);
         self.measurements.timed(record.time, here);
         let reading = numerics::body_surface(here)?;

@@ -1,4 +1,5 @@
-//! The measurements that come once each: what is new in a record, and what still waits for its time.
+//! The measurements that come once each: what is new in a record, and what still waits for its
+//! time.
 
 use super::episode::{Episode, Told};
 use super::numerics::{Kind, Measured};
