@@ -20,20 +20,21 @@ use std::sync::Arc;
 
 use self::alarm::read as read_alarm;
 use self::asking::Asking;
-use self::episode::{Episode, Told};
-use self::numerics::{Kind, Measured, Present};
+use self::measurements::{Measurement, Measurements};
+use self::numerics::{Measured, Present};
 use self::record::{ALARM, Record, SubRecord, WAVE};
 use self::wire::{Deframer, Piece};
 use super::{
     Completeness, Driver, Event, Identity, LinkChange, Message, MessageId, Peer, Session, Settled,
     Site,
 };
-use crate::vocabulary::{DeviceTime, Flag, Group, Mode, Moment, Reading, Refused, Samples, Why};
+use crate::vocabulary::{DeviceTime, Flag, Group, Mode, Moment, Refused, Samples, Why};
 
 mod alarm;
 mod asking;
 mod episode;
 mod labels;
+mod measurements;
 mod numerics;
 mod profile;
 mod record;
@@ -51,8 +52,10 @@ const ALARM_LEVEL_MIN: u8 = 10;
 /// Kinds of sub-records of main type 0.
 const DISPLAYED: u8 = 1;
 const AUXILIARY: u8 = 4;
-/// After so many displayed records without an auxiliary one the monitor sends none.
-const RECORDS_WITHOUT_AUXILIARY: u32 = 5;
+/// After so many displayed records without an auxiliary one the monitor sends none; one that has
+/// sent some is waited for longer.
+const RECORDS_WITHOUT_AUXILIARY: u32 = 2;
+const RECORDS_BETWEEN_AUXILIARY: u32 = 5;
 
 /// Reads a monitor by a [`DriProfile`].
 pub struct DriDriver {
@@ -69,10 +72,9 @@ pub struct DriDriver {
     /// Records that were lost and are not said yet.
     lost: u8,
     present: Present,
-    cuff: Episode,
-    output: Episode,
-    wedge: Episode,
+    measurements: Measurements,
     displayed_since_auxiliary: u32,
+    has_auxiliary: bool,
     in_trouble: bool,
     session: Session,
     next_number: u64,
@@ -92,10 +94,9 @@ impl DriDriver {
             number: None,
             lost: 0,
             present: Present::new(),
-            cuff: Episode::default(),
-            output: Episode::default(),
-            wedge: Episode::default(),
+            measurements: Measurements::default(),
             displayed_since_auxiliary: 0,
+            has_auxiliary: false,
             in_trouble: false,
             session: Session::default(),
             next_number: 0,
@@ -144,10 +145,11 @@ impl DriDriver {
             }
             Some(_) | None => {}
         }
+        self.ended(now);
         self.identity = Some(stated);
         (self.number, self.lost) = (None, 0);
         self.present.clear();
-        (self.cuff, self.output, self.wedge) = Default::default();
+        self.measurements = Measurements::default();
         self.events.push_back(Event::Identity(Identity {
             serial_number: format!("plug-id {}", record.plug),
             firmware: level(record.level),
@@ -207,68 +209,31 @@ impl DriDriver {
             self.displayed_since_auxiliary = self.displayed_since_auxiliary.saturating_add(1);
         }
         groups.retain(|group| !group.readings.is_empty());
-        let told: Vec<_> =
-            measured.into_iter().filter_map(|one| self.told(one, &mut refusals)).collect();
+        let patience = match self.has_auxiliary {
+            true => RECORDS_BETWEEN_AUXILIARY,
+            false => RECORDS_WITHOUT_AUXILIARY,
+        };
+        let is_timed = self.profile.auxiliary && self.displayed_since_auxiliary <= patience;
+        let is_resolved = self.site.zone.is_some();
+        let mut told = Vec::new();
+        for one in measured {
+            match self.measurements.shown(one, &raw, is_timed, is_resolved) {
+                Ok(measurement) => told.extend(measurement.map(|one| (raw.clone(), one))),
+                Err(refused) => refusals.push(refused),
+            }
+        }
         for part in record.parts.iter().filter(|part| part.kind == AUXILIARY) {
             groups.extend(self.auxiliary(record, part, now));
         }
-        let complete = Completeness::Complete;
-        let copies = vec![raw.clone(); told.len()];
-        self.message(raw, groups, refusals, complete.clone(), now);
-        for (raw, (group, basis)) in copies.into_iter().zip(told) {
-            self.message(raw, vec![group], Vec::new(), complete.clone(), now);
-            if let Some(Event::Message(message)) = self.events.back_mut() {
-                message.repeat_basis = basis;
-            }
+        self.message(raw, groups, refusals, Completeness::Complete, now);
+        for (raw, measurement) in told {
+            self.measurement(raw, measurement, now);
         }
     }
 
-    /// A measurement that is new, with what makes it the same measurement when it comes again.
-    fn told(
-        &mut self,
-        measured: Measured,
-        refusals: &mut Vec<Refused>,
-    ) -> Option<(Group, Option<Vec<u8>>)> {
-        let is_timed =
-            self.profile.auxiliary && self.displayed_since_auxiliary <= RECORDS_WITHOUT_AUXILIARY;
-        let is_resolved = self.site.zone.is_some();
-        let episode = match measured.kind {
-            Kind::Cuff => &mut self.cuff,
-            Kind::CardiacOutput => &mut self.output,
-            Kind::Wedge => &mut self.wedge,
-        };
-        let Some(shown) = measured.shown else {
-            episode.absent();
-            return None;
-        };
-        let values = shown.values.clone();
-        let at = measured.readings.first().map(|reading| reading.at.clone()).unwrap_or_default();
-        let refuse = |why, what: &str| Refused::new(why, at, what);
-        match episode.displayed(shown, is_timed, is_resolved) {
-            Told::Nothing => None,
-            Told::TooOld => {
-                let what = "measured before it was first seen, and nobody knows when: not told";
-                refusals.push(refuse(Why::Unreadable, what));
-                None
-            }
-            Told::Missed => {
-                let what = "a measurement was replaced before its time was certain";
-                refusals.push(refuse(Why::Incomplete, what));
-                None
-            }
-            Told::Measured { time } => {
-                Some(self.measurement(measured.kind, measured.readings, &values, time))
-            }
-        }
-    }
-
-    fn measurement(
-        &self,
-        kind: Kind,
-        mut readings: Vec<Reading>,
-        values: &[i16],
-        seconds: Option<u32>,
-    ) -> (Group, Option<Vec<u8>>) {
+    /// A message of its own for one measurement, out of the frame in which it stands.
+    fn measurement(&mut self, raw: Vec<u8>, measurement: Measurement, now: Moment) {
+        let Measurement { kind, mut readings, values, time: seconds } = measurement;
         let time = seconds.map(|seconds| self.time(seconds));
         if time.is_none() {
             let flag = Flag("measurement-time-not-stated".to_owned());
@@ -280,20 +245,26 @@ impl DriDriver {
             basis.extend(values.iter().flat_map(|raw| raw.to_le_bytes()));
             basis
         });
-        (Group { time, ..Group::of(readings) }, basis)
+        let group = Group { time, ..Group::of(readings) };
+        self.message(raw, vec![group], Vec::new(), Completeness::Complete, now);
+        if let Some(Event::Message(message)) = self.events.back_mut() {
+            message.repeat_basis = basis;
+        }
+    }
+
+    /// Measurements that wait for a time which will not come.
+    fn ended(&mut self, now: Moment) {
+        for (raw, measurement) in self.measurements.ended() {
+            self.measurement(raw, measurement, now);
+        }
     }
 
     /// When the latest measurements were made, and the patient's body surface.
     fn auxiliary(&mut self, record: &Record, part: &SubRecord, now: Moment) -> Option<Group> {
         self.asking.auxiliary(&self.profile, now);
-        self.displayed_since_auxiliary = 0;
+        (self.displayed_since_auxiliary, self.has_auxiliary) = (0, true);
         let here = record.part(part);
-        let times = [(0, &mut self.cuff), (6, &mut self.output), (10, &mut self.wedge)];
-        for (at, episode) in times {
-            if let Some(time) = here.u32(at) {
-                episode.timed(record.time, time);
-            }
-        }
+        self.measurements.timed(record.time, here);
         let reading = numerics::body_surface(here)?;
         Some(Group { time: Some(self.time(record.time)), ..Group::of(vec![reading]) })
     }
@@ -389,6 +360,7 @@ impl DriDriver {
             self.trouble(Some(words.to_owned()));
             // A monitor that was switched off counts its records anew.
             self.number = None;
+            self.ended(now);
             if self.profile.alarms && self.identity.is_some_and(|one| one.1 >= ALARM_LEVEL_MIN) {
                 self.asking.alarms(now);
             }
@@ -415,6 +387,7 @@ impl Driver for DriDriver {
             LinkChange::Closed => {
                 let piece = self.deframer.end("the link closed in the middle of a frame");
                 self.piece(piece, now);
+                self.ended(now);
                 self.asking.closed();
             }
             LinkChange::LineError(_) => {

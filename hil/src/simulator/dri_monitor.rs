@@ -6,7 +6,8 @@
 //! ask, trends, more waves than fit, or anything within 5 s of the request before.
 //!
 //! A cuff pressure repeats in every record. It is logged once: when its values have been shown
-//! before and after its time was sent, which is when somebody can know whose time it is.
+//! before and after its time was sent, which is when somebody can know whose time it is; or when the
+//! line goes dark before that.
 
 mod patient;
 mod wire;
@@ -76,6 +77,7 @@ pub async fn run(options: MonitorOptions) -> io::Result<()> {
         }
         monitor.sends(&mut pty, &mut bench).await?;
     }
+    monitor.ended(&mut bench)?;
     pty.unplug().await;
     Ok(())
 }
@@ -246,8 +248,19 @@ impl Monitor {
         Ok(())
     }
 
+    /// What was shown and not dated before the line went dark.
+    fn ended(&mut self, bench: &mut Bench) -> io::Result<()> {
+        self.message += 1;
+        for (parameter, value) in self.patient.ended() {
+            let reading = Reading::new(&self.message.to_string(), parameter, value);
+            bench.log.sent(self.message, &reading, clock::now_us())?;
+        }
+        bench.log.flush()
+    }
+
     /// Dark for a while; what is written to it meanwhile is gone.
     async fn power_cycle(&mut self, pty: &mut Pty, bench: &mut Bench) -> io::Result<()> {
+        self.ended(bench)?;
         let dark = Instant::now();
         while dark.elapsed() < DARK {
             let Some(read) = bench.stop.or(pty.read(LISTEN)).await else { return Ok(()) };

@@ -49,6 +49,8 @@ pub(super) struct Episode {
     certain: Option<(u32, Vec<i16>)>,
     told_time: Option<u32>,
     told_values: Option<Vec<i16>>,
+    /// What was told last had no time: when the time comes, it is not told again.
+    told_by_change: bool,
     /// A measurement was under way since something was told.
     was_measuring: bool,
 }
@@ -95,7 +97,8 @@ impl Episode {
         }
         let is_first = self.told_values.is_none();
         // Told by its change already, before the monitor said the time.
-        let is_known = self.told_time.is_none() && self.told_values.as_ref() == Some(&values);
+        let is_known = self.told_by_change && self.told_values.as_ref() == Some(&values);
+        self.told_by_change = false;
         self.told_time = Some(time);
         self.told_values = Some(values);
         self.was_measuring = false;
@@ -117,10 +120,25 @@ impl Episode {
         self.told_time = None;
         self.told_values = Some(shown.values.clone());
         let watched = std::mem::take(&mut self.was_measuring);
-        if is_first && shown.is_old && !watched {
-            Told::TooOld
-        } else {
-            Told::Measured { time: None }
+        self.told_by_change = !is_first || !shown.is_old || watched;
+        if self.told_by_change { Told::Measured { time: None } } else { Told::TooOld }
+    }
+
+    /// Whether what was shown last still waits for its time.
+    pub fn waits(&self) -> bool {
+        self.shown.as_ref().is_some_and(|shown| {
+            !shown.is_measuring
+                && !shown.is_empty
+                && self.told_values.as_ref() != Some(&shown.values)
+        })
+    }
+
+    /// No time will come any more: what waits is told as what has changed.
+    pub fn ended(&mut self) -> Told {
+        self.certain = None;
+        match self.shown.take() {
+            Some(shown) if !shown.is_measuring => self.by_change(&shown),
+            Some(_) | None => Told::Nothing,
         }
     }
 }
@@ -217,6 +235,22 @@ mod tests {
         cuff.displayed(old(100, 12000), true, false);
         cuff.timed(101, 20);
         assert_eq!(cuff.displayed(old(110, 12000), true, false), Told::TooOld);
+    }
+
+    #[test]
+    fn what_waits_for_its_time_is_told_without_one_when_none_will_come() {
+        let mut cuff = Episode::default();
+        assert_eq!(cuff.displayed(shown(100, 12000), true, true), NOTHING);
+        assert!(cuff.waits());
+        assert_eq!(cuff.ended(), Told::Measured { time: None });
+        assert_eq!(cuff.ended(), NOTHING);
+        assert!(!cuff.waits());
+        // What was too old to be told without a time is told with it.
+        let old = |time| Shown { is_old: true, ..shown(time, 12000) };
+        let mut cuff = Episode::default();
+        assert_eq!(cuff.displayed(old(100), false, true), Told::TooOld);
+        cuff.timed(101, 20);
+        assert_eq!(cuff.displayed(old(110), true, true), at(20));
     }
 
     #[test]

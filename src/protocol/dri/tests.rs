@@ -3,7 +3,7 @@
 
 use super::*;
 use crate::vocabulary::reading::Coding;
-use crate::vocabulary::{AbsentReason, Certainty, DeviceCode, SampleArray};
+use crate::vocabulary::{AbsentReason, Certainty, DeviceCode, Reading, SampleArray};
 
 mod alarms;
 mod asking;

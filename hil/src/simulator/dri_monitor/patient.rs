@@ -37,6 +37,20 @@ struct Cuff {
     values: [u32; 4],
     /// Shown by a record, then dated by an auxiliary one, then shown again: it is certain.
     steps: u8,
+    /// The last record showed it, and no measurement under way.
+    is_shown: bool,
+}
+
+impl Cuff {
+    fn shown(&self) -> Vec<Shown> {
+        let [systolic, diastolic, mean, pulse] = self.values;
+        vec![
+            ("nibp-systolic", decimal(systolic, 2)),
+            ("nibp-diastolic", decimal(diastolic, 2)),
+            ("nibp-mean", decimal(mean, 2)),
+            ("nibp.hr", decimal(pulse, 0)),
+        ]
+    }
 }
 
 pub struct Patient {
@@ -193,7 +207,8 @@ impl Patient {
         match self.inflated {
             Some(begun) if time >= begun + CUFF_TAKES_S => {
                 let values = self.cuff_walks.each_mut().map(|walk| walk.next(random));
-                self.cuff = Some(Cuff { time: time.saturating_sub(1), values, steps: 0 });
+                self.cuff =
+                    Some(Cuff { time: time.saturating_sub(1), values, steps: 0, is_shown: false });
                 self.inflated = None;
                 self.next_cuff = time + CUFF_EVERY_S;
             }
@@ -215,25 +230,28 @@ impl Patient {
 
     /// A record of displayed values went out whole: the cuff pressure, if that made it certain.
     pub fn certain(&mut self, _time: u32) -> Vec<Shown> {
-        if self.inflated.is_some() {
+        let Some(cuff) = self.cuff.as_mut() else { return Vec::new() };
+        cuff.is_shown = self.inflated.is_none();
+        if !cuff.is_shown {
             return Vec::new();
         }
-        let Some(cuff) = self.cuff.as_mut() else { return Vec::new() };
         match cuff.steps {
             0 => cuff.steps = 1,
             2 => {
                 cuff.steps = 3;
-                let [systolic, diastolic, mean, pulse] = cuff.values;
-                return vec![
-                    ("nibp-systolic", decimal(systolic, 2)),
-                    ("nibp-diastolic", decimal(diastolic, 2)),
-                    ("nibp-mean", decimal(mean, 2)),
-                    ("nibp.hr", decimal(pulse, 0)),
-                ];
+                return cuff.shown();
             }
             _ => {}
         }
         Vec::new()
+    }
+
+    /// Nothing more is sent: a cuff pressure that was shown and whose time was not is told without.
+    pub fn ended(&mut self) -> Vec<Shown> {
+        match self.cuff.take() {
+            Some(cuff) if cuff.is_shown && cuff.steps < 3 => cuff.shown(),
+            Some(_) | None => Vec::new(),
+        }
     }
 
     /// Switched off and on: nothing has been shown yet of what is still remembered.

@@ -2,7 +2,7 @@ use super::*;
 use crate::protocol::LineError;
 
 fn record(number: u8) -> Vec<u8> {
-    let fields = [(4, ON), (10, 80), (76, ON), (82, 12000), (122, ON), (128, 9700), (130, 79)];
+    let fields = [(4, ON), (10, 80), (122, ON), (128, 9700), (130, 79)];
     Made { number, plug: 0x7e7d, ..MADE }
         .with(1, basic(&fields))
         .with(1, class(3, MADE.time, &[(130, ON), (136, 6500)]))

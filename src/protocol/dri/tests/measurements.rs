@@ -91,6 +91,26 @@ fn a_monitor_without_auxiliary_records_is_told_by_change() {
 }
 
 #[test]
+fn a_pressure_whose_time_never_comes_is_told_when_the_link_ends() {
+    let mut driver = driver_of(profile(), Some("UTC"));
+    let frame = cuff(1, MADE.time, 0, 12000).frame();
+    assert!(measured(&fed(&mut driver, &frame)).is_empty());
+    driver.link(LinkChange::Closed, NOW);
+    let seen = messages(&mut driver);
+    assert_eq!(measured(&seen), [("120.00".to_owned(), None)]);
+    assert_eq!((seen[0].raw.as_slice(), &seen[0].repeat_basis), (frame.as_slice(), &None));
+    driver.link(LinkChange::Closed, NOW);
+    assert!(messages(&mut driver).is_empty());
+    // The same if the monitor does not know auxiliary records: with the third record.
+    let mut driver = driver_of(profile(), Some("UTC"));
+    let told = [0, 1, 2].map(|index| {
+        let made = cuff(index, MADE.time + 10 * u32::from(index), 0, 12000);
+        measured(&fed(&mut driver, &made.frame())).len()
+    });
+    assert_eq!(told, [0, 0, 1]);
+}
+
+#[test]
 fn an_old_pressure_of_unknown_age_is_refused_once() {
     let mut driver = driver_of(DriProfile { auxiliary: false, ..profile() }, None);
     let first = fed(&mut driver, &cuff(1, MADE.time, 1 << 8, 12000).frame());
