@@ -7,6 +7,7 @@ use crate::protocol::{Driver, Event, LinkChange, Message, Peer, Session};
 use crate::vocabulary::{Certainty, DeviceCode, Moment, Reading};
 
 mod asked;
+mod damage;
 mod frames;
 mod hl7;
 mod lines;

@@ -139,7 +139,11 @@ fn capnostream_numbers_units_marks_and_who_it_is() {
     driver.receive(&identification(), Peer::STREAM, START);
     let identity = std::iter::from_fn(|| driver.poll()).find_map(|event| match event {
         Event::Identity(identity) => Some(identity),
-        _ => None,
+        Event::Message(_)
+        | Event::Send { .. }
+        | Event::Samples(_)
+        | Event::Trouble { .. }
+        | Event::Close { .. } => None,
     });
     assert_eq!(identity.unwrap().serial_number, "B355987654");
 }
