@@ -68,7 +68,7 @@ fn after_a_power_cycle_it_associates_again_and_reads_the_new_handles() {
     monitor.is_off = true;
     monitor.power_cycle();
     bench.live(&mut monitor, 20_000);
-    assert_eq!(bench.troubles.last().unwrap().as_deref().unwrap_or("").is_empty(), false);
+    assert!(bench.troubles.last().unwrap().is_some());
     monitor.is_off = false;
     monitor.listed = vec![(99, 0x0402, 0x5108), (7, 2, 0x4bb8)];
     monitor.numerics = vec![simple(99, 0x5108, 0, 0x0f20, 12), simple(7, 0x4bb8, 0, 0x0220, 97)];

@@ -27,10 +27,9 @@ fn read(text: &str) -> Profile {
 }
 
 fn table(profile: &Profile) -> IntellivueProfile {
-    match &profile.file().protocol {
-        Protocol::Intellivue(table) => table.clone(),
-        other => panic!("{}", other.family()),
-    }
+    let protocol = &profile.file().protocol;
+    let Protocol::Intellivue(table) = protocol else { panic!("{}", protocol.family()) };
+    table.clone()
 }
 
 #[test]
