@@ -123,7 +123,7 @@ mod tests {
             let key = chance.below(300).wrapping_mul(0x0123_4567_89ab_cdef).to_le_bytes();
             match chance.below(40) {
                 0 => {
-                    let kept = |value: &u64| value % 3 != 0;
+                    let kept = |value: &u64| !value.is_multiple_of(3);
                     ordered.retain(kept);
                     list.retain(|(_, value)| kept(value));
                 }
