@@ -89,10 +89,10 @@ pub struct ColumnFlag {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(max = 31))]
     pub bit: Option<u8>,
-    /// How many hexadecimal digits the number has; another count refuses the values, because a
-    /// digit is lost. Left out: any.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub digits: Option<u8>,
+    /// How many hexadecimal digits the number can have, by model; another count refuses the values,
+    /// because a digit is lost. Left out: any.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub digits: Vec<u8>,
     /// The word that stands in the column, alone or among others; this or `bit`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub says: Option<String>,

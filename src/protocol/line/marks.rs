@@ -59,11 +59,14 @@ fn is_set(flag: &ColumnFlag, text: &str, columns: &Columns<'_>) -> Result<bool, 
         return Err(no_column(flag.column, "for flags", text));
     };
     match (flag.bit, &flag.says) {
-        (Some(bit), _) => match bits(part, flag.digits) {
+        (Some(bit), _) => match bits(part, &flag.digits) {
             Some(bits) => Ok(bits.checked_shr(u32::from(bit)).unwrap_or(0) & 1 == 1),
             None => {
                 let place = place(flag);
-                let digits = flag.digits.map_or(String::new(), |n| format!(" of {n} digits"));
+                let digits = match flag.digits.as_slice() {
+                    [] => String::new(),
+                    counts => format!(" of one of {counts:?} digits"),
+                };
                 let detail = format!("{place}: expected a hexadecimal number{digits}");
                 Err(Refused::new(Why::Unreadable, at, detail))
             }
@@ -78,11 +81,12 @@ fn is_set(flag: &ColumnFlag, text: &str, columns: &Columns<'_>) -> Result<bool, 
 }
 
 /// The hexadecimal number at the head of a column: all of it, or what stands before a colon.
-fn bits(part: &str, wanted: Option<u8>) -> Option<u32> {
+fn bits(part: &str, wanted: &[u8]) -> Option<u32> {
     let digits = part.trim().split(':').next().unwrap_or_default();
+    let is_count = |count: &u8| usize::from(*count) == digits.len();
     let long_enough = match wanted {
-        Some(wanted) => digits.len() == usize::from(wanted),
-        None => !digits.is_empty(),
+        [] => !digits.is_empty(),
+        counts => counts.iter().any(is_count),
     };
     let plain = long_enough && digits.bytes().all(|byte| byte.is_ascii_hexdigit());
     plain.then(|| u32::from_str_radix(digits, 16).ok()).flatten()
@@ -104,7 +108,7 @@ fn unlisted_bits(message: &LineMessage, columns: &Columns<'_>, decoded: &mut Dec
         }
         done.push((flag.column, &flag.keys));
         let part = columns.find(flag.column, &flag.keys);
-        let set = part.and_then(|(_, part)| bits(part, flag.digits)).unwrap_or(0);
+        let set = part.and_then(|(_, part)| bits(part, &flag.digits)).unwrap_or(0);
         let same = |one: &&ColumnFlag| one.column == flag.column && one.keys == flag.keys;
         let listed: Vec<u8> = message.flag.iter().filter(same).filter_map(|one| one.bit).collect();
         for bit in (0..32u8).filter(|bit| set >> bit & 1 == 1 && !listed.contains(bit)) {
