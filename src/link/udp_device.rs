@@ -33,7 +33,7 @@ impl UdpDevice {
             io::Error::new(io::ErrorKind::NotFound, "the name has no address of this kind")
         })?;
         let announcements = match announcements {
-            Some(at) => Some(shared(at).await?),
+            Some(at) => Some(shared(at)?),
             None => None,
         };
         Ok(Self { address, socket: UdpSocket::bind(listen).await?, announcements })
@@ -84,7 +84,7 @@ impl UdpDevice {
 
 /// A port that several links of this box listen on: each hears every broadcast, and takes what its
 /// own device sent.
-async fn shared(at: SocketAddr) -> io::Result<UdpSocket> {
+fn shared(at: SocketAddr) -> io::Result<UdpSocket> {
     use rustix::net::{AddressFamily, SocketFlags, SocketType, bind, socket_with};
     let family = if at.is_ipv4() { AddressFamily::INET } else { AddressFamily::INET6 };
     let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;

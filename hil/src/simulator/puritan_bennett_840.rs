@@ -58,12 +58,17 @@ pub async fn run(options: AskedOptions) -> io::Result<()> {
     asked.end().await
 }
 
+/// Texts by the field of the report that they stand in.
+type Texts = Vec<(usize, String)>;
+/// Texts by the name that the core has for them.
+type Named = Vec<(&'static str, String)>;
+
 /// The texts of a report by their fields, and the same as the core should have them.
 fn values(
     table: &'static [(usize, &str, Holds)],
     number: &mut Walk,
     random: &mut Random,
-) -> (Vec<(usize, String)>, Vec<(&'static str, String)>) {
+) -> (Texts, Named) {
     let (mut texts, mut values) = (Vec::new(), Vec::new());
     for (field, name, holds) in table {
         let text = match holds {

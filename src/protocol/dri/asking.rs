@@ -143,12 +143,13 @@ impl Asking {
     }
 
     fn due(&self, request: Request) -> Option<Moment> {
-        ALL.iter().position(|one| *one == request).and_then(|index| self.due[index])
+        ALL.iter().position(|one| *one == request).and_then(|index| *self.due.get(index)?)
     }
 
     fn set(&mut self, request: Request, due: Option<Moment>) {
-        if let Some(index) = ALL.iter().position(|one| *one == request) {
-            self.due[index] = due;
+        let index = ALL.iter().position(|one| *one == request);
+        if let Some(place) = index.and_then(|index| self.due.get_mut(index)) {
+            *place = due;
         }
     }
 }

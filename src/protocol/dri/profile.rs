@@ -61,9 +61,8 @@ impl DriProfile {
             let what = format!("expected {INTERVAL_S_MIN} to {INTERVAL_S_MAX} seconds");
             return Err(("interval_s", what));
         }
-        let twice =
-            |index: usize| self.waves.iter().skip(index + 1).any(|w| *w == self.waves[index]);
-        if (0..self.waves.len()).any(twice) || self.waves.len() > WAVES_MAX {
+        let twice = |(index, wave)| self.waves.iter().skip(index + 1).any(|other| other == wave);
+        if self.waves.iter().enumerate().any(twice) || self.waves.len() > WAVES_MAX {
             return Err(("waves", format!("expected at most {WAVES_MAX} waves, each once")));
         }
         let samples: u32 = self.waves.iter().map(|wave| wave.samples_per_second()).sum();

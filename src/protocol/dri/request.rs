@@ -74,12 +74,15 @@ pub(super) fn differential_alarms() -> Vec<u8> {
 
 /// A request has one sub-record of kind 0, and zeros wherever the monitor would say who it is.
 fn record(main_type: i16, data: &[u8]) -> Vec<u8> {
-    let mut record = vec![0; HEADER];
     // No request is longer than 72 bytes.
     let length = (HEADER + data.len()) as u16;
-    record[..2].copy_from_slice(&length.to_le_bytes());
-    record[14..16].copy_from_slice(&main_type.to_le_bytes());
-    record[21] = 0xff;
+    let mut record = length.to_le_bytes().to_vec();
+    record.resize(14, 0);
+    record.extend(main_type.to_le_bytes());
+    // The one sub-record begins at 0 and is of kind 0; 0xff ends the list of them.
+    record.resize(21, 0);
+    record.push(0xff);
+    record.resize(HEADER, 0);
     record.extend(data);
     record
 }

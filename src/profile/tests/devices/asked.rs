@@ -60,7 +60,7 @@ fn capnostream(payload: &[u8]) -> Vec<u8> {
 
 /// Numerics by facts/monitors.md 4.4: etCO2, FiCO2, RR, SpO2, pulse, then the bytes named.
 fn numerics(values: [u8; 5], unit: u8, named: &[(usize, u8)]) -> Vec<u8> {
-    let mut payload = vec![0u8; 27];
+    let mut payload = [0u8; 27];
     payload[..4].copy_from_slice(&[0x50, 0x85, 0x80, 0x01]);
     payload[4..9].copy_from_slice(&values);
     payload[25] = unit;
