@@ -73,10 +73,11 @@ resend_after_s = 5
 "#;
 
 /// Keys that exclude those of [`FULL`], or need files.
-const ELSEWHERE: [&str; 19] = [
+const ELSEWHERE: [&str; 20] = [
     "journal_key",
     "journal_key_previous",
     "retention",
+    "waveforms",
     "hl7v2",
     "fhir",
     "https",

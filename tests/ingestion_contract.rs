@@ -539,7 +539,7 @@ async fn every_hl7_message_of_the_corpus_makes_records_as_published() {
             ("generic/laboratory-hl7v2", "LAB-29 2.5.1"),
             ("philips/piic-mdil", "MDIL 2.3"),
         ] {
-            let kind = profile.trim_start_matches("generic/");
+            let kind = profile.replace('/', "-");
             let bench = bench(&words, &format!("{index}-{kind}"), profile, firmware);
             let pieces = replay::pieces(&bench.profile, &content).unwrap();
             for (_, piece) in pieces {

@@ -224,6 +224,11 @@ fn check_capture(
 
 /// Every key of the expectation must be there with the same value; other keys may be there too.
 fn difference(wanted: &serde_json::Value, got: &serde_json::Value) -> Option<String> {
+    if let (Some(wanted), Some(got)) = (wanted.as_array(), got.as_array())
+        && wanted.len() == got.len()
+    {
+        return wanted.iter().zip(got).find_map(|(wanted, got)| difference(wanted, got));
+    }
     let Some(keys) = wanted.as_object() else {
         return (wanted != got).then(|| format!("expected {wanted}, got {got}"));
     };

@@ -35,7 +35,7 @@ mod marks;
 mod profile;
 mod record;
 
-pub use field::{ColumnField, ColumnFlag, ColumnNote, IgnoredColumn, SaidColumn};
+pub use field::{ColumnField, ColumnFlag, ColumnNote, IgnoredColumn, MarkWords, SaidColumn};
 pub use profile::{Enclosed, Keys, LineChecksum, LineMessage, LineProfile, Record, Words};
 
 /// How many bytes of a line that is too long are kept for a person to look at.

@@ -1,6 +1,8 @@
 """Judges the last line of `cargo demo -- --json`.
 
-usage: demo_summary.py FILE
+usage: demo_summary.py FILE [LINKS]
+
+LINKS: how many devices there must be at least; a chart is judged where the summary has one.
 """
 
 import json
@@ -22,10 +24,20 @@ def main() -> int:
         if link.get("lost") or link.get("duplicates"):
             problems.append(f"{name}: lost {link['lost']}, duplicates {link['duplicates']}")
     problems += [f"no {key} at the top" for key in IN_ALL if key not in summary]
-    if len(summary["links"]) < 5:
+    least = int(sys.argv[2]) if len(sys.argv) > 2 else 5
+    if len(summary["links"]) < least:
         problems.append(f"only {len(summary['links'])} links")
     if summary.get("lost") != 0 or summary.get("duplicates") != 0:
         problems.append(f"lost {summary.get('lost')}, duplicates {summary.get('duplicates')}")
+    if summary.get("proves") != "self-consistency":
+        problems.append("it must say that it proves self-consistency and no more")
+    if least > 5:
+        charted = summary.get("charted", {})
+        if not charted.get("right") or not charted.get("episodic"):
+            problems.append(f"nothing was charted: {charted}")
+        for key in ["wrong", "missing", "made_up", "episodic_wrong"]:
+            if charted.get(key) != 0:
+                problems.append(f"chart: {key} {charted.get(key)}")
     print(json.dumps(summary))
     for problem in problems:
         print(problem)

@@ -95,7 +95,7 @@ fn column_row(field: &ColumnField, vocabulary: &Vocabulary) -> String {
         let _ = write!(row, "\n            {mark:?} means absent: {reason}");
     }
     for (mark, means) in &field.marks {
-        let _ = write!(row, "\n            {mark:?} behind it means: {means}");
+        let _ = write!(row, "\n            {mark:?} behind it means: {}", means.as_str());
     }
     row
 }

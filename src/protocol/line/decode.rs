@@ -164,7 +164,7 @@ fn value(field: &ColumnField, part: &str, marks: &mut Vec<Flag>) -> Option<Value
         match (without_unit, mark) {
             (Some(rest), _) => text = rest.trim_end(),
             (None, Some((rest, means))) => {
-                marks.push(Flag(means.clone()));
+                marks.push(Flag(means.as_str().to_owned()));
                 text = rest.trim_end();
             }
             (None, None) => break,

@@ -9,6 +9,37 @@ use crate::protocol::Shape;
 use crate::protocol::flag::FlagMode;
 use crate::vocabulary::{AbsentReason, Evidence};
 
+/// What a mark means, in small letters with hyphens: "out-of-limits".
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(try_from = "String", into = "String")]
+#[schemars(with = "String")]
+pub struct MarkWords(String);
+
+impl MarkWords {
+    /// The words as they stand in records.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl TryFrom<String> for MarkWords {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
+        if text.starts_with(|c: char| c.is_ascii_lowercase()) && text.chars().all(plain) {
+            return Ok(Self(text));
+        }
+        Err(format!("expected words such as \"out-of-limits\", got {text:?}"))
+    }
+}
+
+impl From<MarkWords> for String {
+    fn from(words: MarkWords) -> Self {
+        words.0
+    }
+}
+
 /// A column that holds a value.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -43,7 +74,7 @@ pub struct ColumnField {
     /// Characters that may stand behind the number, each with the mark that it puts on the value,
     /// such as "*" = "out-of-limits".
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub marks: BTreeMap<String, String>,
+    pub marks: BTreeMap<String, MarkWords>,
     /// The forms in which the number is written; any other is refused as unreadable. Left out: any.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub forms: Vec<Shape>,
