@@ -68,7 +68,9 @@ pub use self::profile::{
 /// let mut driver = MedibusDriver::new(Arc::new(profile), Site::default());
 /// let now = Moment::new(0, 1_700_000_000_000_000, Certainty::Synchronised);
 /// driver.link(LinkChange::Opened { session: Session(1) }, now);
-/// // It begins with ICC (facts/monitors.md 3.2).
+/// // It begins with ICC (facts/monitors.md 3.2), once the spacing from an earlier link is kept.
+/// let due = driver.next_wake().unwrap();
+/// driver.wake(due);
 /// let bytes = b"\x1bQ6C\r".to_vec();
 /// assert_eq!(driver.poll(), Some(Event::Send { bytes, to: Peer::STREAM }));
 /// ```
