@@ -104,7 +104,7 @@ fn values(store: &Path) -> Vec<u64> {
 /// Everything is acknowledged, and what the last value stands in is not proven.
 fn acknowledged_and_not_proven(house: &mut House, store: &Path) {
     house.wait("everything is stored, and a manifest waits", |house| {
-        values(store).len() == 10 && proof(house).waiting > 1
+        values(store).len() == 10 && destination(house).proof.is_some_and(|proof| proof.waiting > 1)
     });
     let last = *values(store).last().unwrap();
     house.wait("the cursor says so", |house| state(house).low_water >= last);
