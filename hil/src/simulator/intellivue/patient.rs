@@ -99,10 +99,8 @@ impl Patient {
     pub fn listed(&self, first_handle: u16) -> Vec<Vec<u8>> {
         let codes = self.numerics.iter().map(|one| (one.index, one.code));
         let all = codes.chain([(20, 0x4a14), (21, 0x4a04)]);
-        // Not a partition: a recorded monitor counts the objects of a measurement here, from 1.
         let one = |(index, code): (u16, u16)| {
-            let number = 1 + index % 6;
-            object(first_handle + index, &[attribute(0x092f, &words(&[number, code]))])
+            object(first_handle + index, &[attribute(0x092f, &words(&[2, code]))])
         };
         all.map(one).collect()
     }
