@@ -14,6 +14,15 @@ pub(super) struct Ask {
     pub count: usize,
     /// The first sequence that is not freed.
     pub first: u64,
+    /// What the first part of the answer covers: later parts know no more, so that all of it is one
+    /// picture. `None` for the first part.
+    pub through: Option<u64>,
+}
+
+impl Ask {
+    fn is_later(&self, sequence: u64) -> bool {
+        self.through.is_some_and(|through| sequence > through)
+    }
 }
 
 /// A record that the index names.
@@ -96,7 +105,8 @@ fn of_class(held: &Held, ask: &Ask, class: Class, hasher: &Hasher) -> Result<Vec
         let ended = if can_end { held.shelf.get(&keys::numbered(ENDED, about))? } else { None };
         // One that is freed and not taken away yet ends nothing any more.
         let ended_by = ended.and_then(|value| keys::numbers(&value));
-        if ended_by.is_none_or(|(place, _)| place < ask.first) {
+        let is_open = ended_by.is_none_or(|(end, _)| end < ask.first || ask.is_later(end));
+        if is_open && !ask.is_later(sequence) {
             hits.push(Hit { class, time_us, sequence, place, about });
         }
         Ok(hits.len() <= ask.count)

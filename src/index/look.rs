@@ -114,7 +114,7 @@ impl Index {
             unreadable: 0,
             until: Instant::now() + READ_FOR,
         };
-        let first = self.page(query, None)?;
+        let first = self.page(query, None, None)?;
         let (through, complete, generation) = (first.through, first.complete, first.generation);
         let ranges = first.ranges.clone();
         let is_odd = match self.named(&mut reader, first, &mut found, &mut show)? {
@@ -155,9 +155,14 @@ impl Index {
         answered(&answer)
     }
 
-    fn page(&self, query: &Query, below: Option<(i64, u64)>) -> Result<Page, LookError> {
+    fn page(
+        &self,
+        query: &Query,
+        below: Option<(i64, u64)>,
+        through: Option<u64>,
+    ) -> Result<Page, LookError> {
         let (count, first) = (PAGE.min(query.limit + 1), self.options.reader.first().number());
-        let ask = Ask { query: query.clone(), below, count, first };
+        let ask = Ask { query: query.clone(), below, count, first, through };
         let (reply, answer) = mpsc::sync_channel(1);
         self.mail.send(Mail::Ask(Box::new(ask), reply)).map_err(|_| LookError::NotRunning)?;
         answered(&answer)
@@ -171,7 +176,7 @@ impl Index {
         found: &mut Found<'_, T>,
         show: &mut impl FnMut(&Record, &Entry) -> T,
     ) -> Result<Result<(), IsOdd>, LookError> {
-        let (generation, mut page) = (first.generation, first);
+        let (generation, through, mut page) = (first.generation, first.through, first);
         loop {
             let last = page.hits.last().copied().filter(|_| page.more);
             // The journal is read forwards: going back would read a segment anew for each record.
@@ -190,7 +195,7 @@ impl Index {
                 found.only_from(last.time_us);
                 return Ok(Ok(()));
             }
-            page = self.page(found.query, Some((last.time_us, last.sequence)))?;
+            page = self.page(found.query, Some((last.time_us, last.sequence)), Some(through))?;
             if page.generation != generation {
                 return Ok(Err(IsOdd));
             }

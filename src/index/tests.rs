@@ -390,7 +390,8 @@ fn while_it_is_built_it_says_how_far_it_is_and_no_more() {
         }
         assert!(answer.complete_through <= answer.durable && answer.durable == 2000);
     }
-    assert!(partial > 3, "{partial} answers while it was built");
+    // How many there are is a matter of how busy the machine is.
+    assert!(partial > 0, "no answer while it was built");
     compare(&house, &index, &mut random, "once it is whole");
     thread.stop();
 }

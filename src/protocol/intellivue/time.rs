@@ -46,14 +46,21 @@ pub(super) fn of_absolute(absolute: &[u8; 8], zone: Option<&TimeZone>) -> Option
     Some(DeviceTime::read(&text, zone))
 }
 
-/// Ticks wrap after about 149 hours: the nearest time to the anchor is meant.
+/// Ticks wrap after about 149 hours: the nearest time to the anchor is meant. What has passed since
+/// the anchor is added to its instant, not to the clock on the wall: between the two the clocks may
+/// have been changed.
 pub(super) fn of_ticks(ticks: u32, anchor: Anchor, zone: Option<&TimeZone>) -> Option<DeviceTime> {
     let since = i64::from(ticks.wrapping_sub(anchor.ticks).cast_signed());
     let since = SignedDuration::from_micros(since * TICK_US);
-    let local = anchor.local.checked_add(since).ok()?;
-    let milliseconds = local.subsec_nanosecond() / 1_000_000;
-    let text = format!("{}.{milliseconds:03}", local.strftime("%Y%m%d%H%M%S"));
-    Some(DeviceTime::read(&text, zone))
+    let written = |local: DateTime| {
+        let milliseconds = local.subsec_nanosecond() / 1_000_000;
+        format!("{}.{milliseconds:03}", local.strftime("%Y%m%d%H%M%S"))
+    };
+    let text = written(anchor.local.checked_add(since).ok()?);
+    let at_anchor = DeviceTime::read(&written(anchor.local), zone);
+    let since_us = i64::try_from(since.as_micros()).ok()?;
+    let utc_us = at_anchor.utc_us.map(|utc_us| utc_us + since_us);
+    Some(DeviceTime::from_parts(text, utc_us, at_anchor.evidence))
 }
 
 fn local(absolute: &[u8; 8]) -> Option<DateTime> {
@@ -101,6 +108,13 @@ mod tests {
         assert_eq!(written(4000), "20261123124508.500");
         assert_eq!(written(u32::MAX - 11_999), "20261123124506.500");
         assert_eq!(Anchor::new(0, &[0xff; 8]), None);
+        // Associated at 01:30 before the clocks go back at 04:00: four hours later it is 04:30 in
+        // winter time, 02:30 UTC (`date -u -d '2026-10-25 02:30'`).
+        let zone = TimeZone::get("Europe/Helsinki").unwrap();
+        let evening = [0x20, 0x26, 0x10, 0x25, 0x01, 0x30, 0x00, 0x00];
+        let anchor = Anchor::new(0, &evening).unwrap();
+        let later = of_ticks(4 * 3600 * 8000, anchor, Some(&zone)).unwrap();
+        assert_eq!(later.utc_us, Some(1_792_895_400_000_000));
         assert_eq!((older_by(5, 5), older_by(u32::MAX, 3), older_by(3, u32::MAX)), (0, 4, 0));
     }
 }
