@@ -129,7 +129,9 @@ fn flagged(metric: &Metric) -> impl Iterator<Item = Doubt> + use<> {
     let has = |text: &str| metric.flags.iter().any(|flag| flag.0 == text);
     // EARLY_INDICATION is what IntelliVue monitors call EARLY (facts/monitors.md 1.7).
     let marks = ["QUES", "CAL", "EARLY", "EARLY_INDICATION", "status:X"];
-    let questionable = marks.into_iter().any(has);
+    // What a device file or family could not prove of its own table: no value of it passes plain.
+    let unproven = ["unit-not-proven", "scale-not-proven"];
+    let questionable = marks.into_iter().chain(unproven).any(has);
     let guessed = has("charset-guessed");
     questionable
         .then_some(Doubt::Questionable)

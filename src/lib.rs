@@ -5,7 +5,7 @@
 //! | 0 words | [`vocabulary`] | nothing: types only |
 //! | 1 bytes to readings | [`protocol`] | pure state machines |
 //! | 2 meaning | `profile`, `mapping`, `check`, `association` | pure functions |
-//! | 3 the world | `link`, `journal`, `forward`, `index` | ports, files, sockets; no clinical meaning |
+//! | 3 the world | `link`, `journal`, `forward`, `index`, `charting` | ports, files, sockets; no clinical meaning |
 //! | 4 assembly | `gateway`, `operate`, `cli` | everything |
 //!
 //! Imports run downwards only; `tests/floors.rs` checks it.
@@ -21,6 +21,7 @@
 )]
 
 pub mod association;
+pub mod charting;
 pub mod check;
 pub mod cli;
 pub mod forward;

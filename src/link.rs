@@ -30,6 +30,7 @@ pub mod clock;
 mod serial;
 #[cfg(test)]
 pub(crate) mod simulated;
+pub mod tls_server;
 mod udp_device;
 
 use serial::Marked;

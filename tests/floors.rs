@@ -9,18 +9,20 @@ const FLOORS: [(u8, &[&str]); 5] = [
     (0, &["vocabulary"]),
     (1, &["protocol"]),
     (2, &["profile", "mapping", "check", "association"]),
-    (3, &["link", "journal", "forward", "index"]),
+    (3, &["link", "journal", "forward", "index", "charting"]),
     (4, &["gateway", "operate", "cli"]),
 ];
 
 /// On floor 2, 3 and 4 some rooms lean on a neighbour; each with the reason.
-const NEIGHBOURS: [(&str, &str, &str); 7] = [
+const NEIGHBOURS: [(&str, &str, &str); 9] = [
     ("mapping", "profile", "a reading is mapped by its device file"),
     ("check", "profile", "only in tests"),
     ("check", "mapping", "only in tests"),
     ("forward", "journal", "what is forwarded is read from the journal"),
     ("forward", "link", "a destination's peer is watched as a device's is"),
     ("index", "journal", "what is looked up is read from the journal"),
+    ("charting", "journal", "what is shown is read from the journal"),
+    ("charting", "forward", "a record is read as it was stored for destinations"),
     ("gateway", "operate", "the running house tells systemd"),
 ];
 

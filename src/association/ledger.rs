@@ -217,7 +217,8 @@ impl Ledger {
         self.shelf = kept;
     }
 
-    pub(super) fn entry(&self, id: &EntryId) -> Option<&Entry> {
+    /// The entry with this id.
+    pub fn entry(&self, id: &EntryId) -> Option<&Entry> {
         self.shelf.get(id)
     }
 

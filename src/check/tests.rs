@@ -84,6 +84,11 @@ fn each_doubt_has_its_cause() {
     let mut questionable = reading("spo2", "97", "%");
     questionable.flags.push(Flag("QUES".to_owned()));
     assert_eq!(once(questionable, None), [Doubt::Questionable]);
+    for unproven in ["unit-not-proven", "scale-not-proven"] {
+        let mut inferred = reading("spo2", "97", "%");
+        inferred.flags.push(Flag(unproven.to_owned()));
+        assert_eq!(once(inferred, None), [Doubt::Questionable]);
+    }
 }
 
 #[test]

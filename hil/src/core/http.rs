@@ -20,6 +20,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use serde_json::json;
 use tokio::net::TcpListener;
+use wardgate::charting::shaken::Shaken;
 
 use super::answer::{answer, ranges};
 use super::faults::Fault;
@@ -48,7 +49,7 @@ pub async fn start(listen: SocketAddr, shared: Arc<Shared>) -> Result<SocketAddr
         .with_state(shared);
     match acceptor {
         Some(acceptor) => {
-            let listener = tls::Listener::start(listener, acceptor, address);
+            let listener = Shaken::start(listener, acceptor).map_err(failed)?;
             tokio::spawn(async move { axum::serve(listener, router).await });
         }
         None => {

@@ -90,6 +90,9 @@ fn column_row(field: &ColumnField, vocabulary: &Vocabulary) -> String {
     if !forms.is_empty() {
         let _ = write!(row, "  written {}", forms.join(" or "));
     }
+    if let Some(mark) = &field.mark {
+        let _ = write!(row, "  always marked {}", mark.as_str());
+    }
     let _ = write!(row, "  [{}]", field.source);
     for (mark, reason) in &field.absent {
         let _ = write!(row, "\n            {mark:?} means absent: {reason}");

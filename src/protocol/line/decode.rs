@@ -129,7 +129,8 @@ fn read_field(field: &ColumnField, (at, part): Part<'_>, decoded: &mut Decoded) 
             if field.setting {
                 reading.nature = Nature::Setting;
             }
-            reading.flags = marks;
+            let always = field.mark.iter().map(|mark| Flag(mark.as_str().to_owned()));
+            reading.flags = marks.into_iter().chain(always).collect();
             decoded.readings.push(reading);
         }
         None => {

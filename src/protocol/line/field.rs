@@ -75,6 +75,9 @@ pub struct ColumnField {
     /// such as "*" = "out-of-limits".
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub marks: BTreeMap<String, MarkWords>,
+    /// A mark that every value of this column gets, such as "unit-not-proven".
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mark: Option<MarkWords>,
     /// The forms in which the number is written; any other is refused as unreadable. Left out: any.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub forms: Vec<Shape>,

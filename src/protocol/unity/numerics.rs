@@ -156,6 +156,10 @@ fn reading(
     };
     let mut reading = Reading::new(name, value, at);
     reading.unit = known.map(|(_, unit)| DeviceUnit::text(unit));
+    if code == CUFF {
+        // No unit is on the wire; that of the capture was inferred from its limits.
+        reading.flags.push(Flag("unit-not-proven".to_owned()));
+    }
     reading.limits = limits;
     reading
 }

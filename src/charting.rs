@@ -1,0 +1,22 @@
+//! Charting at the bedside: who is there, which device is on whom, and what a person says of a
+//! value. Served to a phone, off unless the configuration has a `[charting]` table.
+//!
+//! | file | what |
+//! |---|---|
+//! | `house` | what the bedside needs of the house around it |
+//! | `shelf` | where the newest values are, and the last of each minute |
+//! | `set` | the set of a patient or device as of a time |
+//! | `acts` | what a person does: associate, confirm, reject, withdraw, enter |
+//! | `charted` | what became of values, so that none is charted twice |
+//! | `form` | what no device measures |
+//! | `refs` | names of patients in addresses |
+//! | `api` | the same over HTTP, and the page |
+//! | `shaken` | TLS connections of phones |
+
+pub mod charted;
+pub mod form;
+pub mod house;
+pub mod refs;
+pub mod set;
+pub mod shaken;
+pub mod shelf;

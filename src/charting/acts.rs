@@ -1,0 +1,307 @@
+//! What a person does at the bedside, judged and kept. Nothing takes effect before it is durable,
+//! and the same act sent again is the same record.
+//!
+//! | file | what |
+//! |---|---|
+//! | `linking` | a device on a patient: begun, moved, ended, seen |
+//! | `signing` | a set confirmed, rejected in part, withdrawn, countersigned; what no device measures |
+//! | `listing` | what waits for a person |
+
+mod linking;
+mod listing;
+mod signing;
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use serde_json::{Map, Value as Json, json};
+
+pub use self::linking::{Associate, Decide, End, Linked, Seen};
+pub use self::listing::Worklist;
+pub use self::signing::{Confirm, Countersign, Signed, Withdraw};
+use super::charted::{Chart, Fate, Known};
+use super::form::Form;
+use super::house::{Act, ActKind, House, Machine, NotKept};
+use super::identity::{Person, SessionMode};
+use super::refs::Refs;
+use super::set::{self, NotRead, Row, Wanted};
+use super::shelf::Shelf;
+use crate::association::{BadName, DeviceId, EntryId, Utc};
+use crate::vocabulary::{PatientId, RecordId};
+
+/// How old an act may be when it comes in from a phone that was offline.
+pub const STATED_HOURS_MAX: i64 = 24;
+
+/// Why an act is refused. The page has words for each of them.
+#[derive(Debug, thiserror::Error)]
+pub enum Refused {
+    #[error("this patient is not known here any more: scan the wristband again")]
+    UnknownPatient,
+    #[error("this device is not known here")]
+    UnknownDevice,
+    #[error("an analyser cannot be associated: its results bring their own patient or specimen")]
+    Analyser,
+    #[error("the device is on another patient")]
+    OnOtherPatient { since: String, patient: String },
+    #[error("no such association")]
+    UnknownAssociation,
+    #[error("no such open conflict")]
+    UnknownConflict,
+    #[error("no such confirmation")]
+    UnknownConfirmation,
+    #[error("expected a time such as 2026-11-29T10:00:00Z, not in the future, of the last day")]
+    Time,
+    #[error("the set has changed since it was shown")]
+    Changed,
+    #[error("a value is too old for the time of the set")]
+    Stale { observation_id: String },
+    #[error("a value is on the chart already")]
+    AlreadyCharted { observation_id: String, fate: &'static str },
+    #[error("a value is not there")]
+    UnknownValue { observation_id: String },
+    #[error("a set for so long ago needs a reason")]
+    ReasonNeeded,
+    #[error("{0}")]
+    Form(String),
+    #[error("the core's own app confirms here")]
+    OwnedByCore,
+    #[error("a student's confirmation is signed by somebody else")]
+    OwnHand,
+    #[error("expected 1 to 100 characters as the act's id")]
+    ClientId(#[from] BadName),
+    #[error(transparent)]
+    NotKept(#[from] NotKept),
+    #[error(transparent)]
+    NotRead(#[from] NotRead),
+    #[error("the box is reading back what was charted: try again in a moment")]
+    ReadingBack,
+}
+
+impl Refused {
+    /// The code that the page has words for, and the status of the answer.
+    pub const fn code(&self) -> (&'static str, u16) {
+        match self {
+            Self::UnknownPatient => ("unknown-patient", 404),
+            Self::UnknownDevice => ("unknown-device", 404),
+            Self::Analyser => ("analyser", 409),
+            Self::OnOtherPatient { .. } => ("device-on-other-patient", 409),
+            Self::UnknownAssociation => ("unknown-association", 404),
+            Self::UnknownConflict => ("unknown-conflict", 404),
+            Self::UnknownConfirmation => ("unknown-confirmation", 404),
+            Self::Time => ("time", 422),
+            Self::Changed => ("changed", 409),
+            Self::Stale { .. } => ("stale", 409),
+            Self::AlreadyCharted { .. } => ("already-charted", 409),
+            Self::UnknownValue { .. } => ("unknown-value", 404),
+            Self::ReasonNeeded => ("reason-needed", 422),
+            Self::Form(_) => ("form", 422),
+            Self::OwnedByCore => ("charting-owned-by-core", 409),
+            Self::OwnHand => ("own-hand", 403),
+            Self::ClientId(_) => ("client-id", 422),
+            Self::NotKept(_) => ("not-kept", 503),
+            Self::NotRead(_) => ("not-read", 503),
+            Self::ReadingBack => ("reading-back", 503),
+        }
+    }
+
+    /// What stands beside the code.
+    pub fn details(&self) -> Map<String, Json> {
+        let details = match self {
+            Self::OnOtherPatient { since, patient } => {
+                json!({ "since": since, "patient_ref": patient })
+            }
+            Self::Stale { observation_id } | Self::UnknownValue { observation_id } => {
+                json!({ "observation_id": observation_id })
+            }
+            Self::AlreadyCharted { observation_id, fate } => {
+                json!({ "observation_id": observation_id, "charted": fate })
+            }
+            _ => json!({}),
+        };
+        details.as_object().cloned().unwrap_or_default()
+    }
+}
+
+/// Who owns the act of charting on this ward.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Deserialize)]
+pub enum Owner {
+    /// The core's app shows, confirms and rejects; the box sends preliminary values.
+    #[default]
+    #[serde(rename = "core")]
+    Core,
+    /// The box's page confirms.
+    #[serde(rename = "box")]
+    Box,
+    /// The core's app, and the box's page while the core cannot be reached.
+    #[serde(rename = "core, box in downtime")]
+    CoreBoxInDowntime,
+}
+
+/// What the site says of charting.
+#[derive(Clone, Debug)]
+pub struct Rules {
+    pub owner: Owner,
+    /// A set for longer ago needs a reason.
+    pub as_of_minutes_max: i64,
+    /// A patient with devices whose values nobody has confirmed for so long is listed.
+    pub unconfirmed_minutes: i64,
+    pub form: Form,
+}
+
+/// The bedside of one box.
+pub struct Bedside {
+    pub house: Arc<dyn House>,
+    pub rules: Rules,
+    pub refs: Refs,
+    shelf: Mutex<Shelf>,
+    chart: Mutex<Option<Chart>>,
+}
+
+impl Bedside {
+    /// Nothing is read back yet.
+    pub fn of(house: Arc<dyn House>, rules: Rules, secret: &[u8; 32]) -> Self {
+        let now_us = house.now().utc_us();
+        Self {
+            house,
+            rules,
+            refs: Refs::of(secret),
+            shelf: Mutex::new(Shelf::begins_at(now_us)),
+            chart: Mutex::new(None),
+        }
+    }
+
+    /// The values, for whoever follows the journal.
+    pub fn shelf(&self) -> MutexGuard<'_, Shelf> {
+        self.shelf.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What was charted in the last two days is read back: from now on sets can be signed.
+    pub fn read_back(&self, chart: Chart) {
+        *self.chart.lock().unwrap_or_else(PoisonError::into_inner) = Some(chart);
+    }
+
+    /// The rows of a set, each with what became of it.
+    ///
+    /// # Errors
+    /// The journal cannot be read, or what was charted is not read back yet.
+    pub fn rows(&self, wanted: &Wanted<'_>) -> Result<Vec<Row>, Refused> {
+        self.with_chart(|chart| {
+            let fate = |id: &str| chart.of(id).map(|one| one.fate.as_str().to_owned());
+            Ok(set::rows(self.house.as_ref(), &self.shelf(), wanted, fate)?)
+        })?
+    }
+
+    /// The acts of one person in the last two days, newest last.
+    ///
+    /// # Errors
+    /// They are not read back yet.
+    pub fn acts_of(&self, person: &Person) -> Result<Vec<Json>, Refused> {
+        let sent_through = self.house.delivered();
+        self.with_chart(|chart| {
+            let own = chart.acts().filter(|(_, known)| known.by == person.id.reveal());
+            let rows = own.map(|(client_id, known)| {
+                let sequence = RecordId::parse(&known.record).ok().map(|id| id.sequence());
+                let is_there = sequence.is_some_and(|sequence| sequence.number() <= sent_through);
+                let state = match (known.needs_countersign, known.is_withdrawn, is_there) {
+                    (true, ..) => "needs-countersign",
+                    (_, true, _) => "withdrawn",
+                    (_, _, true) => "on-chart",
+                    (..) => "kept",
+                };
+                let (id, at) = (&known.record, &known.at);
+                json!({ "client_id": client_id, "id": id, "at": at, "state": state })
+            });
+            rows.collect()
+        })
+    }
+
+    /// The acts about one patient in the last two days, by time.
+    ///
+    /// # Errors
+    /// They are not read back yet.
+    pub fn acts_on(&self, patient: &PatientId) -> Result<Vec<Known>, Refused> {
+        let json = patient_json(patient);
+        self.with_chart(|chart| {
+            let on = chart.acts().filter(|(_, known)| known.patient == json);
+            let mut acts: Vec<Known> = on.map(|(_, known)| known.clone()).collect();
+            acts.sort_by(|one, other| one.at.cmp(&other.at));
+            acts
+        })
+    }
+
+    fn with_chart<T>(&self, with: impl FnOnce(&mut Chart) -> T) -> Result<T, Refused> {
+        let mut chart = self.chart.lock().unwrap_or_else(PoisonError::into_inner);
+        chart.as_mut().map(with).ok_or(Refused::ReadingBack)
+    }
+
+    /// The patient that a name in an address stands for.
+    pub fn patient(&self, name: &str) -> Result<PatientId, Refused> {
+        let ledger = self.house.ledger();
+        let standing = ledger.standing(Utc::from_us(self.house.now().utc_us()));
+        let patients = standing.iter().map(|one| &one.patient);
+        self.refs.patient(name, patients).ok_or(Refused::UnknownPatient)
+    }
+
+    /// A configured device by its id.
+    pub fn machine(&self, id: &str) -> Result<&Machine, Refused> {
+        let id = DeviceId::parse(id).map_err(|_| Refused::UnknownDevice)?;
+        self.house.machines().iter().find(|one| one.id == id).ok_or(Refused::UnknownDevice)
+    }
+
+    /// When the person did it: what the phone says, if that can be.
+    fn stated(&self, text: &str) -> Result<Utc, Refused> {
+        let now = self.house.now().utc_us();
+        let stated: jiff::Timestamp = text.parse().map_err(|_| Refused::Time)?;
+        let stated = stated.as_microsecond();
+        // A phone's clock may be a little ahead; nothing was done in the future.
+        if stated > now.saturating_add(60_000_000) {
+            return Err(Refused::Time);
+        }
+        if stated < now.saturating_sub(STATED_HOURS_MAX * 3_600_000_000) {
+            return Err(Refused::Time);
+        }
+        Ok(Utc::from_us(stated.min(now)))
+    }
+
+    /// Keeps an act and what it does to the chart.
+    async fn keep(
+        &self,
+        kind: ActKind,
+        client_id: &str,
+        time: Utc,
+        data: Map<String, Json>,
+    ) -> Result<String, Refused> {
+        EntryId::parse(client_id)?;
+        let act = Act {
+            kind,
+            client_id: client_id.to_owned(),
+            time_us: time.us(),
+            data: data.clone(),
+        };
+        let record = self.house.act(act).await?.as_str().to_owned();
+        self.with_chart(|chart| chart.take(&record, client_id, &data))?;
+        Ok(record)
+    }
+}
+
+/// A patient as it stands in an act.
+pub fn patient_json(patient: &PatientId) -> Json {
+    json!({ "root": patient.root(), "id": patient.reveal() })
+}
+
+/// A person as it stands in an act.
+pub fn person_json(person: &Person) -> Json {
+    let mode = match person.mode {
+        SessionMode::Online => json!({ "identity": "online" }),
+        SessionMode::Offline { identity_age_s } => {
+            json!({ "identity": "offline", "identity_age_s": identity_age_s })
+        }
+    };
+    json!({
+        "id": person.id.reveal(),
+        "name": person.name,
+        "role": person.role.word(),
+        "session": person.session,
+        "student": person.student,
+        "verified": mode,
+    })
+}

@@ -1,0 +1,313 @@
+//! A set confirmed, rejected in part, withdrawn, countersigned; and what no device measures.
+//!
+//! To confirm means: this person judged that these values represent this patient at the time
+//! shown. No value can be edited: a different figure is an entry beside it.
+
+use serde::Deserialize;
+use serde_json::{Map, Value as Json, json};
+
+use super::super::charted::Fate;
+use super::super::form::Filled;
+use super::super::identity::Person;
+use super::super::set::{EPISODIC_WITHIN_US, Found, PERIODIC_WITHIN_US, Values};
+use super::{Bedside, Owner, Refused, patient_json, person_json};
+use crate::association::Utc;
+use crate::charting::house::ActKind;
+use crate::vocabulary::moment::utc_text;
+use crate::vocabulary::{Digest, PatientId};
+
+/// A set is signed.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Confirm {
+    pub client_id: String,
+    pub patient: String,
+    /// The time for which the set is signed.
+    pub at: String,
+    pub stated: String,
+    /// What the set was judged by, as it was shown.
+    pub version: String,
+    #[serde(default)]
+    pub reason: Option<String>,
+    /// Every value that was shown.
+    #[serde(default)]
+    pub values: Vec<Signature>,
+    #[serde(default)]
+    pub entries: Vec<Filled>,
+    /// The phone slept, or its clock was moved, since the box last told it the time.
+    #[serde(default)]
+    pub stated_unproven: bool,
+}
+
+/// What the person says of one value.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Signature {
+    pub observation_id: String,
+    pub act: Says,
+    #[serde(default)]
+    pub reason: Option<String>,
+}
+
+/// Whether a value represents the patient.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Says {
+    Confirm,
+    Leave,
+    Reject,
+}
+
+impl Says {
+    const fn as_str(self) -> &'static str {
+        match self {
+            Self::Confirm => "confirm",
+            Self::Leave => "leave",
+            Self::Reject => "reject",
+        }
+    }
+}
+
+/// A confirmation is taken back.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Withdraw {
+    pub client_id: String,
+    pub stated: String,
+    pub reason: String,
+    /// The phone slept, or its clock was moved, since the box last told it the time.
+    #[serde(default)]
+    pub stated_unproven: bool,
+}
+
+/// A student's confirmation is signed by somebody who may.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Countersign {
+    pub client_id: String,
+    pub stated: String,
+    /// The phone slept, or its clock was moved, since the box last told it the time.
+    #[serde(default)]
+    pub stated_unproven: bool,
+}
+
+/// What was kept.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Signed {
+    pub record: String,
+    pub needs_countersign: bool,
+}
+
+impl Bedside {
+    /// Signs a set.
+    ///
+    /// # Errors
+    /// What was shown is not what is there, is too old, was charted already, or belongs to the core.
+    pub async fn confirm(&self, person: &Person, asked: &Confirm) -> Result<Signed, Refused> {
+        if let Some(known) = self.with_chart(|chart| chart.act(&asked.client_id).cloned())? {
+            let needs_countersign = known.needs_countersign;
+            return Ok(Signed { record: known.record, needs_countersign });
+        }
+        if self.rules.owner == Owner::Core {
+            return Err(Refused::OwnedByCore);
+        }
+        let patient = self.patient(&asked.patient)?;
+        let stated = self.stated(&asked.stated)?;
+        let at = self.stated(&asked.at)?;
+        let is_old = at.plus_s(self.rules.as_of_minutes_max * 60) < stated;
+        if at > stated {
+            return Err(Refused::Time);
+        }
+        if is_old && asked.reason.as_deref().is_none_or(|reason| reason.trim().is_empty()) {
+            return Err(Refused::ReasonNeeded);
+        }
+        let entries = self.rules.form.check(&asked.entries).map_err(Refused::Form)?;
+        let (values, metrics) = self.judge(&patient, asked, at)?;
+        let act = if person.student { "confirm-by-student" } else { "confirm" };
+        let mut data = Map::new();
+        data.insert("act".to_owned(), json!(act));
+        data.insert("at".to_owned(), json!(utc_text(at.us())));
+        data.insert("by".to_owned(), person_json(person));
+        data.insert("client_id".to_owned(), json!(asked.client_id));
+        data.insert("entries".to_owned(), Json::Array(entries));
+        data.insert("metrics".to_owned(), Json::Array(metrics));
+        data.insert("patient".to_owned(), patient_json(&patient));
+        data.insert("reason".to_owned(), json!(asked.reason));
+        data.insert("stated".to_owned(), json!(utc_text(stated.us())));
+        data.insert("stated_unproven".to_owned(), json!(asked.stated_unproven));
+        data.insert("values".to_owned(), Json::Array(values));
+        data.insert("version".to_owned(), json!(asked.version));
+        // What nobody who may has signed goes nowhere yet.
+        let kind = if person.student { ActKind::Audit } else { ActKind::Confirmation };
+        let record = self.keep(kind, &asked.client_id, at, data).await?;
+        Ok(Signed { record, needs_countersign: person.student })
+    }
+
+    /// Each value as the record of the act has it, and the metrics of those that are confirmed.
+    fn judge(
+        &self,
+        patient: &PatientId,
+        asked: &Confirm,
+        at: Utc,
+    ) -> Result<(Vec<Json>, Vec<Json>), Refused> {
+        let (mut rows, mut metrics, mut evidence) = (Vec::new(), Vec::new(), Vec::new());
+        let mut values = Values::of(self.house.as_ref());
+        for signature in &asked.values {
+            let id = &signature.observation_id;
+            let unknown = || Refused::UnknownValue { observation_id: id.clone() };
+            let found = values.named(id)?.ok_or_else(unknown)?;
+            let whose = values.whose(&found).filter(|whose| whose.patient == *patient);
+            let Some(whose) = whose else { return Err(Refused::Changed) };
+            let entries: Vec<&str> = whose.entries.iter().map(|entry| entry.as_str()).collect();
+            evidence.extend(entries.iter().map(|&entry| entry.to_owned()));
+            self.may_sign(signature, &found, at)?;
+            rows.push(json!({
+                "observation_id": id,
+                "act": signature.act.as_str(),
+                "reason": signature.reason,
+                "record": found.record,
+                "device": found.line,
+                "measured": utc_text(found.measured_us),
+                "profile": found.profile,
+                "association": { "grade": whose.grade.as_str(), "entries": entries },
+            }));
+            if signature.act == Says::Confirm {
+                let mut metric = found.metric;
+                metric.insert("status".to_owned(), json!("final"));
+                metric.insert("measured".to_owned(), json!(utc_text(found.measured_us)));
+                metric.insert("device".to_owned(), json!(found.line));
+                metrics.push(Json::Object(metric));
+            }
+        }
+        evidence.sort_unstable();
+        evidence.dedup();
+        let evidence: Vec<&str> = evidence.iter().map(String::as_str).collect();
+        let mut version = Digest::of_parts(&evidence).to_string();
+        version.truncate(16);
+        if version != asked.version {
+            return Err(Refused::Changed);
+        }
+        Ok((rows, metrics))
+    }
+
+    fn may_sign(&self, signature: &Signature, found: &Found, at: Utc) -> Result<(), Refused> {
+        let observation_id = || signature.observation_id.clone();
+        let charted = self.with_chart(|chart| {
+            chart.of(&signature.observation_id).map(|charted| charted.fate)
+        })?;
+        match (signature.act, charted) {
+            (Says::Leave, _) | (_, None) => {}
+            (_, Some(fate)) => {
+                let (observation_id, fate) = (observation_id(), fate.as_str());
+                return Err(Refused::AlreadyCharted { observation_id, fate });
+            }
+        }
+        if signature.act != Says::Confirm {
+            return Ok(());
+        }
+        let within = match found.metric.get("kind").and_then(Json::as_str) {
+            Some("periodic" | "setting") => PERIODIC_WITHIN_US,
+            _ => EPISODIC_WITHIN_US,
+        };
+        let age = at.us().saturating_sub(found.measured_us);
+        let is_there = found.metric.contains_key("value");
+        if is_there && (0..within).contains(&age) {
+            return Ok(());
+        }
+        Err(Refused::Stale { observation_id: observation_id() })
+    }
+
+    /// Takes a confirmation back.
+    ///
+    /// # Errors
+    /// There is none of that record.
+    pub async fn withdraw(
+        &self,
+        person: &Person,
+        record: &str,
+        asked: &Withdraw,
+    ) -> Result<Signed, Refused> {
+        let stated = self.stated(&asked.stated)?;
+        if asked.reason.trim().is_empty() {
+            return Err(Refused::ReasonNeeded);
+        }
+        let known = self.with_chart(|chart| {
+            let mut acts = chart.acts();
+            acts.find(|(_, known)| known.record == record).map(|(_, known)| known.clone())
+        })?;
+        let known = known.ok_or(Refused::UnknownConfirmation)?;
+        let mut data = Map::new();
+        data.insert("act".to_owned(), json!("withdraw"));
+        data.insert("at".to_owned(), json!(known.at));
+        data.insert("by".to_owned(), person_json(person));
+        data.insert("client_id".to_owned(), json!(asked.client_id));
+        data.insert("confirmation".to_owned(), json!(record));
+        data.insert("patient".to_owned(), known.patient);
+        data.insert("reason".to_owned(), json!(asked.reason));
+        data.insert("stated".to_owned(), json!(utc_text(stated.us())));
+        data.insert("withdraws".to_owned(), withdrawn(&known.data));
+        let record = self.keep(ActKind::Confirmation, &asked.client_id, stated, data).await?;
+        Ok(Signed { record, needs_countersign: false })
+    }
+
+    /// Signs what a student confirmed.
+    ///
+    /// # Errors
+    /// There is none of that id, or it is the same person.
+    pub async fn countersign(
+        &self,
+        person: &Person,
+        client_id: &str,
+        asked: &Countersign,
+    ) -> Result<Signed, Refused> {
+        let stated = self.stated(&asked.stated)?;
+        let known = self.with_chart(|chart| chart.act(client_id).cloned())?;
+        let known = known.filter(|known| known.needs_countersign);
+        let known = known.ok_or(Refused::UnknownConfirmation)?;
+        if person.student || known.by == person.id.reveal() {
+            return Err(Refused::OwnHand);
+        }
+        let at: jiff::Timestamp = known.at.parse().map_err(|_| Refused::Time)?;
+        let mut data = known.data;
+        data.insert("act".to_owned(), json!("countersign"));
+        data.insert("countersigns".to_owned(), json!(client_id));
+        data.insert("countersigner".to_owned(), person_json(person));
+        data.insert("client_id".to_owned(), json!(asked.client_id));
+        data.insert("countersigned".to_owned(), json!(utc_text(stated.us())));
+        let at = Utc::from_us(at.as_microsecond());
+        let record = self.keep(ActKind::Confirmation, &asked.client_id, at, data).await?;
+        Ok(Signed { record, needs_countersign: false })
+    }
+
+    /// What the core's own app charted: never offered again.
+    ///
+    /// # Errors
+    /// It could not be kept.
+    pub async fn charted_by_core(
+        &self,
+        client_id: &str,
+        values: Vec<Json>,
+    ) -> Result<(), Refused> {
+        let now = Utc::from_us(self.house.now().utc_us());
+        let mut data = Map::new();
+        data.insert("act".to_owned(), json!("charted-by-core"));
+        data.insert("at".to_owned(), json!(utc_text(now.us())));
+        data.insert("client_id".to_owned(), json!(client_id));
+        data.insert("values".to_owned(), Json::Array(values));
+        self.keep(ActKind::Audit, client_id, now, data).await.map(drop)
+    }
+
+    /// What became of a value.
+    ///
+    /// # Errors
+    /// It is not read back yet.
+    pub fn fate(&self, observation_id: &str) -> Result<Option<Fate>, Refused> {
+        self.with_chart(|chart| chart.of(observation_id).map(|charted| charted.fate))
+    }
+}
+
+/// The confirmed values of an act, by observation id.
+fn withdrawn(data: &Map<String, Json>) -> Json {
+    let metrics = data.get("metrics").and_then(Json::as_array).into_iter().flatten();
+    metrics.filter_map(|metric| metric.get("observation_id").cloned()).collect()
+}

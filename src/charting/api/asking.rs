@@ -1,0 +1,414 @@
+//! What is asked and changes nothing: settings, a scan, a patient, the set as of a time, lists.
+
+use std::net::SocketAddr;
+
+use axum::body::Bytes;
+use axum::extract::{ConnectInfo, Path, Query, State};
+use axum::http::request::Parts;
+use serde::Deserialize;
+use serde_json::{Value as Json, json};
+
+use super::super::acts::{Bedside, Worklist};
+use super::super::house::{Machine, machine_of};
+use super::super::identity::{May, Person};
+use super::super::set::{self, Row, Wanted};
+use super::answers::{Answered, Refusal, body, ok};
+use super::{Audit, Server};
+use crate::association::scan::{self, Meaning, Scanner, Shown as Proof};
+use crate::association::{Standing, Utc};
+use crate::vocabulary::moment::utc_text;
+use crate::vocabulary::{PatientId, Purpose};
+
+/// Where a request came from, where that is known.
+pub type Peer = Option<axum::Extension<ConnectInfo<SocketAddr>>>;
+
+/// The address of a peer.
+pub fn address(peer: &Peer) -> Option<SocketAddr> {
+    peer.as_ref().map(|extension| extension.0.0)
+}
+
+/// What the page needs before anybody has signed in.
+pub async fn settings(State(server): State<Server>) -> Answered {
+    let (rules, now) = (&server.bedside.rules, server.bedside.house.now());
+    let mut settings = server.door.settings();
+    let words = &server.site;
+    let own = json!({
+        "site": words.site,
+        "ward": words.ward,
+        "box": words.name,
+        "languages": ["fi", "sv", "en"],
+        "development": words.is_development,
+        "idle_seconds": 120,
+        "as_of_minutes_max": rules.as_of_minutes_max,
+        "periodic_present_seconds": set::PRESENT_WITHIN_US / 1_000_000,
+        "form": fields(&rules.form),
+        "reject_reasons": reject_reasons(),
+        "layout_label": { "text": LAYOUT_LABEL, "separators_text": SEPARATORS_LABEL },
+        "time": now.utc_text(),
+    });
+    settings.extend(own.as_object().cloned().unwrap_or_default());
+    Ok(ok(Json::Object(settings)))
+}
+
+/// What a scanner must give of the printed test label (facts on keyboard wedges).
+const LAYOUT_LABEL: &str = "LT-+/:()&=";
+/// The second one: two GS1 elements of open length with their separator between.
+const SEPARATORS_LABEL: &str = "10LT\u{1d}21LT";
+
+fn fields(form: &super::super::form::Form) -> Json {
+    let fields = form.field.iter().map(|field| {
+        let mut shown = json!(field);
+        if let Some(shown) = shown.as_object_mut() {
+            let choices = shown.remove("choice").unwrap_or(Json::Array(Vec::new()));
+            shown.insert("choices".to_owned(), choices);
+            for (from, to) in [("minimum", "min"), ("maximum", "max")] {
+                let limit = shown.remove(from);
+                shown.extend(limit.map(|limit| (to.to_owned(), limit)));
+            }
+            let step = if field.decimals == 0 { "1" } else { "0.1" };
+            shown.insert("step".to_owned(), json!(step));
+        }
+        shown
+    });
+    fields.collect()
+}
+
+fn reject_reasons() -> Json {
+    json!([
+        { "code": "not-this-patient", "words": { "fi": "Ei tämän potilaan",
+          "sv": "Inte denna patients", "en": "Not this patient's" } },
+        { "code": "sensor", "words": { "fi": "Anturi huonosti",
+          "sv": "Sensorn sitter illa", "en": "Sensor badly placed" } },
+        { "code": "moving", "words": { "fi": "Potilas liikkui",
+          "sv": "Patienten rörde sig", "en": "Patient was moving" } },
+        { "code": "other", "words": { "fi": "Muu syy", "sv": "Annan orsak",
+          "en": "Other reason" } }
+    ])
+}
+
+/// A scan.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Scanned {
+    text: String,
+    method: Method,
+    #[serde(default)]
+    symbology: Option<String>,
+    /// Which round it belongs to.
+    #[serde(default)]
+    #[expect(dead_code, reason = "the page says it; a second wristband is for the page to refuse")]
+    flow: Option<String>,
+    /// What this pair of scanner and phone has shown with the test labels.
+    #[serde(default)]
+    scanner: Labels,
+}
+
+/// What the test labels showed.
+#[derive(Clone, Copy, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Labels {
+    layout: Label,
+    separators: Label,
+}
+
+#[derive(Clone, Copy, Default, Deserialize, PartialEq, Eq)]
+#[serde(rename_all = "kebab-case")]
+enum Label {
+    Proven,
+    #[default]
+    Unproven,
+}
+
+#[derive(Clone, Copy, Deserialize, PartialEq, Eq)]
+#[serde(rename_all = "kebab-case")]
+enum Method {
+    Wedge,
+    Camera,
+    Typed,
+}
+
+/// What a scanned text is.
+pub async fn scan(
+    State(server): State<Server>,
+    peer: Peer,
+    parts: Parts,
+    bytes: Bytes,
+) -> Answered {
+    let person = server.door.person(&parts, address(&peer), May::See).await?;
+    let asked: Scanned = body(&bytes)?;
+    let bedside = &server.bedside;
+    let hash = bedside.refs.hash(asked.text.as_bytes());
+    let read = read(bedside, &asked);
+    let outcome = match &read {
+        Ok((_, patient)) => Ok(patient.clone()),
+        Err(refusal) => Err(refusal.code.clone()),
+    };
+    server.door.audit(Audit {
+        act: "scan",
+        person: Some(&person),
+        patient: outcome.as_ref().ok().and_then(Option::as_ref),
+        outcome: outcome.as_ref().err().map_or("done", String::as_str),
+        scanned: Some(hash),
+        reason: None,
+    });
+    read.map(|(answer, _)| ok(answer))
+}
+
+fn read(bedside: &Bedside, asked: &Scanned) -> Result<(Json, Option<PatientId>), Refusal> {
+    let proof = |label: Label| {
+        // A camera types nothing, and a person sees what they type.
+        let is_proven = asked.method != Method::Wedge || label == Label::Proven;
+        if is_proven { Proof::Proven } else { Proof::Unproven }
+    };
+    let Labels { layout, separators } = asked.scanner;
+    let scanner = Scanner { layout: proof(layout), separators: proof(separators) };
+    let text = format!("{}{}", asked.symbology.as_deref().unwrap_or_default(), asked.text);
+    let house = &bedside.house;
+    let meaning = scan::read(&text, scanner, house.grammar(), house.purpose())
+        .map_err(|why| Refusal::new(422, unreadable(why), why.to_string()))?;
+    let now = Utc::from_us(house.now().utc_us());
+    match &meaning {
+        Meaning::Wristband(patient) => {
+            Ok((json!({ "kind": "patient", "patient": patient_shown(bedside, patient) }),
+                Some(patient.clone())))
+        }
+        Meaning::Device(_) => {
+            let machine = machine_of(house.machines(), &meaning).ok_or_else(|| {
+                Refusal::new(422, "unknown-device", "no device of this box has that label")
+            })?;
+            let ledger = house.ledger();
+            let on = ledger.standing(now).into_iter().find(|one| one.device == machine.id);
+            Ok((json!({ "kind": "device", "device": device_shown(bedside, machine, on) }), None))
+        }
+        Meaning::Port(_) => {
+            Err(Refusal::new(422, "port-code", "this is a connection of the box"))
+        }
+        Meaning::Specimen(_) => {
+            Err(Refusal::new(422, "specimen-label", "this is a specimen label, not a wristband"))
+        }
+        Meaning::Staff(_) => Err(Refusal::new(422, "staff-badge", "this is a staff badge")),
+        Meaning::Place(_) => Err(Refusal::new(422, "place-code", "this is a bed or room")),
+    }
+}
+
+fn unreadable(why: scan::Unreadable) -> &'static str {
+    use scan::Unreadable as U;
+    match why {
+        U::TypeOnly => "device-type-only",
+        U::LayoutUnproven => "layout-unproven",
+        U::SeparatorUnproven => "separators-unproven",
+        U::BracketText | U::ControlCharacters => "changed-by-keyboard",
+        U::Ambiguous => "ambiguous-code",
+        U::TooLong => "too-long",
+        U::Empty => "nothing-read",
+        U::Hibc | U::Iccbba | U::Envelope | U::Address | U::UnknownIdentifier | U::Unknown => {
+            "unknown-code"
+        }
+        U::Value | U::CheckDigit => "damaged-code",
+        U::PersonalCode(error) => personal(error),
+        U::Patient(error) => identifier(error),
+    }
+}
+
+fn personal(error: crate::vocabulary::PersonalCodeError) -> &'static str {
+    use crate::vocabulary::PersonalCodeError as E;
+    if error == E::PlusFromScan { "changed-by-keyboard" } else { "damaged-code" }
+}
+
+fn identifier(error: crate::vocabulary::PatientIdError) -> &'static str {
+    use crate::vocabulary::PatientIdError as E;
+    match error {
+        E::TemporaryAsNational => "temporary-code-refused",
+        E::RealInTest => "real-code-in-test",
+        E::Root | E::Value | E::Code(_) => "damaged-code",
+    }
+}
+
+fn patient_shown(bedside: &Bedside, patient: &PatientId) -> Json {
+    let shown = bedside.house.shown(patient);
+    let now = Utc::from_us(bedside.house.now().utc_us());
+    let place = bedside.house.ledger().place_of(patient, now);
+    json!({
+        "ref": bedside.refs.name(patient),
+        "name": shown.name,
+        "birth_date": shown.birth_date,
+        "place": place.as_ref().map(|place| place.as_str()),
+        "verified": shown.verified,
+        "protected": shown.protected,
+        "test": bedside.house.purpose() == Purpose::Test,
+    })
+}
+
+fn device_shown(bedside: &Bedside, machine: &Machine, on: Option<Standing>) -> Json {
+    let on = on.map(|one| {
+        let shown = bedside.house.shown(&one.patient);
+        json!({
+            "association": one.association.as_str(),
+            "patient_ref": bedside.refs.name(&one.patient),
+            // The name of somebody whose data are protected is not shown beside another bed.
+            "patient_name": shown.name.filter(|_| !shown.protected),
+            "since": utc_text(one.span.from.us()),
+            "grade": one.grade.as_str(),
+            "stale": one.is_stale,
+        })
+    });
+    json!({
+        "id": machine.id.as_str(),
+        "name": machine.line.name.as_str(),
+        "class": machine.class,
+        "model": machine.model,
+        "place": machine.place.as_str(),
+        "analyser": machine.whose == crate::association::Whose::ByResult,
+        "on": on,
+    })
+}
+
+/// What may stand behind an address.
+#[derive(Default, Deserialize)]
+pub struct Asked {
+    #[serde(default)]
+    pub reason: Option<String>,
+    #[serde(default)]
+    pub at: Option<String>,
+    #[serde(default)]
+    pub lang: Option<String>,
+}
+
+/// A patient, if the person has to do with them.
+pub async fn seen(
+    server: &Server,
+    parts: &Parts,
+    peer: &Peer,
+    name: &str,
+    asked: &Asked,
+) -> Result<(Person, PatientId), Refusal> {
+    let person = server.door.person(parts, address(peer), May::See).await?;
+    let patient = server.bedside.patient(name)?;
+    let reason = asked.reason.as_deref();
+    let cares = server.door.cares(&person, &patient, reason);
+    server.door.audit(Audit {
+        act: "see",
+        person: Some(&person),
+        patient: Some(&patient),
+        outcome: cares.as_ref().err().map_or("done", |refusal| refusal.code.as_str()),
+        scanned: None,
+        reason,
+    });
+    cares?;
+    Ok((person, patient))
+}
+
+/// A patient and their devices.
+pub async fn patient(
+    State(server): State<Server>,
+    Path(name): Path<String>,
+    Query(asked): Query<Asked>,
+    peer: Peer,
+    parts: Parts,
+) -> Answered {
+    let (_, patient) = seen(&server, &parts, &peer, &name, &asked).await?;
+    let bedside = &server.bedside;
+    let now = Utc::from_us(bedside.house.now().utc_us());
+    let standing = bedside.house.ledger().standing(now).into_iter();
+    let own = standing.filter(|one| one.patient == patient);
+    let devices: Vec<Json> = own
+        .map(|one| {
+            let machine = bedside.house.machines().iter().find(|machine| machine.id == one.device);
+            json!({
+                "id": one.device.as_str(),
+                "name": machine.map(|machine| machine.line.name.as_str()),
+                "class": machine.map(|machine| machine.class.as_str()),
+                "association": one.association.as_str(),
+                "since": utc_text(one.span.from.us()),
+                "grade": one.grade.as_str(),
+                "stale": one.is_stale,
+            })
+        })
+        .collect();
+    let mut answer = patient_shown(bedside, &patient);
+    if let Some(answer) = answer.as_object_mut() {
+        answer.insert("devices".to_owned(), Json::Array(devices));
+        answer.insert("now".to_owned(), json!(utc_text(now.us())));
+    }
+    Ok(ok(answer))
+}
+
+/// The set of a patient as of a time.
+pub async fn patient_values(
+    State(server): State<Server>,
+    Path(name): Path<String>,
+    Query(asked): Query<Asked>,
+    peer: Peer,
+    parts: Parts,
+) -> Answered {
+    let (_, patient) = seen(&server, &parts, &peer, &name, &asked).await?;
+    let wanted = Wanted { patient: Some(&patient), machine: None, at_us: time(&asked)? };
+    let answer = values(&server.bedside, &wanted)?;
+    Ok(ok(answer))
+}
+
+/// The set of a device as of a time, whosever it is: figures without a patient.
+pub async fn device_values(
+    State(server): State<Server>,
+    Path(device): Path<String>,
+    Query(asked): Query<Asked>,
+    peer: Peer,
+    parts: Parts,
+) -> Answered {
+    server.door.person(&parts, address(&peer), May::See).await?;
+    let machine = server.bedside.machine(&device)?.clone();
+    let wanted = Wanted { patient: None, machine: Some(&machine), at_us: time(&asked)? };
+    let answer = values(&server.bedside, &wanted)?;
+    Ok(ok(answer))
+}
+
+fn time(asked: &Asked) -> Result<Option<i64>, Refusal> {
+    let Some(at) = asked.at.as_deref().filter(|at| !at.is_empty()) else { return Ok(None) };
+    let at: jiff::Timestamp = at.parse().map_err(|_| {
+        Refusal::new(422, "time", "expected a time such as 2026-11-29T10:00:00Z")
+    })?;
+    Ok(Some(at.as_microsecond()))
+}
+
+/// The set, with its words.
+pub fn values(bedside: &Bedside, wanted: &Wanted<'_>) -> Result<Json, Refusal> {
+    let rows = bedside.rows(wanted)?;
+    let now = bedside.house.now();
+    let waiting = rows.iter().filter(|row| row.charted.is_none() && row.value.is_some()).count();
+    Ok(json!({
+        "at": utc_text(wanted.at_us.unwrap_or(now.utc_us())),
+        "now": now.utc_text(),
+        "patient_ref": wanted.patient.map(|patient| bedside.refs.name(patient)),
+        "version": set::version(&rows),
+        "rows": rows.iter().map(worded).collect::<Vec<Json>>(),
+        "waiting": waiting,
+    }))
+}
+
+fn worded(row: &Row) -> Json {
+    let mut shown = json!(row);
+    if let Some(shown) = shown.as_object_mut() {
+        shown.insert("words".to_owned(), super::super::words::parameter(&row.parameter));
+    }
+    shown
+}
+
+/// A worklist.
+pub async fn worklist(
+    State(server): State<Server>,
+    Path(list): Path<String>,
+    peer: Peer,
+    parts: Parts,
+) -> Answered {
+    server.door.person(&parts, address(&peer), May::Worklists).await?;
+    let Some(list) = Worklist::parse(&list) else {
+        return Err(super::answers::no_such().await);
+    };
+    Ok(ok(json!({ "rows": server.bedside.worklist(list)? })))
+}
+
+/// The person's own acts of the last two days, and how far each is.
+pub async fn acts(State(server): State<Server>, peer: Peer, parts: Parts) -> Answered {
+    let person = server.door.person(&parts, address(&peer), May::See).await?;
+    Ok(ok(json!({ "acts": server.bedside.acts_of(&person)? })))
+}

@@ -1,0 +1,212 @@
+//! Acts: each is durable before it is answered, and the same act again is answered the same.
+
+use axum::body::Bytes;
+use axum::extract::{Path, State};
+use axum::http::request::Parts;
+use serde::Deserialize;
+use serde_json::{Value as Json, json};
+
+use super::super::acts::{
+    Associate, Confirm, Countersign, Decide, End, Refused, Seen, Signed, Withdraw,
+};
+use super::super::identity::{May, Person};
+use super::answers::{Answered, Refusal, body, made, ok};
+use super::asking::{Peer, address};
+use super::{Audit, Server};
+use crate::vocabulary::PatientId;
+
+/// Writes down what came of an act.
+fn audited<T>(
+    server: &Server,
+    act: &str,
+    person: &Person,
+    patient: Option<&PatientId>,
+    came: Result<T, Refused>,
+) -> Result<T, Refusal> {
+    let outcome = came.as_ref().err().map_or("done", |refused| refused.code().0);
+    let person = Some(person);
+    server.door.audit(Audit { act, person, patient, outcome, scanned: None, reason: None });
+    came.map_err(Refusal::from)
+}
+
+/// A device on a patient.
+pub async fn associate(
+    State(server): State<Server>,
+    peer: Peer,
+    parts: Parts,
+    bytes: Bytes,
+) -> Answered {
+    let person = server.door.person(&parts, address(&peer), May::Associate).await?;
+    let asked: Associate = body(&bytes)?;
+    let patient = server.bedside.patient(&asked.patient)?;
+    server.door.cares(&person, &patient, reason(&parts).as_deref())?;
+    let came = server.bedside.associate(&person, &asked).await;
+    let linked = audited(&server, "associate", &person, Some(&patient), came)?;
+    Ok(made(json!({ "association": linked.association })))
+}
+
+/// The reason for looking at a patient of another ward, behind the address.
+fn reason(parts: &Parts) -> Option<String> {
+    let query = axum::extract::Query::<super::asking::Asked>::try_from_uri(&parts.uri).ok()?;
+    query.0.reason
+}
+
+/// An association ends.
+pub async fn end(
+    State(server): State<Server>,
+    Path(id): Path<String>,
+    peer: Peer,
+    parts: Parts,
+    bytes: Bytes,
+) -> Answered {
+    let person = server.door.person(&parts, address(&peer), May::Associate).await?;
+    let asked: End = body(&bytes)?;
+    let came = server.bedside.end(&person, &id, &asked).await;
+    let linked = audited(&server, "end", &person, None, came)?;
+    Ok(ok(json!({ "association": linked.association })))
+}
+
+/// A person looked, and it holds.
+pub async fn seen(
+    State(server): State<Server>,
+    Path(id): Path<String>,
+    peer: Peer,
+    parts: Parts,
+    bytes: Bytes,
+) -> Answered {
+    let person = server.door.person(&parts, address(&peer), May::Associate).await?;
+    let asked: Seen = body(&bytes)?;
+    let came = server.bedside.seen(&person, &id, &asked).await;
+    let linked = audited(&server, "seen", &person, None, came)?;
+    Ok(ok(json!({ "association": linked.association })))
+}
+
+/// A set is signed.
+pub async fn confirm(
+    State(server): State<Server>,
+    peer: Peer,
+    parts: Parts,
+    bytes: Bytes,
+) -> Answered {
+    let person = server.door.person(&parts, address(&peer), May::Confirm).await?;
+    let asked: Confirm = body(&bytes)?;
+    let patient = server.bedside.patient(&asked.patient)?;
+    server.door.cares(&person, &patient, reason(&parts).as_deref())?;
+    let came = server.bedside.confirm(&person, &asked).await;
+    let signed = audited(&server, "confirm", &person, Some(&patient), came)?;
+    Ok(made(signed_json(&signed)))
+}
+
+fn signed_json(signed: &Signed) -> Json {
+    let state = if signed.needs_countersign { "needs-countersign" } else { "kept" };
+    json!({ "confirmation": signed.record, "state": state })
+}
+
+/// A confirmation is taken back.
+pub async fn withdraw(
+    State(server): State<Server>,
+    Path(id): Path<String>,
+    peer: Peer,
+    parts: Parts,
+    bytes: Bytes,
+) -> Answered {
+    let person = server.door.person(&parts, address(&peer), May::Withdraw).await?;
+    let asked: Withdraw = body(&bytes)?;
+    let came = server.bedside.withdraw(&person, &id, &asked).await;
+    let signed = audited(&server, "withdraw", &person, None, came)?;
+    Ok(made(json!({ "withdrawal": signed.record, "state": "kept" })))
+}
+
+/// A student's confirmation is signed by another hand.
+pub async fn countersign(
+    State(server): State<Server>,
+    Path(id): Path<String>,
+    peer: Peer,
+    parts: Parts,
+    bytes: Bytes,
+) -> Answered {
+    let person = server.door.person(&parts, address(&peer), May::Confirm).await?;
+    let asked: Countersign = body(&bytes)?;
+    let came = server.bedside.countersign(&person, &id, &asked).await;
+    let signed = audited(&server, "countersign", &person, None, came)?;
+    Ok(made(signed_json(&signed)))
+}
+
+/// A conflict is settled.
+pub async fn decide(
+    State(server): State<Server>,
+    Path(id): Path<String>,
+    peer: Peer,
+    parts: Parts,
+    bytes: Bytes,
+) -> Answered {
+    let person = server.door.person(&parts, address(&peer), May::Decide).await?;
+    let asked: Decide = body(&bytes)?;
+    let came = server.bedside.decide(&person, &id, &asked).await;
+    audited(&server, "decide", &person, None, came)?;
+    Ok(ok(json!({ "state": "kept" })))
+}
+
+/// What the core's own app charted.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Charting {
+    observation_id: String,
+    act: CoreAct,
+    #[serde(default)]
+    reason: Option<String>,
+    person: String,
+    time: String,
+}
+
+#[derive(Clone, Copy, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+enum CoreAct {
+    Confirmed,
+    Rejected,
+    Replaced,
+}
+
+impl CoreAct {
+    const fn as_str(self) -> &'static str {
+        match self {
+            Self::Confirmed => "confirmed",
+            Self::Rejected => "rejected",
+            Self::Replaced => "replaced",
+        }
+    }
+}
+
+/// More in one request are several requests.
+const CHARTINGS_MAX: usize = 1000;
+
+/// What the core charted: never offered again, never sent as new.
+pub async fn chartings(
+    State(server): State<Server>,
+    peer: Peer,
+    parts: Parts,
+    bytes: Bytes,
+) -> Answered {
+    let person = server.door.person(&parts, address(&peer), May::Chart).await?;
+    let asked: Vec<Charting> = body(&bytes)?;
+    if asked.len() > CHARTINGS_MAX {
+        let words = format!("expected at most {CHARTINGS_MAX} chartings in one request");
+        return Err(Refusal::new(413, "too-many", words));
+    }
+    let values: Vec<Json> = asked
+        .iter()
+        .map(|one| {
+            json!({
+                "observation_id": one.observation_id,
+                "act": one.act.as_str(),
+                "reason": one.reason,
+                "person": one.person,
+                "time": one.time,
+            })
+        })
+        .collect();
+    let client_id = server.bedside.refs.hash(&bytes);
+    let came = server.bedside.charted_by_core(&client_id, values).await;
+    audited(&server, "charted-by-core", &person, None, came)?;
+    Ok(ok(json!({ "kept": asked.len() })))
+}
