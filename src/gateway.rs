@@ -16,6 +16,7 @@
 //! | `housekeeping` | records about the house: start, configuration, associations, clock, checkpoints |
 //! | `background` | what runs behind everybody else: the index, the scrub of the journal |
 //! | `indexing` | what the index has to know of a record |
+//! | `ledger` | entries and acts over a desk, kept in order with the data |
 //! | `keeping` | what outlives the segment that it was written in |
 //! | `look_up` | what a person looks up in the journal through the index |
 //! | `manifests` | counts what each destination must have, once a day, signed |
@@ -54,6 +55,7 @@ pub mod guests;
 pub mod housekeeping;
 pub mod indexing;
 pub mod keeping;
+pub mod ledger;
 pub mod look_up;
 mod manifests;
 pub mod memory;

@@ -157,6 +157,8 @@ pub enum Kind {
     Destination,
     /// Samples of a device; in the waveforms' own journal only.
     Waveform,
+    /// What a person did or was refused, for the audit; never leaves the box.
+    Audit,
     /// A kind of a later version.
     Other(u16),
 }
@@ -180,6 +182,7 @@ impl Kind {
             Kind::Destination => 14,
             Kind::Manifest => 13,
             Kind::Waveform => 15,
+            Kind::Audit => 16,
             Kind::Other(code) => code,
         }
     }
@@ -202,6 +205,7 @@ impl Kind {
             14 => Kind::Destination,
             13 => Kind::Manifest,
             15 => Kind::Waveform,
+            16 => Kind::Audit,
             other => Kind::Other(other),
         }
     }

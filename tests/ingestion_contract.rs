@@ -18,7 +18,7 @@ use house::mllp::{Mllp, Vital, framed, vital};
 use house::{House, Plan, SOURCE, TCP_SERVER, device, judges, oximeter, repository};
 use serde_json::{Value as Json, json};
 use tokio::sync::{Semaphore, mpsc, oneshot};
-use wardgate::association::Ledger;
+use wardgate::association::Site as LedgerSite;
 use wardgate::check::clock::{DeviceClock, UNCERTAINTY_MS_MAX};
 use wardgate::check::{self, Checker};
 use wardgate::forward::acknowledgement::{Acknowledgement, Have, ManifestAnswer};
@@ -29,6 +29,7 @@ use wardgate::gateway::configuration::{
     self, Configuration, DestinationTable, load_profile, load_vocabulary,
 };
 use wardgate::gateway::gaps::GapCause;
+use wardgate::gateway::ledger::LedgerKeeper;
 use wardgate::gateway::memory::Memory;
 use wardgate::gateway::record::{FirmwareProof, ProfileStamp};
 use wardgate::gateway::replay::{self, Piece};
@@ -194,8 +195,8 @@ async fn commit(
         clock_offset_us: None,
         appender: opened.appender,
         stream: STREAM,
-        memory: Memory::default(),
-        ledger: Ledger::from_configuration(places),
+        memory: Memory::default().at_site(LedgerSite::default(), places),
+        ledger: LedgerKeeper::default(),
         destinations: vec![core()],
         room: Arc::new(Room::default()),
         trends: BTreeMap::new(),

@@ -63,7 +63,7 @@ pub struct Checkpoint {
 }
 
 /// Who and where each device is, and was, as far as it is known.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Ledger {
     places: BTreeMap<DeviceName, Place>,
     site: Site,
@@ -79,6 +79,12 @@ impl Ledger {
     /// An empty ledger of a site.
     pub fn of_site(site: Site) -> Self {
         Self { site, ..Self::default() }
+    }
+
+    /// The same entries under the site's configuration of today.
+    #[must_use]
+    pub fn under(self, site: Site, places: BTreeMap<DeviceName, Place>) -> Self {
+        Self { places, site, ..self }
     }
 
     /// What the configuration alone says of a device: where it stands, and nobody's.
@@ -260,7 +266,8 @@ impl Ledger {
         View { shelf: &self.shelf, known }
     }
 
-    pub(super) fn site(&self) -> &Site {
+    /// Policy and machines.
+    pub fn site(&self) -> &Site {
         &self.site
     }
 }

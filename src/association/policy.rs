@@ -103,7 +103,8 @@ pub enum Whose {
 }
 
 /// Whether a machine leaves its place.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Mobility {
     /// It is carried and wheeled about.
     #[default]
@@ -122,7 +123,7 @@ pub struct Machine {
 }
 
 /// Policy and machines. A machine that is not listed is of no class, and travels.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Site {
     pub policy: Policy,
     pub machines: BTreeMap<DeviceId, Machine>,

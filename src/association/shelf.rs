@@ -8,7 +8,7 @@ use super::names::{DeviceId, EntryId, Line};
 use crate::vocabulary::{PatientId, Place};
 
 /// All entries by id, with look-ups that hold ids only.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Shelf {
     entries: BTreeMap<EntryId, Entry>,
     of_port: BTreeMap<Line, BTreeSet<EntryId>>,

@@ -66,6 +66,7 @@ pub(super) fn run(arguments: &ExplainArguments) -> Result<(), Failed> {
         | Kind::Destination
         | Kind::Manifest
         | Kind::Waveform
+        | Kind::Audit
         | Kind::Other(_) => {
             say(&format!("record   {id} ({:?})", record.kind));
             say(&String::from_utf8_lossy(&record.payload));

@@ -313,6 +313,7 @@ fn name_of(kind: Kind) -> String {
         Kind::Destination => "destination".to_owned(),
         Kind::Manifest => "manifest".to_owned(),
         Kind::Waveform => "waveform".to_owned(),
+        Kind::Audit => "audit".to_owned(),
         Kind::Other(code) => format!("kind-{code}"),
     }
 }

@@ -181,6 +181,7 @@ fn goes(earlier: &Earlier, destination: &str, kind: Kind, written: &Written<'_>)
         | Kind::Manifest
         | Kind::Waveform
         | Kind::Destination
+        | Kind::Audit
         | Kind::Other(_) => false,
     }
 }

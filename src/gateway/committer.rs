@@ -17,12 +17,12 @@ use super::configuration::{DestinationTable, Take};
 use super::ending::{Ending, Outcome};
 use super::gaps::GapCause;
 use super::keeping::Plan;
+use super::ledger::{Act, Added, LedgerKeeper, NewEntry, NotAdded};
 use super::memory::Memory;
 use super::record::{self, FirmwareProof, NewHead, NewStatement, ProfileStamp};
 use super::room::Room;
 use super::routing::{Routable, Samplers};
 use super::status::DeviceStatus;
-use crate::association::Ledger;
 use crate::check::clock::Times;
 use crate::check::repeats::StatementKeys;
 use crate::forward::stored::Stored;
@@ -99,6 +99,16 @@ pub enum Request {
         payload: serde_json::Value,
         done: oneshot::Sender<bool>,
     },
+    /// Entries of the ledger, all of them or none.
+    Ledger {
+        entries: Vec<NewEntry>,
+        done: oneshot::Sender<Result<Vec<Added>, NotAdded>>,
+    },
+    /// A confirmation, a manual entry, or a row for the audit.
+    Act {
+        act: Box<Act>,
+        done: oneshot::Sender<Result<RecordId, NotAdded>>,
+    },
     /// A person ends a record that is carried forward.
     End(Box<Ending>, oneshot::Sender<Outcome>),
     /// What a destination must have, signed.
@@ -145,7 +155,7 @@ pub struct Committer {
     pub appender: Appender,
     pub stream: StreamId,
     pub memory: Memory,
-    pub ledger: Ledger,
+    pub ledger: LedgerKeeper,
     pub destinations: Vec<DestinationTable>,
     pub samplers: Samplers,
     pub room: Arc<Room>,
@@ -186,6 +196,10 @@ impl Committer {
                 Request::Person { payload, done } => {
                     self.person(&payload, done, clock::now()).await;
                 }
+                Request::Ledger { entries, done } => {
+                    self.take_entries(entries, done, clock::now()).await;
+                }
+                Request::Act { act, done } => self.act(*act, done, clock::now()).await,
                 Request::End(ending, done) => self.end(&ending, done, clock::now()).await,
                 Request::Manifest { destination, data, now } => {
                     self.manifest(&destination, data, now).await;
@@ -352,7 +366,7 @@ impl Committer {
         let mut head = Self::head(submission, basis);
         head.observations = submission.observations.len();
         let raw_digest = Digest::of(&submission.message.raw);
-        let association = self.ledger.of(&submission.device.name);
+        let association = self.memory.ledger.of(&submission.device.name);
         let ledger = self.memory.devices.get(submission.device.name.as_str());
         let ledger = ledger.and_then(|one| one.association.as_ref()).map(|(_, sequence)| *sequence);
         let mut staged = Staged::default();

@@ -11,6 +11,7 @@ use std::sync::Arc;
 use jiff::tz::TimeZone;
 use serde::Deserialize;
 
+use crate::association::{DeviceId, Mobility};
 use crate::forward::hl7v2::map::Map;
 use crate::link::Endpoint;
 use crate::profile::position::Step::{Index, Key};
@@ -19,12 +20,14 @@ use crate::profile::{Drafts, Profile, Status};
 use crate::protocol::Site;
 use crate::vocabulary::{DeviceName, Digest, Place, Vocabulary};
 
+mod association;
 mod destination;
 mod keys;
 mod link;
 mod retention;
 mod waveforms;
 
+pub use association::{AssociationTable, Numbers};
 pub use destination::{
     DestinationTable, Files, OrderKey, Proves, Required, Start, Take, Transport,
 };
@@ -42,6 +45,9 @@ pub struct ConfigurationFile {
     pub device: Vec<DeviceTable>,
     #[serde(default)]
     pub destination: Vec<DestinationTable>,
+    /// Whose values are.
+    #[serde(default)]
+    pub association: AssociationTable,
 }
 
 /// This box.
@@ -119,6 +125,16 @@ pub struct DeviceTable {
     /// The character set of a peer that does not name one.
     #[serde(default)]
     pub charset: Option<String>,
+    /// What its label says: its asset number, or the text of its UDI. Unless said it is called
+    /// `{gateway}/{name}`.
+    #[serde(default)]
+    pub machine: Option<String>,
+    /// Further texts of labels that are scanned for it.
+    #[serde(default)]
+    pub codes: Vec<String>,
+    /// `fixed`: it never leaves its place.
+    #[serde(default)]
+    pub mobility: Mobility,
     pub link: LinkTable,
 }
 
@@ -136,6 +152,8 @@ pub struct Configuration {
     pub maps: BTreeMap<String, Arc<Map>>,
     /// SHA-256 of the file's text.
     pub digest: Digest,
+    /// Whose values are.
+    pub association: AssociationTable,
 }
 
 /// One device, ready to be opened.
@@ -147,6 +165,11 @@ pub struct DeviceSetup {
     pub firmware: Option<String>,
     pub endpoint: Endpoint,
     pub site: Site,
+    /// Which machine hangs there, as the configuration knows it.
+    pub machine: DeviceId,
+    /// Further texts of its labels.
+    pub codes: Vec<String>,
+    pub mobility: Mobility,
 }
 
 /// Reads and checks a configuration and all device files that it names.
@@ -170,6 +193,7 @@ pub fn load(file: &Path) -> Result<Configuration, Vec<String>> {
     };
     loader.gateway(&parsed.gateway);
     loader.destinations(&parsed);
+    loader.association(&parsed);
     let maps = loader.maps(&parsed);
     let devices = loader.devices(&parsed);
     if !loader.problems.is_empty() {
@@ -185,6 +209,7 @@ pub fn load(file: &Path) -> Result<Configuration, Vec<String>> {
         waveforms,
         maps,
         digest: Digest::of(text.as_bytes()),
+        association: parsed.association,
     })
 }
 
@@ -389,7 +414,11 @@ impl Loader<'_> {
                 return None;
             }
         };
+        let machine = self.machine(path, device, &gateway.name);
         Some(DeviceSetup {
+            machine: machine?,
+            codes: device.codes.clone(),
+            mobility: device.mobility,
             name: name.ok()?,
             place: place.ok()?,
             profile,

@@ -69,6 +69,8 @@ pub(super) async fn take_nothing(mut requests: mpsc::UnboundedReceiver<Request>)
             | Request::Unavailable(_)
             | Request::Noted(_)
             | Request::Person { .. }
+            | Request::Ledger { .. }
+            | Request::Act { .. }
             | Request::End(..)
             | Request::Manifest { .. }
             | Request::Free { .. }

@@ -98,7 +98,7 @@ impl Committer {
 
     /// Writes the association that the configuration states, if it is another than before.
     async fn associate(&mut self, device: &DeviceIdentity, now: Moment) {
-        let association = self.ledger.of(&device.name);
+        let association = self.memory.ledger.of(&device.name);
         let place = association.place.as_ref().map(|place| place.as_str().to_owned());
         let place = place.unwrap_or_default();
         let name = device.name.as_str();

@@ -104,6 +104,7 @@ pub fn describe(record: &Record) -> Entry {
         | Kind::Destination
         | Kind::Manifest
         | Kind::Waveform
+        | Kind::Audit
         | Kind::Other(_) => plain,
     }
 }

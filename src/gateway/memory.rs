@@ -13,11 +13,13 @@ use std::sync::atomic::Ordering;
 use serde::{Deserialize, Serialize};
 
 use super::committer::DeviceIdentity;
+use super::ledger::{Acts, entry_of};
 use super::record::WireHead;
+use crate::association::{Entry, EntryId, Ledger, Site};
 use crate::check::repeats::{StatementKeys, Window};
-use crate::forward::stored::{Stored, Written};
+use crate::forward::stored::{EventKind, Stored, Written};
 use crate::journal::{Kind, Reader, Record, SEGMENT_BYTES};
-use crate::vocabulary::{Digest, Sequence};
+use crate::vocabulary::{DeviceName, Digest, Place, Sequence};
 
 /// How much is read at a time while rebuilding.
 const READ_RECORDS: usize = 1024;
@@ -47,6 +49,15 @@ pub struct Memory {
     /// Records that would be carried forward and that a person has ended, each with the record that
     /// says so.
     pub ended: BTreeMap<u64, u64>,
+    /// Who was on which device, and is. Shared with whoever reads it.
+    pub ledger: Arc<Ledger>,
+    /// The newest record that holds an entry of the ledger; 0 for none.
+    pub ledger_record: u64,
+    /// Entries by their records' sequence of which it is not known yet whether values that were
+    /// kept before change hands by them.
+    pub unexamined: BTreeMap<u64, EntryId>,
+    /// What persons did in the last two days, so that nothing counts twice.
+    pub acts: Acts,
     /// What is in all windows together, in bytes of a checkpoint, and how much that may be.
     windows_bytes: usize,
     windows_bytes_max: usize,
@@ -106,6 +117,10 @@ impl Memory {
             stopped_in_order: false,
             configuration: String::new(),
             ended: BTreeMap::new(),
+            ledger: Arc::default(),
+            ledger_record: 0,
+            unexamined: BTreeMap::new(),
+            acts: Acts::default(),
             windows_bytes: 0,
             windows_bytes_max: usize::try_from(segment_bytes / WINDOWS_PART).unwrap_or(usize::MAX),
             batch: Batch::default(),
@@ -131,6 +146,15 @@ impl Memory {
                 memory.take(record);
             }
         }
+    }
+
+    /// The ledger under the site's configuration of today: the policy, the machines, and where each
+    /// device stands.
+    #[must_use]
+    pub fn at_site(mut self, site: Site, places: BTreeMap<DeviceName, Place>) -> Self {
+        let ledger = Arc::unwrap_or_clone(std::mem::take(&mut self.ledger));
+        self.ledger = Arc::new(ledger.under(site, places));
+        self
     }
 
     /// What is routed there from now on comes behind what was kept before; manifests begin there,
@@ -243,6 +267,7 @@ impl Memory {
                             self.note_statement(&device, &keys, (wire, record.sequence));
                         }
                     }
+                    self.take_act(record, &stored);
                 } else {
                     self.take_state(record, &stored);
                 }
@@ -260,8 +285,41 @@ impl Memory {
                 let ended = Ended::from_bytes(&record.payload);
                 self.ended.extend(ended.into_iter().map(|one| (one, record.sequence.number())));
             }
+            Kind::Audit => {
+                let value: Result<serde_json::Value, _> = serde_json::from_slice(&record.payload);
+                let client_id =
+                    value.ok().and_then(|one| Some(one.get("client_id")?.as_str()?.to_owned()));
+                if let Some(client_id) = client_id {
+                    self.note_act(record, &client_id);
+                }
+            }
             Kind::ClockStep | Kind::Start | Kind::Stop | Kind::Destination | Kind::Other(_) => {}
         }
+    }
+
+    fn take_act(&mut self, record: &Record, stored: &Stored) {
+        if matches!(stored.kind, EventKind::Confirmation | EventKind::Entry)
+            && let Some(client_id) = stored.data.get("client_id").and_then(|one| one.as_str())
+        {
+            self.note_act(record, client_id);
+        }
+    }
+
+    fn note_act(&mut self, record: &Record, client_id: &str) {
+        self.acts.forget(record.time_us);
+        self.acts.note(client_id, record.sequence.number(), record.time_us);
+    }
+
+    /// What somebody says of who is on a device.
+    fn take_entry(&mut self, record: &Record, entry: Entry) {
+        let (sequence, id) = (record.sequence.number(), entry.id.clone());
+        // What stands in a journal was taken by the rules of its time.
+        if let Err(why) = Arc::make_mut(&mut self.ledger).add(entry) {
+            tracing::error!(sequence, %why, "an entry of the ledger cannot be read back");
+            return;
+        }
+        self.ledger_record = sequence;
+        self.unexamined.insert(sequence, id);
     }
 
     fn take_manifest(&mut self, record: &Record) {
@@ -297,6 +355,9 @@ impl Memory {
         // A gap of sequences is about a destination and no device.
         if stored.data.contains_key("first") {
             return;
+        }
+        if let Some(entry) = entry_of(&stored.data) {
+            return self.take_entry(record, entry);
         }
         let memory = self.devices.entry(stored.subject.clone()).or_default();
         if record.kind == Kind::Association {

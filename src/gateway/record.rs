@@ -18,7 +18,7 @@ use crate::forward::stored;
 use crate::profile::Profile;
 use crate::vocabulary::reading::EventKind;
 use crate::vocabulary::{
-    Association, Digest, Metric, Mode, Observation, RecordId, Refused, Sequence,
+    Association, Digest, Metric, Mode, Observation, PatientId, RecordId, Refused, Sequence,
 };
 
 /// The head of a `wire` record.
@@ -210,6 +210,22 @@ pub fn waveforms(parts: &WaveformParts<'_>) -> Vec<u8> {
     let mut out = Vec::with_capacity(WAVEFORMS_BYTES_USUAL);
     waveform::write(parts, &mut out);
     out
+}
+
+/// A patient as records name one: the identifier, who gave it, and what kind it is.
+pub fn patient(patient: &PatientId) -> Map<String, Json> {
+    let kind = match (patient.is_national(), patient.is_temporary()) {
+        (true, _) => "NNFIN",
+        (false, true) => "TMP",
+        (false, false) => "MR",
+    };
+    [
+        ("id".to_owned(), Json::from(patient.reveal())),
+        ("root".to_owned(), Json::from(patient.root())),
+        ("type".to_owned(), Json::from(kind)),
+    ]
+    .into_iter()
+    .collect()
 }
 
 /// A metric without its place in a record: what `profile replay` shows.

@@ -204,7 +204,7 @@ impl Committer {
     }
 
     /// The sequence of the record before the next one on this destination; 0 for none.
-    fn previous(&self, destination: &str, staged: &Staged) -> u64 {
+    pub(super) fn previous(&self, destination: &str, staged: &Staged) -> u64 {
         let staged = staged.routed.iter().rev().find(|(name, _)| name == destination);
         let known = || self.memory.last_routed.get(destination).copied();
         staged.map(|(_, sequence)| *sequence).or_else(known).unwrap_or(0)

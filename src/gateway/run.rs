@@ -32,6 +32,7 @@ use super::destinations::{self, Ground};
 use super::door;
 use super::freeing::Freeing;
 use super::gaps::GapCause;
+use super::ledger::LedgerDesk;
 use super::manifests;
 use super::room::Room;
 use super::snapshot::{self, HouseShown, Shown};
@@ -104,13 +105,16 @@ pub(super) struct Lasting {
     since: Moment,
     shown: Arc<Shown>,
     status: Option<JoinHandle<()>>,
+    /// Where the bedside hands in what it knows; the same one for every house.
+    ledger: LedgerDesk,
 }
 
 impl Lasting {
     pub fn of(configuration: Configuration, world: World) -> Self {
         let identities = identities(&configuration);
         let (since, shown) = (clock::now(), Arc::default());
-        Self { configuration, world, identities, since, shown, status: None }
+        let (status, ledger) = (None, LedgerDesk::default());
+        Self { configuration, world, identities, since, shown, status, ledger }
     }
 
     /// A house that nobody asks how it is.
@@ -142,11 +146,13 @@ impl Lasting {
             };
             match ended {
                 Ended::TakesWritesAgain => {
+                    self.ledger.close();
                     tracing::info!("the disk takes writes again: the journal is opened anew");
                     house.stop().await;
                     before = GapCause::StorageFailed;
                 }
                 Ended::Asked => {
+                    self.ledger.close();
                     operate::tell_stopping();
                     tracing::info!("stopping");
                     let door_is_shut = house.room.shut.load(Ordering::Relaxed);
@@ -254,13 +260,15 @@ impl House {
         };
         let failed = |error| RunError::Data { folder: gateway.data.clone(), error };
         destinations.extend(counting.map_err(failed)?);
+        let (memory, keeper) = ledger(configuration, memory, &lasting.ledger);
+        lasting.ledger.open(requests.clone(), Arc::clone(&memory.ledger));
         let mut committer = Committer {
             name: gateway.name.clone(),
             clock_offset_us: None,
             appender: opened.appender,
             stream: opened.reader.stream(),
             memory,
-            ledger: ledger(configuration),
+            ledger: keeper,
             destinations: configuration.destinations.clone(),
             samplers,
             room: Arc::clone(&room),

@@ -13,13 +13,13 @@ use super::committer::{Committer, DeviceIdentity, Request};
 use super::configuration::{DeviceSetup, load_profile, load_vocabulary};
 use super::device::Device;
 use super::gaps::GapCause;
+use super::ledger::LedgerKeeper;
 use super::memory::{Memory, OpenGap};
 use super::record::ProfileStamp;
 use super::room::Room;
 use super::routing::Samplers;
 use super::status::DeviceStatus;
 use super::waveforms::Inlet;
-use crate::association::Ledger;
 use crate::journal::{Journal, Options};
 use crate::link::{BoxPorts, Endpoint, Ports};
 use crate::profile::Drafts;
@@ -76,6 +76,9 @@ fn device_of(
         firmware: Some("2.2".to_owned()),
         endpoint,
         site: Site::default(),
+        machine: crate::association::DeviceId::parse("box-1/oximeter").unwrap(),
+        codes: Vec::new(),
+        mobility: crate::association::Mobility::default(),
     };
     (Device::new(setup, Arc::new(identity), vocabulary, requests, ports, inlet, 2_000), status)
 }
@@ -127,6 +130,8 @@ async fn a_full_share_stops_reading_and_is_one_gap() {
             | Request::Unavailable(_)
             | Request::Noted(_)
             | Request::Person { .. }
+            | Request::Ledger { .. }
+            | Request::Act { .. }
             | Request::End(..)
             | Request::Free { .. }
             | Request::Manifest { .. }
@@ -149,7 +154,7 @@ pub(super) fn committer(folder: &Path) -> Committer {
         appender: opened.appender,
         stream: opened.reader.stream(),
         memory: Memory::default(),
-        ledger: Ledger::from_configuration(BTreeMap::new()),
+        ledger: LedgerKeeper::default(),
         destinations: Vec::new(),
         samplers: Samplers::default(),
         room: Arc::new(Room::default()),

@@ -369,5 +369,6 @@ fn kinds_have_fixed_numbers() {
     assert_eq!(Kind::Manifest.code(), 13);
     assert_eq!(Kind::Waveform.code(), 15);
     assert_eq!(Kind::Destination.code(), 14);
-    assert_eq!(Kind::from_code(16), Kind::Other(16));
+    assert_eq!(Kind::Audit.code(), 16);
+    assert_eq!(Kind::from_code(17), Kind::Other(17));
 }

@@ -130,6 +130,7 @@ const fn forwardable(kind: Kind) -> Forwardable {
         | Kind::Start
         | Kind::Stop
         | Kind::Carried
-        | Kind::Destination => Forwardable::No,
+        | Kind::Destination
+        | Kind::Audit => Forwardable::No,
     }
 }

@@ -16,11 +16,14 @@
 //! with a brace and is no complete checkpoint.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
 use super::{DeviceMemory, Memory, OpenGap};
+use crate::association::{self, EntryId, Ledger, Site, Utc};
 use crate::check::repeats::Window;
+use crate::gateway::ledger::Acts;
 
 const MARK: u8 = b'C';
 const VERSION: u8 = 1;
@@ -38,6 +41,20 @@ struct Carried {
     profiles: BTreeSet<String>,
     #[serde(default)]
     ended_by: BTreeMap<u64, u64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    ledger: Option<CarriedLedger>,
+    #[serde(default, skip_serializing_if = "Acts::is_empty")]
+    acts: Acts,
+}
+
+/// The ledger, where anything was ever said.
+#[derive(Serialize, Deserialize)]
+struct CarriedLedger {
+    entries: association::Checkpoint,
+    /// The newest record with an entry.
+    record: u64,
+    #[serde(default)]
+    unexamined: BTreeMap<u64, EntryId>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -93,6 +110,8 @@ impl Memory {
             configuration: self.configuration.clone(),
             profiles: self.profiles.clone(),
             ended_by: self.ended.clone(),
+            ledger: self.carried_ledger(),
+            acts: self.acts.clone(),
         };
         let text = serde_json::to_vec(&carried).expect("texts and numbers are JSON");
         let mut body = u32::try_from(text.len()).unwrap_or(u32::MAX).to_le_bytes().to_vec();
@@ -107,6 +126,17 @@ impl Memory {
             [&[MARK, VERSION], &number[..], &parts[..], share].concat()
         };
         (0..parts).zip(&shares).map(part).collect()
+    }
+
+    /// What the configuration says from the beginning on is no entry of the journal.
+    fn carried_ledger(&self) -> Option<CarriedLedger> {
+        let mut entries = self.ledger.checkpoint();
+        entries.entries.retain(|entry| entry.learned != Utc::MIN);
+        (self.ledger_record > 0).then(|| CarriedLedger {
+            entries,
+            record: self.ledger_record,
+            unexamined: self.unexamined.clone(),
+        })
     }
 
     /// Takes the payload of a `Carried` record. A complete checkpoint replaces everything.
@@ -143,6 +173,13 @@ impl Memory {
         self.configuration = carried.configuration;
         self.profiles.extend(carried.profiles);
         self.ended.extend(carried.ended_by);
+        self.acts = carried.acts;
+        let Some(CarriedLedger { entries, record, unexamined }) = carried.ledger else { return };
+        match Ledger::restore(Site::default(), entries) {
+            Ok(ledger) => self.ledger = Arc::new(ledger),
+            Err(why) => tracing::error!(%why, "the ledger of the checkpoint cannot be read"),
+        }
+        (self.ledger_record, self.unexamined) = (record, unexamined);
     }
 }
 

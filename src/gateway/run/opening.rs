@@ -5,10 +5,10 @@ use std::sync::Arc;
 use tokio::sync::watch;
 
 use super::RunError;
-use crate::association::Ledger;
 use crate::forward::cursor::CursorError;
 use crate::forward::pump;
 use crate::gateway::configuration::Configuration;
+use crate::gateway::ledger::{LedgerDesk, LedgerKeeper};
 use crate::gateway::memory::Memory;
 use crate::gateway::room::Room;
 use crate::gateway::routing::Samplers;
@@ -58,8 +58,17 @@ pub fn segment_bytes(configuration: &Configuration) -> u64 {
     configuration.gateway.segment_bytes.unwrap_or(journal::SEGMENT_BYTES)
 }
 
-/// The association as the configuration states it.
-pub fn ledger(configuration: &Configuration) -> Ledger {
+/// The ledger as the memory has it, under the configuration of today, and the committer's part of
+/// it.
+pub fn ledger(
+    configuration: &Configuration,
+    memory: Memory,
+    desk: &LedgerDesk,
+) -> (Memory, LedgerKeeper) {
     let places = configuration.devices.iter();
-    Ledger::from_configuration(places.map(|one| (one.name.clone(), one.place.clone())).collect())
+    let places = places.map(|one| (one.name.clone(), one.place.clone())).collect();
+    let lines = configuration.lines();
+    let mut memory = memory.at_site(configuration.ledger_site(), places);
+    lines.from_the_beginning(Arc::make_mut(&mut memory.ledger));
+    (memory, LedgerKeeper::new(desk.clone(), lines))
 }

@@ -15,13 +15,14 @@ use super::inlet::{INLET_BYTES_MAX, Inlet};
 use super::keeper::Keeper;
 use super::quota::{Quota, Shed};
 use super::shown::Shown;
-use crate::association::Ledger;
+use crate::association::Site;
 use crate::forward::pump;
 use crate::gateway::committer::{Begin, Committer, DeviceIdentity, Request};
 use crate::gateway::configuration::Configuration;
 use crate::gateway::destinations::{self, Ground};
 use crate::gateway::door;
 use crate::gateway::gaps::GapCause;
+use crate::gateway::ledger::LedgerKeeper;
 use crate::gateway::memory::Memory;
 use crate::gateway::room::Room;
 use crate::gateway::routing::Samplers;
@@ -238,8 +239,8 @@ impl Ward {
             clock_offset_us: None,
             appender,
             stream: reader.stream(),
-            memory,
-            ledger: Ledger::from_configuration(places),
+            memory: memory.at_site(Site::default(), places),
+            ledger: LedgerKeeper::default(),
             destinations: self.configuration.waveforms.clone(),
             samplers: Samplers::default(),
             room: Arc::clone(room),

@@ -107,6 +107,8 @@ impl Keeper {
             | Request::GapEnded { .. }
             | Request::Identity { .. }
             | Request::Person { .. }
+            | Request::Ledger { .. }
+            | Request::Act { .. }
             | Request::End(..)
             | Request::Manifest { .. }
             | Request::Free { .. }
@@ -167,7 +169,7 @@ impl Keeper {
 
     /// The record of these samples, and where it goes: the same rules as for observations.
     fn record(&self, submission: &Submission) -> (NewRecord, BTreeMap<String, u64>) {
-        let Committer { ledger, memory, destinations, .. } = &self.committer;
+        let Committer { memory, destinations, .. } = &self.committer;
         let Submission { device, received, mode, firmware, proof, arrays } = submission;
         let held = record::held(*mode, *proof);
         let released = device.profile_status == Status::Released;
@@ -188,7 +190,7 @@ impl Keeper {
             mode: *mode,
             received: *received,
             arrays,
-            association: &ledger.of(&device.name),
+            association: &memory.ledger.of(&device.name),
             ledger: associated.map(|(_, sequence)| *sequence),
             held: &held,
         };

@@ -1,0 +1,234 @@
+//! The ledger in the house: entries come in over a [`LedgerDesk`], are durable before anybody may
+//! lean on them, and whoever asks whose a value is sees the ledger as of the last durable entry.
+//!
+//! The committer owns it, so that the order of entries against the data is total. What is known
+//! already is answered again and kept once: entries by their id, acts by the client's.
+//!
+//! | file | what |
+//! |---|---|
+//! | `lines` | what the configuration says of the lines of this box |
+//! | `taking` | the committer's side: entries and acts become records |
+//! | `acts` | which acts were taken in the last 48 hours |
+
+mod acts;
+pub mod lines;
+mod taking;
+#[cfg(test)]
+mod tests;
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use serde_json::{Map, Value as Json};
+use tokio::sync::{mpsc, oneshot, watch};
+
+pub use self::acts::{ACTS_KEPT_S, Acts};
+pub use self::lines::{LineSetup, Lines};
+pub(in crate::gateway) use self::taking::entry_of;
+use super::committer::Request;
+use crate::association::{By, EntryId, EntryRefused, Ledger, Says, Utc};
+use crate::vocabulary::RecordId;
+
+/// More than this in one batch is no census of a ward but a mistake.
+pub const BATCH_ENTRIES_MAX: usize = 4096;
+
+/// An UUID has 36 characters; a client that makes others shall not fill the memory.
+pub const CLIENT_ID_CHARACTERS_MAX: usize = 128;
+
+/// An entry as somebody says it; the committer adds when it was learned.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NewEntry {
+    /// Unique at the site: what makes it the same entry when it comes again.
+    pub id: EntryId,
+    /// When the person, device or system said so.
+    pub stated: Utc,
+    pub by: By,
+    pub says: Says,
+}
+
+/// What became of one entry of a batch.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Added {
+    /// Kept as this record.
+    New(RecordId),
+    /// It was there already, with the same content.
+    Known,
+}
+
+/// Why nothing of a batch, or no act, was taken. Says nothing of persons.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum NotAdded {
+    /// One entry is refused, so none of its batch is taken.
+    #[error("entry {}: {why}", .entry.as_str())]
+    Refused { entry: EntryId, why: EntryRefused },
+    /// More than one batch of the journal holds.
+    #[error("more than one batch of the journal holds")]
+    TooLarge,
+    /// The client's id is empty or longer than [`CLIENT_ID_CHARACTERS_MAX`].
+    #[error("expected 1 to {CLIENT_ID_CHARACTERS_MAX} characters as the client's id")]
+    ClientId,
+    /// The journal takes nothing now, or the house stops: nothing has changed, try again.
+    #[error("the journal takes nothing now: nothing has changed")]
+    NotKept,
+}
+
+/// What kind of act it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ActKind {
+    /// A person judged that values represent a patient at a time.
+    Confirmation,
+    /// A person entered what no device measures.
+    Entry,
+    /// Who did what, or was refused; never leaves the box.
+    Audit,
+}
+
+/// One act of a person, kept as one record.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Act {
+    pub kind: ActKind,
+    /// The device, or the box.
+    pub subject: String,
+    /// The time that it is about, microseconds since 1970 UTC.
+    pub time_us: i64,
+    pub data: Map<String, Json>,
+    /// Makes it the same act when it comes again within [`ACTS_KEPT_S`].
+    pub client_id: String,
+}
+
+/// What the committer needs of the ledger besides the ledger itself, which it remembers.
+#[derive(Debug, Default)]
+pub struct LedgerKeeper {
+    pub desk: LedgerDesk,
+    pub lines: Lines,
+    /// The last record that went over the desk in this house.
+    last: u64,
+}
+
+impl LedgerKeeper {
+    /// For the lines of this box.
+    pub fn new(desk: LedgerDesk, lines: Lines) -> Self {
+        Self { desk, lines, last: 0 }
+    }
+}
+
+/// Where entries and acts are handed in, and where the ledger is read. All clones are one desk; it
+/// outlives a house that is opened anew.
+#[derive(Clone, Debug, Default)]
+pub struct LedgerDesk {
+    inner: Arc<Inner>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    /// The committer of the house that is open now.
+    requests: Mutex<Option<mpsc::UnboundedSender<Request>>>,
+    ledger: watch::Sender<Arc<Ledger>>,
+    /// Of what went over the desk.
+    fate: watch::Sender<Fate>,
+}
+
+impl Default for Inner {
+    fn default() -> Self {
+        Self {
+            requests: Mutex::default(),
+            ledger: watch::channel(Arc::default()).0,
+            fate: watch::channel(Fate::default()).0,
+        }
+    }
+}
+
+/// How far what went over the desk is durable, by sequence, and from where on it never will be.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Fate {
+    durable: u64,
+    lost: Option<u64>,
+}
+
+impl LedgerDesk {
+    /// Adds entries: all of them or none. Those of which the same is there already change nothing.
+    ///
+    /// # Errors
+    /// Why none of them was taken.
+    pub async fn add(&self, entries: Vec<NewEntry>) -> Result<Vec<Added>, NotAdded> {
+        if entries.len() > BATCH_ENTRIES_MAX {
+            return Err(NotAdded::TooLarge);
+        }
+        self.ask(|done| Request::Ledger { entries, done }).await
+    }
+
+    /// The ledger as of the last durable entry.
+    pub fn now(&self) -> Arc<Ledger> {
+        Arc::clone(&self.inner.ledger.borrow())
+    }
+
+    /// Tells of every change of the ledger.
+    pub fn changes(&self) -> watch::Receiver<Arc<Ledger>> {
+        self.inner.ledger.subscribe()
+    }
+
+    /// Keeps an act. One with a client's id that is there already gives the same record.
+    ///
+    /// # Errors
+    /// Why it was not kept.
+    pub async fn act(&self, act: Act) -> Result<RecordId, NotAdded> {
+        let characters = act.client_id.chars().count();
+        if characters == 0 || characters > CLIENT_ID_CHARACTERS_MAX {
+            return Err(NotAdded::ClientId);
+        }
+        self.ask(|done| Request::Act { act: Box::new(act), done }).await
+    }
+
+    async fn ask<T>(
+        &self,
+        request: impl FnOnce(oneshot::Sender<Result<T, NotAdded>>) -> Request,
+    ) -> Result<T, NotAdded> {
+        let (done, answer) = oneshot::channel();
+        let requests = self.requests().clone().ok_or(NotAdded::NotKept)?;
+        requests.send(request(done)).map_err(|_| NotAdded::NotKept)?;
+        drop(requests);
+        answer.await.unwrap_or(Err(NotAdded::NotKept))
+    }
+
+    /// A house is open: this is its committer, and this its ledger.
+    pub(super) fn open(&self, requests: mpsc::UnboundedSender<Request>, ledger: Arc<Ledger>) {
+        *self.requests() = Some(requests);
+        self.inner.fate.send_replace(Fate::default());
+        self.inner.ledger.send_replace(ledger);
+    }
+
+    /// The house is closed: nothing is taken until the next one opens.
+    pub(super) fn close(&self) {
+        *self.requests() = None;
+    }
+
+    fn requests(&self) -> std::sync::MutexGuard<'_, Option<mpsc::UnboundedSender<Request>>> {
+        self.inner.requests.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Everything that went over the desk up to this sequence is durable.
+    fn durable(&self, through: u64) {
+        self.inner.fate.send_modify(|fate| fate.durable = fate.durable.max(through));
+    }
+
+    /// This sequence, and what comes after it, is not kept.
+    fn lost(&self, from: u64) {
+        self.inner.fate.send_modify(|fate| {
+            fate.lost = Some(fate.lost.map_or(from, |lost| lost.min(from)));
+        });
+    }
+
+    fn publish(&self, ledger: Arc<Ledger>) {
+        self.inner.ledger.send_replace(ledger);
+    }
+
+    /// Waits until what went over the desk as `sequence` is durable; false if it never will be.
+    fn settled(&self, sequence: u64) -> impl Future<Output = bool> + use<> {
+        let mut fate = self.inner.fate.subscribe();
+        async move {
+            let settled = |fate: &Fate| {
+                fate.durable >= sequence || fate.lost.is_some_and(|lost| lost <= sequence)
+            };
+            fate.wait_for(settled).await.is_ok_and(|fate| fate.durable >= sequence)
+        }
+    }
+}
