@@ -6,7 +6,7 @@
 //! | 1 bytes to readings | [`protocol`] | pure state machines |
 //! | 2 meaning | `profile`, `mapping`, `check`, `association` | pure functions |
 //! | 3 the world | `link`, `journal`, `forward`, `index` | ports, files, sockets; no clinical meaning |
-//! | 4 assembly | `gateway`, `operate`, `cli` | everything |
+//! | 4 assembly | `gateway`, `charting`, `operate`, `cli` | everything |
 //!
 //! Imports run downwards only; `tests/floors.rs` checks it.
 
@@ -21,6 +21,7 @@
 )]
 
 pub mod association;
+pub mod charting;
 pub mod check;
 pub mod cli;
 pub mod forward;

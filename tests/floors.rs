@@ -10,17 +10,18 @@ const FLOORS: [(u8, &[&str]); 5] = [
     (1, &["protocol"]),
     (2, &["profile", "mapping", "check", "association"]),
     (3, &["link", "journal", "forward", "index"]),
-    (4, &["gateway", "operate", "cli"]),
+    (4, &["gateway", "charting", "operate", "cli"]),
 ];
 
 /// On floor 2, 3 and 4 some rooms lean on a neighbour; each with the reason.
-const NEIGHBOURS: [(&str, &str, &str); 7] = [
+const NEIGHBOURS: [(&str, &str, &str); 8] = [
     ("mapping", "profile", "a reading is mapped by its device file"),
     ("check", "profile", "only in tests"),
     ("check", "mapping", "only in tests"),
     ("forward", "journal", "what is forwarded is read from the journal"),
     ("forward", "link", "a destination's peer is watched as a device's is"),
     ("index", "journal", "what is looked up is read from the journal"),
+    ("charting", "gateway", "an act at the bedside is a record of the gateway's journal"),
     ("gateway", "operate", "the running house tells systemd"),
 ];
 
