@@ -20,6 +20,7 @@ use crate::protocol::Site;
 use crate::vocabulary::{DeviceName, Digest, Place, Vocabulary};
 
 mod destination;
+mod identity;
 mod keys;
 mod link;
 mod retention;
@@ -28,6 +29,7 @@ mod waveforms;
 pub use destination::{
     DestinationTable, Files, OrderKey, Proves, Required, Start, Take, Transport,
 };
+pub use identity::{AccessTokenKind, AlgorithmName, IdentityTable, PersonTable, RoleTable};
 pub use keys::KeyFileError;
 pub use link::LinkTable;
 pub use retention::RetentionTable;
@@ -42,6 +44,9 @@ pub struct ConfigurationFile {
     pub device: Vec<DeviceTable>,
     #[serde(default)]
     pub destination: Vec<DestinationTable>,
+    /// Who vouches for people at the bedside.
+    #[serde(default)]
+    pub identity: Option<IdentityTable>,
 }
 
 /// This box.
@@ -134,6 +139,8 @@ pub struct Configuration {
     pub waveforms: Vec<DestinationTable>,
     /// The maps of those that have one, by the destination's name.
     pub maps: BTreeMap<String, Arc<Map>>,
+    /// Who vouches for people at the bedside.
+    pub identity: Option<IdentityTable>,
     /// SHA-256 of the file's text.
     pub digest: Digest,
 }
@@ -170,6 +177,7 @@ pub fn load(file: &Path) -> Result<Configuration, Vec<String>> {
     };
     loader.gateway(&parsed.gateway);
     loader.destinations(&parsed);
+    loader.identity(&parsed);
     let maps = loader.maps(&parsed);
     let devices = loader.devices(&parsed);
     if !loader.problems.is_empty() {
@@ -184,6 +192,7 @@ pub fn load(file: &Path) -> Result<Configuration, Vec<String>> {
         destinations,
         waveforms,
         maps,
+        identity: parsed.identity,
         digest: Digest::of(text.as_bytes()),
     })
 }
@@ -304,6 +313,15 @@ impl Loader<'_> {
                 let keys: Vec<Step<'_>> = keys.iter().map(|key| Key(key)).collect();
                 self.add(&[&path[..], &keys].concat(), what);
             }
+        }
+    }
+
+    fn identity(&mut self, file: &ConfigurationFile) {
+        let problems = file.identity.iter().flat_map(|table| table.problems(self.mode));
+        for (place, what) in problems.collect::<Vec<_>>() {
+            let mut path = vec![Key("identity")];
+            path.extend(place.steps());
+            self.add(&path, what);
         }
     }
 

@@ -8,10 +8,12 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::cache::Fetched;
-use super::development::Issuer;
+use super::development::{Issuer, MadeUp, Places};
 use super::keys::KeySet;
+use super::refused::Refused;
 use super::token::strict_object;
 use crate::forward::http::{Answer, Http, HttpConfig, HttpError, Plain, Request};
+use crate::gateway::configuration::{IdentityTable, Mode};
 
 /// The largest document that is read.
 const DOCUMENT_BYTES_MAX: usize = 256 << 10;
@@ -60,6 +62,35 @@ pub enum FetchError {
 }
 
 impl Source {
+    /// As the site's table says: its provider, or the box's own issuer.
+    ///
+    /// # Errors
+    /// [`Refused::NotKept`]: there are no random bytes for a key.
+    pub fn of(table: &IdentityTable, mode: Mode) -> Result<Self, Refused> {
+        if !table.development {
+            let plain = match mode {
+                Mode::Production => Plain::ToLoopback,
+                Mode::Bench => Plain::Anywhere,
+            };
+            return Ok(Self::Provider(Provider { ca: table.ca.clone(), plain }));
+        }
+        let client = table.clients.first().map(String::as_str).unwrap_or_default();
+        let people = table.person.iter().map(|person| MadeUp {
+            id: person.id.clone(),
+            name: person.name.clone(),
+            roles: person.roles.clone(),
+            wards: person.wards.clone(),
+        });
+        let places = Places {
+            name: table.name_claim.clone(),
+            roles: table.roles_claim.clone(),
+            wards: table.wards_claim.clone(),
+        };
+        let (issuer, audience) = (&table.issuer, &table.audience);
+        let issuer = Issuer::new(issuer, audience, client, people.collect(), places)?;
+        Ok(Self::Development(Arc::new(issuer)))
+    }
+
     /// Reads keys.
     ///
     /// # Errors

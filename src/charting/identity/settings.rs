@@ -4,14 +4,9 @@
 use serde_json::{Map, Value as Json};
 
 use super::keys::Algorithm;
+use crate::gateway::configuration::{AccessTokenKind, AlgorithmName, IdentityTable};
 use crate::vocabulary::role::Role;
 
-/// The longest life of a token, unless the site says otherwise, in minutes.
-pub const TOKEN_MINUTES_MAX: u32 = 15;
-/// The longest shift session, in hours.
-pub const SESSION_HOURS_MAX: u32 = 12;
-/// The longest time for which keys are believed that could not be read again, in hours.
-pub const OUTAGE_HOURS_MAX: u32 = 24;
 /// More wards than this are a mistake of the claim.
 const WARDS_MAX: usize = 100;
 /// More roles than this are not looked at.
@@ -82,6 +77,49 @@ pub struct Settings {
     /// How often the provider has to vouch for a session while it can be reached.
     pub verify_every_s: i64,
     pub outage_s: i64,
+}
+
+impl From<&IdentityTable> for Settings {
+    /// A table that was checked when it was loaded.
+    fn from(table: &IdentityTable) -> Self {
+        let minutes = |minutes: u32| i64::from(minutes) * 60;
+        let path = |path: &[String]| ClaimPath(path.to_vec());
+        let rule = |rule: &crate::gateway::configuration::RoleTable| RoleRule {
+            value: rule.value.clone(),
+            role: rule.role,
+        };
+        Self {
+            issuer: table.issuer.clone(),
+            audience: table.audience.clone(),
+            algorithms: table.algorithms.iter().map(|name| Algorithm::from(*name)).collect(),
+            clients: table.clients.clone(),
+            core_clients: table.core_clients.clone(),
+            access_token: match table.access_token {
+                AccessTokenKind::Rfc9068 => AccessToken::Rfc9068,
+                AccessTokenKind::Unmarked => AccessToken::Unmarked,
+            },
+            scope: table.scope.clone(),
+            token_s_max: minutes(table.token_minutes_max),
+            sign_in_s_max: table.sign_in_minutes_max.map(minutes),
+            roles_claim: path(&table.roles_claim),
+            roles: table.role.iter().map(rule).collect(),
+            wards_claim: path(&table.wards_claim),
+            name_claim: path(&table.name_claim),
+            session_s: minutes(table.session_hours * 60),
+            sessions_per_person: table.sessions_per_person as usize,
+            verify_every_s: minutes(table.verify_minutes),
+            outage_s: minutes(table.outage_hours * 60),
+        }
+    }
+}
+
+impl From<AlgorithmName> for Algorithm {
+    fn from(name: AlgorithmName) -> Self {
+        match name {
+            AlgorithmName::Es256 => Self::Es256,
+            AlgorithmName::Rs256 => Self::Rs256,
+        }
+    }
 }
 
 impl Settings {
