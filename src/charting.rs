@@ -10,12 +10,14 @@
 //! | `charted` | what became of values, so that none is charted twice |
 //! | `form` | what no device measures |
 //! | `refs` | names of patients in addresses |
+//! | `identity` | who a person is, by the hospital's provider, and what they may do |
 //! | `api` | the same over HTTP, and the page |
 //! | `shaken` | TLS connections of phones |
 
 pub mod charted;
 pub mod form;
 pub mod house;
+pub mod identity;
 pub mod refs;
 pub mod set;
 pub mod shaken;

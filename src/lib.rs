@@ -5,8 +5,8 @@
 //! | 0 words | [`vocabulary`] | nothing: types only |
 //! | 1 bytes to readings | [`protocol`] | pure state machines |
 //! | 2 meaning | `profile`, `mapping`, `check`, `association` | pure functions |
-//! | 3 the world | `link`, `journal`, `forward`, `index`, `charting` | ports, files, sockets; no clinical meaning |
-//! | 4 assembly | `gateway`, `operate`, `cli` | everything |
+//! | 3 the world | `link`, `journal`, `forward`, `index` | ports, files, sockets; no clinical meaning |
+//! | 4 assembly | `gateway`, `charting`, `operate`, `cli` | everything |
 //!
 //! Imports run downwards only; `tests/floors.rs` checks it.
 

@@ -30,6 +30,7 @@ pub mod patient;
 pub mod personal_code;
 pub mod reading;
 pub mod refusal;
+pub mod role;
 pub mod samples;
 pub mod unit;
 pub mod value;

@@ -9,8 +9,8 @@ const FLOORS: [(u8, &[&str]); 5] = [
     (0, &["vocabulary"]),
     (1, &["protocol"]),
     (2, &["profile", "mapping", "check", "association"]),
-    (3, &["link", "journal", "forward", "index", "charting"]),
-    (4, &["gateway", "operate", "cli"]),
+    (3, &["link", "journal", "forward", "index"]),
+    (4, &["gateway", "charting", "operate", "cli"]),
 ];
 
 /// On floor 2, 3 and 4 some rooms lean on a neighbour; each with the reason.
@@ -21,8 +21,8 @@ const NEIGHBOURS: [(&str, &str, &str); 9] = [
     ("forward", "journal", "what is forwarded is read from the journal"),
     ("forward", "link", "a destination's peer is watched as a device's is"),
     ("index", "journal", "what is looked up is read from the journal"),
-    ("charting", "journal", "what is shown is read from the journal"),
-    ("charting", "forward", "a record is read as it was stored for destinations"),
+    ("charting", "gateway", "an act at the bedside is a record of the gateway's journal"),
+    ("gateway", "charting", "the running house serves the bedside"),
     ("gateway", "operate", "the running house tells systemd"),
 ];
 

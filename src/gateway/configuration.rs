@@ -22,6 +22,7 @@ use crate::vocabulary::{DeviceName, Digest, Place, Vocabulary};
 
 mod association;
 mod destination;
+mod identity;
 mod keys;
 mod link;
 mod retention;
@@ -31,6 +32,7 @@ pub use association::{AssociationTable, Numbers};
 pub use destination::{
     DestinationTable, Files, OrderKey, Proves, Required, Start, Take, Transport,
 };
+pub use identity::{AccessTokenKind, AlgorithmName, IdentityTable, PersonTable, RoleTable};
 pub use keys::KeyFileError;
 pub use link::LinkTable;
 pub use retention::RetentionTable;
@@ -48,6 +50,9 @@ pub struct ConfigurationFile {
     /// Whose values are.
     #[serde(default)]
     pub association: AssociationTable,
+    /// Who vouches for people at the bedside.
+    #[serde(default)]
+    pub identity: Option<IdentityTable>,
 }
 
 /// This box.
@@ -150,6 +155,8 @@ pub struct Configuration {
     pub waveforms: Vec<DestinationTable>,
     /// The maps of those that have one, by the destination's name.
     pub maps: BTreeMap<String, Arc<Map>>,
+    /// Who vouches for people at the bedside.
+    pub identity: Option<IdentityTable>,
     /// SHA-256 of the file's text.
     pub digest: Digest,
     /// Whose values are.
@@ -194,6 +201,7 @@ pub fn load(file: &Path) -> Result<Configuration, Vec<String>> {
     loader.gateway(&parsed.gateway);
     loader.destinations(&parsed);
     loader.association(&parsed);
+    loader.identity(&parsed);
     let maps = loader.maps(&parsed);
     let devices = loader.devices(&parsed);
     if !loader.problems.is_empty() {
@@ -208,6 +216,7 @@ pub fn load(file: &Path) -> Result<Configuration, Vec<String>> {
         destinations,
         waveforms,
         maps,
+        identity: parsed.identity,
         digest: Digest::of(text.as_bytes()),
         association: parsed.association,
     })
@@ -329,6 +338,15 @@ impl Loader<'_> {
                 let keys: Vec<Step<'_>> = keys.iter().map(|key| Key(key)).collect();
                 self.add(&[&path[..], &keys].concat(), what);
             }
+        }
+    }
+
+    fn identity(&mut self, file: &ConfigurationFile) {
+        let problems = file.identity.iter().flat_map(|table| table.problems(self.mode));
+        for (place, what) in problems.collect::<Vec<_>>() {
+            let mut path = vec![Key("identity")];
+            path.extend(place.steps());
+            self.add(&path, what);
         }
     }
 
