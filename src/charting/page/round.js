@@ -158,11 +158,11 @@ async function deviceScanned(device) {
   round.screens.connect(device);
 }
 
-/** Connects the scanned device to the open patient; `move` takes it from another. */
-export async function connect(device, move) {
+/** Connects the scanned device to the open patient: from now, or since `from`; `move` takes it from another. */
+export async function connect(device, { move = false, from = null } = {}) {
   if (round.busy) return;
   round.busy = true;
-  const body = { patient: round.patient.ref, device: device.id, scanned: { patient: true, device: true }, ...(move && { move }) };
+  const body = { patient: round.patient.ref, device: device.id, scanned: { patient: true, device: true }, ...(move && { move }), ...(from && { from }) };
   const label = { patient: round.patient.name, what: device.name };
   const act = await perform('association', '/v1/associations', body, label).finally(() => { round.busy = false; });
   if (act.state === 'refused' && act.code === 'device-on-other-patient' && !move) {
@@ -257,7 +257,7 @@ export function actOf(row) {
 /** How many of each. */
 export function tally() {
   const count = { confirm: 0, leave: 0, reject: 0, charted: 0 };
-  for (const row of round.set?.rows ?? []) count[actOf(row).act] += 1;
+  for (const row of round.set?.rows ?? []) if (row.value !== null) count[actOf(row).act] += 1;
   return { ...count, entries: round.entries.size };
 }
 

@@ -5,7 +5,7 @@ import { button, drawing, element, write } from './dom.js';
 import { actOf, close, confirm, end, fetchSet, hold, isPresent, round, tally } from './round.js';
 import { entryOf, enter } from './screen-entry.js';
 import { otherWays } from './screen-ready.js';
-import { askTime } from './screen-time.js';
+import { askMinute, askTime } from './screen-time.js';
 import { choose, show } from './shell.js';
 import { ageWords, birthDate, clockSeconds, clockTime, dayTime, figure, given, say, sayCode } from './words.js';
 
@@ -140,10 +140,10 @@ export function refresh() {
 function refreshTime() {
   const { set, asOf } = round;
   const isNow = set && !asOf && !round.held && !round.doubted && set.rows.some(isPresent);
-  if (!set) write(live.time, '');
+  if (!set || (set.rows.length === 0 && !asOf)) write(live.time, '');
   else if (asOf) write(live.time, say('set-at', { time: dayTime(asOf) }));
   else write(live.time, say(isNow ? 'set-now' : 'set-was', { time: clockSeconds(set.at) }));
-  live.newest.hidden = Boolean(!set || isNow);
+  live.newest.hidden = Boolean(!set || isNow || live.time.textContent === '');
 }
 
 function refreshAction() {
@@ -220,7 +220,7 @@ export function patientScreen() {
       button(say('sheet'), () => round.screens.sheet(), { class: 'plain' }),
       button(say('close-patient'), () => close(), { class: 'plain', id: 'close-patient' })),
     element('div', { class: 'action' }, round.student ? element('p', { class: 'counts' }, say('student')) : null,
-      live.counts, live.confirm));
+      live.counts, live.confirm, element('p', { class: 'no-alarms' }, say('no-alarms'))));
   refresh();
 }
 
@@ -235,7 +235,11 @@ export function connectScreen(device, connect) {
     device.on.since && element('p', {}, say('connected-since', { time: dayTime(device.on.since) })));
   const act = (event) => {
     event.currentTarget.disabled = true;
-    connect(device, isMove);
+    connect(device, { move: isMove });
+  };
+  const since = async () => {
+    const time = await askMinute({ title: say('since.title'), advice: say('since.advice'), use: say('time.use') });
+    if (time !== null) await connect(device, { move: isMove, from: time === 'now' ? null : new Date(time).toISOString() });
   };
   show('connect',
     element('h1', { class: 'question' }, say(isMove ? 'move.question' : 'connect.question')),
@@ -249,5 +253,6 @@ export function connectScreen(device, connect) {
     device.mine === false ? element('p', { class: 'warning' }, drawing('stop'), say('not-mine')) : null,
     element('div', { class: 'action' },
       button(say(isMove ? 'move' : 'connect'), act, { class: 'main', id: 'connect' }),
+      isMove ? null : button(say('since'), since, { class: 'plain', id: 'since' }),
       button(say(isMove ? 'move.no' : 'cancel'), () => { round.device = null; patientScreen(); }, { class: 'plain', id: 'cancel' })));
 }

@@ -15,10 +15,10 @@ function quarters(now) {
   return [0, 1, 2, 3].map((n) => last - n * 15 * MINUTE).filter((time) => now - time >= MINUTE);
 }
 
-/** Asks for the time, and for a reason where one is due. */
-export async function askTime() {
+/** Asks for a minute. Answers milliseconds, `'now'`, or `null` if it was left. */
+export async function askMinute({ title, advice, use, at }) {
   const now = Math.floor(boxTime().getTime() / MINUTE) * MINUTE;
-  let chosen = round.asOf ? Date.parse(round.asOf) : now;
+  let chosen = Math.min(now, at ?? now);
   const shown = element('p', { class: 'chosen', role: 'status' });
   const refresh = () => write(shown, dayTime(chosen));
   const step = (minutes) => button(minutes > 0 ? `+${minutes} min` : `−${-minutes} min`, () => {
@@ -27,20 +27,30 @@ export async function askTime() {
   }, { class: 'step' });
   refresh();
   const picker = element('div', { class: 'picker' }, shown, element('div', { class: 'steps' }, [-15, -1, 1, 15].map(step)));
-  const choice = await choose(say('time.title'), say('time.advice'), [
-    { words: say('time.use'), value: 'chosen', class: 'main' },
+  const choice = await choose(title, advice, [
+    { words: use, value: 'chosen', class: 'main' },
     { words: say('time.now'), value: 'now' },
     { heading: say('time.quarters') },
     ...quarters(now).map((time) => ({ words: clockTime(time), value: time, class: 'step' })),
   ], picker);
-  if (choice === null) return;
+  if (choice === null || choice === 'now') return choice;
   const time = choice === 'chosen' ? chosen : choice;
-  if (time === 'now' || time >= now) { await chooseTime(null, null); return; }
-  const minutes = (now - time) / MINUTE;
+  return time >= now ? 'now' : time;
+}
+
+/** Asks for the time of the set, and for a reason where one is due. */
+export async function askTime() {
+  const time = await askMinute({
+    title: say('time.title'), advice: say('time.advice'), use: say('time.use'),
+    at: round.asOf ? Date.parse(round.asOf) : undefined,
+  });
+  if (time === null) return;
+  if (time === 'now') { await chooseTime(null, null); return; }
+  const minutes = (boxTime().getTime() - time) / MINUTE;
   let reason = null;
   if (minutes > (round.settings.as_of_minutes_max ?? 0)) {
     const reasons = ['other-care', 'no-connection', 'transport', 'found-later'];
-    reason = await choose(say('late.title', { n: Math.round(minutes) }), say('late.advice'),
+    reason = await choose(say('late.title', { n: Math.floor(minutes) }), say('late.advice'),
       reasons.map((code) => ({ words: say(`late.${code}`), value: code })));
     if (reason === null) return;
   }

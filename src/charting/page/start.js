@@ -136,8 +136,18 @@ round.screens = {
   refresh,
   scanner: scannerState,
   testLabel,
-  actsChanged: () => { refreshDone(); refresh(); if (shown() === 'ready') readyScreen(); },
+  actsChanged,
 };
+
+let lookedFor = false;
+
+/** Only what is seen of acts is written anew: a screen that is built again takes the focus. */
+function actsChanged() {
+  refreshDone();
+  refresh();
+  if (shown() === 'ready' && lookedFor !== needsLook()) readyScreen();
+  lookedFor = needsLook();
+}
 
 async function begin() {
   let settings;
