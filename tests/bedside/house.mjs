@@ -20,7 +20,7 @@ export const startBrowser = (args = []) => chromium.launch({
 /** A phone with the page open. What the page complains of is a failure of the test. */
 export async function openPage(browser, url, { size = PHONE, locale = 'fi-FI', before, scheme = 'light', ...rest } = {}) {
   const context = await browser.newContext({
-    viewport: size, locale, hasTouch: true, isMobile: true, deviceScaleFactor: 2, colorScheme: scheme, ...rest,
+    viewport: size, locale, hasTouch: true, isMobile: true, colorScheme: scheme, ...rest,
   });
   const page = await context.newPage();
   page.setDefaultTimeout(8000);
@@ -46,7 +46,7 @@ export async function closePage(page) {
 /** One touch of a finger. */
 export async function touch(page, target) {
   const found = typeof target === 'string' ? page.locator(target) : target;
-  await found.tap();
+  await found.tap({ timeout: 5000 });
   page.touches += 1;
 }
 
@@ -106,9 +106,11 @@ export async function checkSizes(page, where) {
       const { width, height } = node.getBoundingClientRect();
       return width > 0 && (height < 48 || width < 48);
     }).map((node) => node.textContent);
-    return { small, wide: document.documentElement.scrollWidth > innerWidth };
+    const width = document.documentElement.clientWidth;
+    const wide = [...document.body.querySelectorAll('*:not(.unseen)')].filter((node) => node.getBoundingClientRect().right > width + 1);
+    return { small, wide: wide.map((node) => `${node.tagName}.${node.className} ${node.textContent.slice(0, 40)}`) };
   });
-  assert.deepEqual(found, { small: [], wide: false }, `sizes on ${where}`);
+  assert.deepEqual(found, { small: [], wide: [] }, `sizes on ${where}`);
 }
 
 /** What a row says, by the parameter's name. */

@@ -151,13 +151,14 @@ async function bodyOf(request) {
 
 /**
  * Starts a box. `settings` go over the usual ones; `provider` is a test provider (issuer.mjs).
- * `box.reach` says how it behaves: `up`, `silent` (takes requests, answers none) or `down`.
+ * `box.reach` says how it behaves: `up`, `silent` (takes requests, answers none) or `down`;
+ * `isBusy`: it takes no acts; `losesAnswers`: it does them and nobody hears of it.
  */
 export async function startStub({ settings = {}, provider = null } = {}) {
   const world = new World();
   const sessions = new Map();
   const used = new Set();
-  const box = { world, reach: 'up', url: '', requests: [], losesAnswers: false };
+  const box = { world, reach: 'up', url: '', requests: [], losesAnswers: false, isBusy: false };
   const all = () => ({ ...SETTINGS, ...settings, ...provider?.settings(box.url), time: iso(world.now()) });
 
   function session(body, request) {
@@ -188,6 +189,7 @@ export async function startStub({ settings = {}, provider = null } = {}) {
     if (!known) throw new Refusal(401, 'session-unknown');
     if (proven(request, box.url, token, world.now(), used) !== known.key) throw new Refusal(401, 'proof-key');
     const { work, params } = match(method, url);
+    if (body.client_id && box.isBusy) throw new Refusal(503, 'busy');
     const before = body.client_id && world.acts.get(body.client_id);
     if (before) return before.answer;
     const said = work({ params, query, body, world, person: known.person });

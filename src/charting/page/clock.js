@@ -33,7 +33,7 @@ export const stated = () => ({
 /** The age of a row now. From when the box was asked, so never less than the true one. */
 export const ageNow = (row, askedAt) => Math.max(0, row.age_ms) + (passed() - askedAt);
 
-/** Calls when ages may be wrong: after sleep, or when the clocks of the phone disagree. */
+/** Calls when ages may be wrong: before and after sleep, or when the clocks of the phone disagree. */
 export const onDoubt = (call) => doubters.add(call);
 
 /** Calls once a second while the page is shown. */
@@ -60,9 +60,7 @@ function look() {
 /** Begins to watch. */
 export function watchClock() {
   setInterval(look, 1000);
-  document.addEventListener('visibilitychange', () => {
-    if (document.visibilityState === 'visible') doubt();
-  });
+  document.addEventListener('visibilitychange', doubt);
   addEventListener('pageshow', (event) => event.persisted && doubt());
   document.addEventListener('resume', doubt);
 }

@@ -85,7 +85,7 @@ async function readScan(text, method, symbology) {
   if (!round.person || round.busy) return;
   clearRefusal();
   if (method === 'wedge' && round.screens.testLabel(text)) return;
-  if (round.isDone) newFlow();
+  if (round.isDone) round.flow = crypto.randomUUID();
   const scanner = method === 'wedge' ? round.screens.scanner() : { layout: 'proven', separators: 'proven' };
   const body = { text, method, flow: round.flow, scanner, ...(symbology && { symbology }) };
   const answer = await tried(() => ask('POST', '/v1/scan', body));
@@ -119,6 +119,7 @@ async function patientScanned(patient) {
 /** Opens a patient. Closes the one before. */
 export async function openPatient(patient, reason = null) {
   forget();
+  round.isDone = false;
   patientReason = reason;
   try {
     const { body } = await ask('GET', path(patient.ref, '', { reason }));
@@ -140,6 +141,7 @@ export async function openPatient(patient, reason = null) {
 }
 
 async function deviceScanned(device) {
+  round.isDone = false;
   round.device = device;
   if (!round.patient) {
     round.screens.deviceAlone(device);
@@ -204,9 +206,9 @@ export async function fetchSet({ quiet = false } = {}) {
     const { body, askedAt } = quiet ? await work() : await tried(work) ?? {};
     if (!body || round.patient !== patient || round.asOf !== asOf) return false;
     // A set that came by itself does not change under a finger, nor what is being worked on.
-    if (round.askedAt > askedAt || (quiet && (round.isPressed || round.held || round.busy))) return false;
+    if (round.askedAt > askedAt || (quiet && !round.doubted && (round.isPressed || round.held || round.busy))) return false;
     if (sleptPast(body.now)) { close('idle'); return false; }
-    Object.assign(round, { set: body, askedAt, doubted: false, held: false });
+    Object.assign(round, { set: body, askedAt, held: false, doubted: isHidden() });
     const still = new Set(body.rows.map((row) => row.observation_id));
     for (const id of round.marks.keys()) if (!still.has(id)) round.marks.delete(id);
     round.screens.refresh();
@@ -229,6 +231,13 @@ export function hold() {
   round.screens.refresh();
 }
 
+/** Back to the values after an act: anew, and of now. */
+export async function goOn() {
+  newFlow();
+  round.screens.patient();
+  await fetchSet();
+}
+
 /** Another time, or now (`null`). */
 export async function chooseTime(at, reason) {
   round.asOf = at;
@@ -239,6 +248,8 @@ export async function chooseTime(at, reason) {
   round.screens.patient();
 }
 
+const isHidden = () => document.visibilityState === 'hidden';
+
 const presentMs = () => (round.settings.periodic_present_seconds ?? 10) * 1000;
 
 /** Whether a row's figure may be shown as what is so now. */
@@ -246,6 +257,10 @@ export function isPresent(row) {
   if (round.asOf || round.doubted || row.value === null || !row.fresh) return false;
   return row.kind !== 'periodic' || ageNow(row, round.askedAt) <= presentMs();
 }
+
+/** Whether the set as a whole may be called what is so now. */
+export const isNow = () => Boolean(round.set) && !round.asOf && !round.held && !round.doubted
+  && passed() - round.askedAt <= presentMs() && round.set.rows.some(isPresent);
 
 /** What becomes of a row when the set is confirmed. */
 export function actOf(row) {
@@ -286,7 +301,8 @@ export async function confirm() {
     round.screens.patient();
     return;
   }
-  round.isDone = true;
+  // What was shown is done with: another act needs another set.
+  Object.assign(round, { isDone: true, set: null, askedAt: 0, held: false, asOf: null, asOfReason: null });
   round.entries.clear();
   round.marks.clear();
   round.screens.done(act, counts);
@@ -328,8 +344,7 @@ function look() {
   round.screens.leaving(left < WARN_MS ? Math.ceil(left / 1000) : null);
   round.screens.refresh();
   const isOpen = shown() === 'patient' && !round.held && !round.asOf && !round.busy && !round.isPressed;
-  const isHidden = document.visibilityState === 'hidden';
-  if (isOpen && !isHidden && passed() - round.askedAt > AGAIN_MS) fetchSet({ quiet: true });
+  if (isOpen && !isHidden() && passed() - round.askedAt > AGAIN_MS) fetchSet({ quiet: true });
 }
 
 /** Begins. */
@@ -340,7 +355,8 @@ export function watchRound() {
     if (idleFor() > idleMs()) { close('idle'); return; }
     round.doubted = true;
     round.screens.refresh();
-    fetchSet({ quiet: true });
+    // Hidden, it stays doubted: what is on the glass when the phone wakes says so already.
+    if (!isHidden()) fetchSet({ quiet: true });
   });
   onActs(() => round.screens.actsChanged());
   const press = (pressed) => () => { round.isPressed = pressed; touched(); };

@@ -3,7 +3,7 @@
 import { askStates, discard, myActs, perform, sendLookedAt, waitingActs } from './acts.js';
 import { NoAnswer, Refused, ask } from './box.js';
 import { button, drawing, element, write } from './dom.js';
-import { close, round, sayRefusal } from './round.js';
+import { close, goOn, round, sayRefusal } from './round.js';
 import { who } from './screen-patient.js';
 import { choose, show, tell } from './shell.js';
 import { clockTime, dayTime, say, spoken } from './words.js';
@@ -34,7 +34,7 @@ export function doneScreen(act, counts) {
     element('ul', { class: 'lines' }, lines),
     element('p', { class: 'next' }, say('done.next')),
     element('div', { class: 'choices' },
-      button(say('done.values'), () => { round.isDone = false; round.screens.patient(); }, {}),
+      button(say('done.values'), goOn),
       act.state === 'kept' ? button(say('withdraw'), () => withdraw(act), { id: 'withdraw' }) : null,
       button(say('close-patient'), () => close(), { class: 'plain', id: 'close-patient' })));
   refreshDone();

@@ -2,7 +2,7 @@
 
 import { ageNow } from './clock.js';
 import { button, drawing, element, write } from './dom.js';
-import { actOf, close, confirm, end, fetchSet, hold, isPresent, round, tally } from './round.js';
+import { actOf, close, confirm, end, fetchSet, hold, isNow, isPresent, round, tally } from './round.js';
 import { entryOf, enter } from './screen-entry.js';
 import { otherWays } from './screen-ready.js';
 import { askMinute, askTime } from './screen-time.js';
@@ -139,11 +139,11 @@ export function refresh() {
 
 function refreshTime() {
   const { set, asOf } = round;
-  const isNow = set && !asOf && !round.held && !round.doubted && set.rows.some(isPresent);
+  const now = isNow();
   if (!set || (set.rows.length === 0 && !asOf)) write(live.time, '');
   else if (asOf) write(live.time, say('set-at', { time: dayTime(asOf) }));
-  else write(live.time, say(isNow ? 'set-now' : 'set-was', { time: clockSeconds(set.at) }));
-  live.newest.hidden = Boolean(!set || isNow || live.time.textContent === '');
+  else write(live.time, say(now ? 'set-now' : 'set-was', { time: clockSeconds(set.at) }));
+  live.newest.hidden = Boolean(!set || now || live.time.textContent === '');
 }
 
 function refreshAction() {

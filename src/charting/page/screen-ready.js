@@ -81,7 +81,7 @@ export function deviceAloneScreen(device) {
 
 /** Two wristbands in one round. */
 export function otherPatientScreen(open, other) {
-  const who = (heading, patient) => element('div', { class: 'who' }, element('h3', {}, heading),
+  const who = (heading, patient) => element('div', { class: 'who' }, element('h2', {}, heading),
     element('p', { class: 'name' }, patient.name),
     element('p', {}, [birthDate(patient.birth_date), patient.place].filter(Boolean).join(' · ')));
   show('other-patient',

@@ -7,6 +7,9 @@ import { say } from './words.js';
 // A second touch of a double touch must not land on the next screen.
 const SETTLE_MS = 450;
 
+// The largest part of the height that may stick to its edges.
+const STUCK_MAX = 0.45;
+
 const at = (id) => document.getElementById(id);
 
 /** Shows a screen. Its heading gets the focus, so that it is read aloud and keys start there. */
@@ -20,6 +23,15 @@ export function show(name, ...nodes) {
   heading?.setAttribute('tabindex', '-1');
   heading?.focus({ preventScroll: true });
   scrollTo(0, 0);
+  loosen();
+}
+
+/** With large text on a small phone nothing may stick: it would leave no room to read. */
+function loosen() {
+  const screen = at('screen');
+  screen.classList.remove('loose');
+  const stuck = [...screen.querySelectorAll('.action, .patient')].reduce((sum, node) => sum + node.offsetHeight, 0);
+  screen.classList.toggle('loose', stuck > innerHeight * STUCK_MAX);
 }
 
 /** Which screen is shown. */
@@ -81,4 +93,5 @@ export function frame() {
   const state = (reachable) => write(at('link-state'), reachable ? '' : say('offline-long'));
   state(isReachable());
   onReach(state);
+  addEventListener('resize', loosen);
 }
