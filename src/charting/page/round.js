@@ -1,0 +1,367 @@
+// The round at the bedside: one patient, opened by scan, with what is connected and what it says.
+// Holds what is going on; the screens show it. What a code is, the box says.
+
+import { onActs, perform } from './acts.js';
+import { NoAnswer, Refused, ask } from './box.js';
+import { cameraHint, closeCamera } from './camera.js';
+import { ageNow, onDoubt, onTick, passed } from './clock.js';
+import { clearRefusal, leaveQuestions, refuse, shown, tell } from './shell.js';
+import { say } from './words.js';
+
+// While a set of now is shown and nobody has begun to work on it, it is fetched again so often.
+const AGAIN_MS = 3000;
+const WARN_MS = 20_000;
+
+export const round = {
+  settings: null,
+  person: null,
+  student: false,
+  patient: null,
+  devices: [],
+  device: null,
+  set: null,
+  askedAt: 0,
+  doubted: false,
+  held: false,
+  marks: new Map(),
+  entries: new Map(),
+  asOf: null,
+  asOfReason: null,
+  flow: crypto.randomUUID(),
+  isDone: false,
+  isPressed: false,
+  busy: false,
+  touchedAt: passed(),
+  touchedWall: Date.now(),
+  touchedBox: null,
+  screens: {},
+};
+
+let patientReason = null;
+let scans = Promise.resolve();
+
+const path = (ref, rest = '', query = {}) => {
+  const given = Object.entries(query).filter(([, value]) => value);
+  const tail = given.length > 0 ? `?${new URLSearchParams(given)}` : '';
+  return `/v1/patients/${encodeURIComponent(ref)}${rest}${tail}`;
+};
+
+/** Says what was refused, in the page's own words. */
+export function sayRefusal(error, values = {}) {
+  if (error instanceof NoAnswer) return refuse(say('no-answer'), say('no-answer.advice'));
+  const { code } = error;
+  const known = say(`refused.${code}`, values);
+  const isKnown = known !== `refused.${code}`;
+  const advice = say(`refused.${code}.advice`, values);
+  return refuse(isKnown ? known : say('refused'), isKnown && !advice.startsWith('refused.') ? advice : isKnown ? '' : code);
+}
+
+async function tried(work, values) {
+  try {
+    return await work();
+  } catch (error) {
+    if (!(error instanceof NoAnswer || error instanceof Refused)) throw error;
+    if (error.status === 401) round.screens.signedOut();
+    else sayRefusal(error, values);
+    return null;
+  }
+}
+
+/** Somebody is there. */
+export function touched() {
+  round.touchedAt = passed();
+  round.touchedWall = Date.now();
+  round.touchedBox = round.set?.now ?? null;
+}
+
+/** A scan. One after the other: two quick ones are two. */
+export function scanned(text, method, symbology) {
+  touched();
+  scans = scans.then(() => readScan(text, method, symbology));
+  return scans;
+}
+
+async function readScan(text, method, symbology) {
+  if (!round.person || round.busy) return;
+  clearRefusal();
+  if (method === 'wedge' && round.screens.testLabel(text)) return;
+  if (round.isDone) round.flow = crypto.randomUUID();
+  const scanner = method === 'wedge' ? round.screens.scanner() : { layout: 'proven', separators: 'proven' };
+  const body = { text, method, flow: round.flow, scanner, ...(symbology && { symbology }) };
+  const answer = await tried(() => ask('POST', '/v1/scan', body));
+  if (!answer) return;
+  leaveQuestions();
+  if (answer.body.kind === 'patient') await patientScanned(answer.body.patient);
+  else if (answer.body.kind === 'device') await deviceScanned(answer.body.device);
+}
+
+function newFlow() {
+  round.flow = crypto.randomUUID();
+  round.isDone = false;
+}
+
+async function patientScanned(patient) {
+  const open = round.patient;
+  if (open && open.ref !== patient.ref && !round.isDone) {
+    round.screens.otherPatient(open, patient);
+    return;
+  }
+  if (open?.ref === patient.ref) {
+    tell(say('same-patient'));
+    await fetchSet();
+    return;
+  }
+  const { device } = round;
+  await openPatient(patient);
+  if (device && round.patient) await deviceScanned(device);
+}
+
+/** Opens a patient. Closes the one before. */
+export async function openPatient(patient, reason = null) {
+  forget();
+  round.isDone = false;
+  patientReason = reason;
+  try {
+    const { body } = await ask('GET', path(patient.ref, '', { reason }));
+    round.patient = { ...patient, ...body.patient, ...(body.ref && body) };
+    round.devices = body.devices ?? [];
+  } catch (error) {
+    if (error instanceof Refused && error.code === 'care-relationship') {
+      const stated = await round.screens.careReason(patient);
+      if (stated) await openPatient(patient, stated);
+      else round.screens.ready();
+      return;
+    }
+    await tried(() => { throw error; });
+    return;
+  }
+  cameraHint(say('scan-device'));
+  await fetchSet();
+  round.screens.patient();
+}
+
+async function deviceScanned(device) {
+  round.isDone = false;
+  round.device = device;
+  if (!round.patient) {
+    round.screens.deviceAlone(device);
+    return;
+  }
+  if (device.on?.patient_ref === round.patient.ref) {
+    round.device = null;
+    closeCamera();
+    perform('seen', `/v1/associations/${encodeURIComponent(device.on.association)}/seen`, {}, { what: device.name });
+    tell(say('already-connected', { device: device.name }));
+    await fetchSet();
+    round.screens.patient();
+    return;
+  }
+  closeCamera();
+  round.screens.connect(device);
+}
+
+/** Connects the scanned device to the open patient: from now, or since `from`; `move` takes it from another. */
+export async function connect(device, { move = false, from = null } = {}) {
+  if (round.busy) return;
+  round.busy = true;
+  const body = { patient: round.patient.ref, device: device.id, scanned: { patient: true, device: true }, ...(move && { move }), ...(from && { from }) };
+  const label = { patient: round.patient.name, what: device.name };
+  const act = await perform('association', '/v1/associations', body, label).finally(() => { round.busy = false; });
+  if (act.state === 'refused' && act.code === 'device-on-other-patient' && !move) {
+    round.screens.connect({ ...device, on: { ...act.details, since: act.details.since } });
+    return;
+  }
+  round.device = null;
+  if (act.state === 'refused') sayRefusal(act, { device: device.name });
+  if (act.state === 'kept') tell(say('connected', { device: device.name }));
+  await reopen();
+}
+
+/** Ends an association. */
+export async function end(device, reason) {
+  const label = { patient: round.patient.name, what: device.name };
+  const act = await perform('end', `/v1/associations/${encodeURIComponent(device.association)}/end`, { reason }, label);
+  if (act.state === 'refused') sayRefusal(act);
+  else tell(say('disconnected', { device: device.name }));
+  await reopen();
+}
+
+/** The patient's devices and set anew. Marks and entries stay. */
+async function reopen() {
+  const { patient } = round;
+  await tried(async () => {
+    const { body } = await ask('GET', path(patient.ref, '', { reason: patientReason }));
+    round.devices = body.devices ?? [];
+  });
+  await fetchSet();
+  if (round.patient === patient) round.screens.patient();
+}
+
+/** Fetches the set: of now, or of the chosen time. Answers whether it came. */
+export async function fetchSet({ quiet = false } = {}) {
+  const { patient, asOf } = round;
+  if (!patient) return false;
+  const work = () => ask('GET', path(patient.ref, '/values', { at: asOf }));
+  try {
+    const { body, askedAt } = quiet ? await work() : await tried(work) ?? {};
+    if (!body || round.patient !== patient || round.asOf !== asOf) return false;
+    // A set that came by itself does not change under a finger, nor what is being worked on.
+    if (round.askedAt > askedAt || (quiet && !round.doubted && (round.isPressed || round.held || round.busy))) return false;
+    if (sleptPast(body.now)) { close('idle'); return false; }
+    Object.assign(round, { set: body, askedAt, held: false, doubted: isHidden() });
+    const still = new Set(body.rows.map((row) => row.observation_id));
+    for (const id of round.marks.keys()) if (!still.has(id)) round.marks.delete(id);
+    round.screens.refresh();
+    return true;
+  } catch (error) {
+    if (error instanceof Refused && error.status === 401) round.screens.signedOut();
+    else if (!(error instanceof NoAnswer || error instanceof Refused)) throw error;
+    return false;
+  }
+}
+
+/** By the box's time too much has passed since the last touch: the phone slept. */
+const sleptPast = (now) => round.touchedBox !== null
+  && Date.parse(now) - Date.parse(round.touchedBox) > (idleMs() + AGAIN_MS * 2)
+  && passed() - round.touchedAt < idleMs();
+
+/** The set is being worked on: it stays as it is shown. */
+export function hold() {
+  round.held = true;
+  round.screens.refresh();
+}
+
+/** Back to the values after an act: anew, and of now. */
+export async function goOn() {
+  newFlow();
+  round.screens.patient();
+  await fetchSet();
+}
+
+/** Another time, or now (`null`). */
+export async function chooseTime(at, reason) {
+  round.asOf = at;
+  round.asOfReason = reason;
+  round.askedAt = 0;
+  round.set = null;
+  await fetchSet();
+  round.screens.patient();
+}
+
+const isHidden = () => document.visibilityState === 'hidden';
+
+const presentMs = () => (round.settings.periodic_present_seconds ?? 10) * 1000;
+
+/** Whether a row's figure may be shown as what is so now. */
+export function isPresent(row) {
+  if (round.asOf || round.doubted || row.value === null || !row.fresh) return false;
+  return row.kind !== 'periodic' || ageNow(row, round.askedAt) <= presentMs();
+}
+
+/** Whether the set as a whole may be called what is so now. */
+export const isNow = () => Boolean(round.set) && !round.asOf && !round.held && !round.doubted
+  && passed() - round.askedAt <= presentMs() && round.set.rows.some(isPresent);
+
+/** What becomes of a row when the set is confirmed. */
+export function actOf(row) {
+  if (row.charted) return { act: 'charted' };
+  if (row.value === null) return { act: 'leave' };
+  return round.marks.get(row.observation_id) ?? { act: row.fresh ? 'confirm' : 'leave' };
+}
+
+/** How many of each. */
+export function tally() {
+  const count = { confirm: 0, leave: 0, reject: 0, charted: 0 };
+  for (const row of round.set?.rows ?? []) if (row.value !== null) count[actOf(row).act] += 1;
+  return { ...count, entries: round.entries.size };
+}
+
+/** Confirms what is shown. One touch, one confirmation. */
+export async function confirm() {
+  const { set, patient } = round;
+  if (round.busy || !set) return;
+  round.busy = true;
+  round.screens.refresh();
+  const open = set.rows.filter((row) => !row.charted);
+  const body = {
+    patient: patient.ref,
+    at: set.at,
+    version: set.version,
+    values: open.map((row) => ({ observation_id: row.observation_id, ...actOf(row) })),
+    entries: [...round.entries.values()].map(({ body: entry }) => entry),
+    ...(round.asOfReason && { reason: round.asOfReason }),
+  };
+  const counts = tally();
+  const act = await perform('confirmation', '/v1/confirmations', body, { patient: patient.name, at: set.at, ...counts })
+    .finally(() => { round.busy = false; });
+  if (round.patient !== patient) return;
+  if (act.state === 'refused') {
+    sayRefusal(act);
+    await fetchSet();
+    round.screens.patient();
+    return;
+  }
+  // What was shown is done with: another act needs another set.
+  Object.assign(round, { isDone: true, set: null, askedAt: 0, held: false, asOf: null, asOfReason: null });
+  round.entries.clear();
+  round.marks.clear();
+  round.screens.done(act, counts);
+}
+
+function forget() {
+  Object.assign(round, {
+    patient: null, devices: [], device: null, set: null, askedAt: 0, doubted: false, held: false,
+    asOf: null, asOfReason: null,
+  });
+  round.marks.clear();
+  round.entries.clear();
+  clearRefusal();
+  leaveQuestions();
+}
+
+/** Closes the patient. */
+export function close(why) {
+  const lost = round.isDone ? 0 : round.marks.size + round.entries.size;
+  const had = round.patient !== null || round.device !== null;
+  forget();
+  newFlow();
+  closeCamera();
+  round.screens.ready();
+  if (why === 'idle' && had) {
+    refuse(say('closed-idle', { n: round.settings.idle_seconds ?? 120 }), lost > 0 ? say('closed-lost', { n: lost }) : '');
+  }
+}
+
+const idleMs = () => (round.settings?.idle_seconds ?? 120) * 1000;
+
+/** Milliseconds since somebody was there: the larger of two clocks, for one may sleep. */
+const idleFor = () => Math.max(passed() - round.touchedAt, Date.now() - round.touchedWall);
+
+function look() {
+  if (!round.patient && !round.device) return;
+  const left = idleMs() - idleFor();
+  if (left <= 0) { close('idle'); return; }
+  round.screens.leaving(left < WARN_MS ? Math.ceil(left / 1000) : null);
+  round.screens.refresh();
+  const isOpen = shown() === 'patient' && !round.held && !round.asOf && !round.busy && !round.isPressed;
+  if (isOpen && !isHidden() && passed() - round.askedAt > AGAIN_MS) fetchSet({ quiet: true });
+}
+
+/** Begins. */
+export function watchRound() {
+  onTick(look);
+  onDoubt(() => {
+    if (!round.patient) return;
+    if (idleFor() > idleMs()) { close('idle'); return; }
+    round.doubted = true;
+    round.screens.refresh();
+    // Hidden, it stays doubted: what is on the glass when the phone wakes says so already.
+    if (!isHidden()) fetchSet({ quiet: true });
+  });
+  onActs(() => round.screens.actsChanged());
+  const press = (pressed) => () => { round.isPressed = pressed; touched(); };
+  document.addEventListener('pointerdown', press(true), { capture: true });
+  document.addEventListener('pointerup', press(false), { capture: true });
+  document.addEventListener('pointercancel', press(false), { capture: true });
+  document.addEventListener('keydown', touched, { capture: true });
+}

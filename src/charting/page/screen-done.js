@@ -1,0 +1,135 @@
+// After an act: what became of it, here and on the chart.
+
+import { askStates, discard, myActs, perform, sendLookedAt, waitingActs } from './acts.js';
+import { NoAnswer, Refused, ask } from './box.js';
+import { button, drawing, element, write } from './dom.js';
+import { close, goOn, round, sayRefusal } from './round.js';
+import { who } from './screen-patient.js';
+import { choose, show, tell } from './shell.js';
+import { clockTime, dayTime, say, spoken } from './words.js';
+
+const stateOf = (act) => {
+  const withdrawn = act.withdrawn ? say('act.withdrawn') : null;
+  if (act.state === 'refused') {
+    const words = say(`refused.${act.code}`);
+    return `${say('act.refused')}${words.startsWith('refused.') ? '' : ` ${words}`}`;
+  }
+  return withdrawn ?? say(`act.${act.state}`);
+};
+
+const about = (act) => [say(`kind.${act.kind}`), act.label.what, act.label.at && say('at-time', { time: clockTime(act.label.at) })]
+  .filter(Boolean).join(' · ');
+
+let live = null;
+
+/** A confirmation, done: kept by the box, or waiting on the phone. */
+export function doneScreen(act, counts) {
+  const lines = ['confirm', 'reject', 'leave', 'entries'].filter((what) => counts[what] > 0)
+    .map((what) => element('li', {}, say(`done.${what}`, { n: counts[what] })));
+  const state = element('p', { class: 'state', role: 'status' });
+  live = { act, state };
+  show('done', who(round.patient, 'p'),
+    element('div', { class: 'invitation' }, drawing(act.state === 'kept' ? 'done' : 'stop'),
+      element('h1', {}, say(act.state === 'kept' ? 'done' : 'not-yet', { time: clockTime(act.label.at) })), state),
+    element('ul', { class: 'lines' }, lines),
+    element('p', { class: 'next' }, say('done.next')),
+    element('div', { class: 'choices' },
+      button(say('done.values'), goOn),
+      act.state === 'kept' ? button(say('withdraw'), () => withdraw(act), { id: 'withdraw' }) : null,
+      button(say('close-patient'), () => close(), { class: 'plain', id: 'close-patient' })));
+  refreshDone();
+  if (act.state === 'kept') askStates().catch(noAnswer);
+}
+
+const noAnswer = (error) => {
+  if (!(error instanceof NoAnswer || error instanceof Refused)) throw error;
+};
+
+/** Writes the state where it is shown. */
+export function refreshDone() {
+  if (live?.state.isConnected) write(live.state, stateOf(live.act));
+}
+
+async function withdraw(act) {
+  const reason = await choose(say('withdraw.question'), say('withdraw.advice'),
+    ['wrong-patient', 'wrong-values', 'wrong-time'].map((code) => ({ words: say(`withdraw.${code}`), value: code })));
+  if (!reason) return;
+  const path = `/v1/confirmations/${encodeURIComponent(act.answer.confirmation)}/withdraw`;
+  const withdrawal = await perform('withdrawal', path, { reason }, act.label);
+  if (withdrawal.state === 'refused') { sayRefusal(withdrawal); return; }
+  act.withdrawn = true;
+  refreshDone();
+  document.getElementById('withdraw')?.remove();
+  tell(say('act.withdrawn'));
+}
+
+/** Own acts, newest first. */
+export async function actsScreen() {
+  const draw = () => show('acts', element('h1', {}, say('my-acts.title')),
+    element('ul', { class: 'acts' }, myActs().map((act) => element('li', {},
+      element('span', { class: 'name' }, act.label.patient ?? ''),
+      element('span', {}, `${dayTime(act.body.stated)} · ${about(act)}`),
+      element('span', { class: 'state' }, stateOf(act))))),
+    button(say('back'), () => round.screens.ready(), { class: 'plain wide' }));
+  draw();
+  try {
+    await askStates();
+    draw();
+  } catch (error) {
+    noAnswer(error);
+  }
+}
+
+/** What waits, looked at by a person before it is sent: nothing is filed twice. */
+export async function recoveryScreen() {
+  let isAsked = false;
+  try {
+    await askStates();
+    isAsked = true;
+  } catch (error) {
+    noAnswer(error);
+  }
+  const acts = waitingActs();
+  if (acts.length === 0) {
+    tell(say('recovery.none'));
+    round.screens.ready();
+    return;
+  }
+  const line = (act) => element('li', {},
+    element('span', { class: 'name' }, act.label.patient ?? ''),
+    element('span', {}, `${dayTime(act.body.stated)} · ${about(act)}`),
+    element('span', { class: 'state' }, say('act.waiting')),
+    button(say('recovery.discard'), async () => { await discard(act); recoveryScreen(); },
+      { 'aria-label': `${say('recovery.discard')}: ${act.label.patient ?? ''} ${about(act)}` }));
+  const sendAll = async (event) => {
+    event.currentTarget.disabled = true;
+    await sendLookedAt();
+    actsScreen();
+  };
+  show('recovery', element('div', { class: 'invitation' }, element('h1', {}, say('recovery.title')),
+    element('p', {}, say(isAsked ? 'recovery.advice' : 'no-answer.advice'))),
+  element('ul', { class: 'acts' }, acts.map(line)),
+  element('div', { class: 'action' },
+    isAsked ? button(say('recovery.send', { n: acts.length }), sendAll, { class: 'main', id: 'send-all' })
+      : button(say('again'), () => recoveryScreen(), { class: 'main' }),
+    button(say('back'), () => round.screens.ready(), { class: 'plain' })));
+}
+
+/** The box's printable sheet, in a frame where nothing of it can run. */
+export async function sheetScreen() {
+  const path = `/v1/patients/${encodeURIComponent(round.patient.ref)}/sheet?lang=${spoken()}`;
+  let html;
+  try {
+    ({ body: html } = await ask('GET', path, undefined, { text: true }));
+  } catch (error) {
+    noAnswer(error);
+    sayRefusal(error);
+    return;
+  }
+  const frame = element('iframe', { title: say('sheet'), sandbox: 'allow-same-origin allow-modals' });
+  frame.srcdoc = html;
+  show('sheet', element('h1', {}, say('sheet')), frame,
+    element('div', { class: 'action' },
+      button(say('print'), () => frame.contentWindow.print(), { class: 'main' }),
+      button(say('back'), () => round.screens.patient(), { class: 'plain' })));
+}

@@ -1,0 +1,190 @@
+// The page begins here: what the box is, who is signed in, and how scans come in.
+
+import { loadActs, needsLook, watchActs } from './acts.js';
+import { NoAnswer, Refused, ask } from './box.js';
+import { watchClock } from './clock.js';
+import { button, element } from './dom.js';
+import { close, connect, openPatient, round, scanned, touched, watchRound } from './round.js';
+import { actsScreen, doneScreen, recoveryScreen, refreshDone, sheetScreen } from './screen-done.js';
+import { connectScreen, patientScreen, refresh } from './screen-patient.js';
+import { careReason, deviceAloneScreen, leaving, noBoxScreen, otherPatientScreen, readyScreen, signInScreen } from './screen-ready.js';
+import { bar, clearRefusal, frame, refuse, show, shown, tell } from './shell.js';
+import { fictionalPersons, fictionalToken, fromProvider, goToProvider, keptSession, openSession, signOut } from './sign-in.js';
+import { chooseLanguage, chooseZone, loadWords, say, spoken } from './words.js';
+import { listenToScanner } from './wedge.js';
+
+const LANGUAGES = { fi: 'Suomi', sv: 'Svenska', en: 'English' };
+
+const remembered = (name) => localStorage.getItem(name);
+
+/** What this phone's scanner has shown with the test labels. */
+const scannerState = () => ({
+  layout: remembered('layout') === 'proven' ? 'proven' : 'unproven',
+  separators: remembered('separators') === 'proven' ? 'proven' : 'unproven',
+});
+
+/** A test label? Then what it shows is kept, and nothing is sent. */
+function testLabel(text) {
+  const { layout_label: label } = round.settings;
+  if (!label) return false;
+  const begins = (wanted) => wanted && text.slice(0, 2) === wanted.slice(0, 2) && text.length >= wanted.length - 3;
+  const isLayout = begins(label.text) && /[^0-9A-Za-z.]/.test(text);
+  const isSeparators = label.separators_text !== undefined && text.replaceAll('\u001d', '') === label.separators_text.replaceAll('\u001d', '');
+  if (!isLayout && !isSeparators) return false;
+  const isGood = text === (isLayout ? label.text : label.separators_text);
+  localStorage.setItem(isLayout ? 'layout' : 'separators', isGood ? 'proven' : 'unproven');
+  if (isGood) tell(say('label-good'));
+  refuse(say(isGood ? 'label-good' : 'label-bad'), say(isGood ? 'label-good.advice' : 'label-bad.advice'));
+  return true;
+}
+
+function topBar() {
+  const { settings, person } = round;
+  const language = element('select', { 'aria-label': say('language'), onchange: (event) => {
+    localStorage.setItem('language', event.target.value);
+    chooseLanguage(settings.languages, event.target.value);
+    frame();
+    topBar();
+    const [name] = [shown()];
+    if (name === 'patient') patientScreen();
+    else if (person) goReady();
+    else signIn();
+  } }, settings.languages.map((one) => element('option', { value: one, lang: one, selected: one === spoken() }, LANGUAGES[one] ?? one)));
+  const place = [settings.site, settings.ward].filter(Boolean).join(' · ');
+  bar(element('div', { class: 'place' }, element('span', { class: 'ward' }, place),
+    person ? element('span', {}, `${person.name}`) : null,
+    settings.development ? element('span', { class: 'fictional' }, say('fictional')) : null),
+  element('div', { class: 'tools' }, language,
+    person ? button(say('sign-out'), leave, { class: 'plain', id: 'sign-out' }) : null));
+}
+
+async function leave() {
+  close();
+  await signOut().catch(expected);
+  signedOut();
+}
+
+function expected(error) {
+  if (!(error instanceof NoAnswer || error instanceof Refused)) throw error;
+}
+
+/** Nobody is signed in any more. Acts stay on the shelf. */
+function signedOut() {
+  const was = round.person;
+  if (round.patient) close();
+  round.person = null;
+  topBar();
+  signIn(was ? 'session-ended' : undefined);
+}
+
+async function signIn(failed) {
+  const { settings } = round;
+  let persons = null;
+  if (settings.development) {
+    try {
+      persons = await fictionalPersons();
+    } catch (error) {
+      expected(error);
+      noBoxScreen(() => signIn(failed));
+      return;
+    }
+  }
+  const enter = async (token) => {
+    try {
+      signedIn(await openSession(await token));
+    } catch (error) {
+      expected(error);
+      signIn(error instanceof NoAnswer ? 'identity-unavailable' : error.code);
+    }
+  };
+  signInScreen({
+    persons, failed,
+    toProvider: () => goToProvider(settings),
+    choosePerson: (id) => enter(fictionalToken(id)),
+  });
+}
+
+function signedIn(session) {
+  round.person = session.person;
+  round.student = session.student === true;
+  clearRefusal();
+  topBar();
+  if (needsLook()) recoveryScreen();
+  else goReady();
+}
+
+function goReady() {
+  round.device = null;
+  readyScreen();
+}
+
+round.screens = {
+  ready: goReady,
+  patient: () => { round.device = null; patientScreen(); },
+  connect: (device) => connectScreen(device, connect),
+  deviceAlone: deviceAloneScreen,
+  otherPatient: otherPatientScreen,
+  change: (patient) => openPatient(patient),
+  careReason,
+  done: doneScreen,
+  recovery: recoveryScreen,
+  acts: actsScreen,
+  sheet: sheetScreen,
+  close: () => close(),
+  signedOut,
+  leaving,
+  refresh,
+  scanner: scannerState,
+  testLabel,
+  actsChanged,
+};
+
+let lookedFor = false;
+
+/** Only what is seen of acts is written anew: a screen that is built again takes the focus. */
+function actsChanged() {
+  refreshDone();
+  refresh();
+  if (shown() === 'ready' && lookedFor !== needsLook()) readyScreen();
+  lookedFor = needsLook();
+}
+
+async function begin() {
+  let settings;
+  try {
+    ({ body: settings } = await ask('GET', '/v1/settings'));
+  } catch (error) {
+    expected(error);
+    noBoxScreen(() => location.reload());
+    return;
+  }
+  round.settings = settings;
+  chooseLanguage(settings.languages, remembered('language'));
+  chooseZone(settings.time_zone);
+  frame();
+  topBar();
+  await loadActs();
+  const { prefix, suffix } = settings.scanner ?? {};
+  listenToScanner({
+    prefix, suffix,
+    scanned: (text) => scanned(text, 'wedge'),
+    broken: () => { touched(); refuse(say('scan-broken'), say('scan-broken.advice')); },
+  });
+  watchClock();
+  watchActs();
+  watchRound();
+  try {
+    const token = await fromProvider(settings);
+    if (token) { signedIn(await openSession(token)); return; }
+  } catch (error) {
+    signIn(error.code ?? error.message);
+    return;
+  }
+  const session = await keptSession();
+  if (session) signedIn(session);
+  else signIn();
+}
+
+show('starting', element('h1', {}, 'Wardgate'));
+await loadWords();
+await begin();

@@ -1,0 +1,37 @@
+// Tests of the bedside page in Debian's Chromium, against a box in memory.
+//   node tests/bedside/run.mjs [NAME ...]
+
+import { AGES } from './ages.mjs';
+import { CAMERA } from './camera.mjs';
+import { CASES } from './cases.mjs';
+import { FILES } from './files.mjs';
+import { startBrowser } from './house.mjs';
+
+// Most of a case is waiting.
+const AT_ONCE = 4;
+
+const wanted = process.argv.slice(2);
+const all = Object.entries({ ...AGES, ...CAMERA, ...CASES, ...FILES })
+  .filter(([name]) => wanted.length === 0 || wanted.includes(name));
+const browser = await startBrowser();
+const failed = [];
+const queue = [...all];
+
+async function work() {
+  for (let next = queue.shift(); next; next = queue.shift()) {
+    const [name, run] = next;
+    const begun = performance.now();
+    try {
+      await run(browser);
+      console.log(`ok      ${name} (${((performance.now() - begun) / 1000).toFixed(1)} s)`);
+    } catch (error) {
+      failed.push(name);
+      console.log(`FAILED  ${name}\n${error.stack}`);
+    }
+  }
+}
+
+await Promise.all(Array.from({ length: AT_ONCE }, work));
+await browser.close();
+console.log(failed.length === 0 ? `${all.length} passed` : `${failed.length} of ${all.length} failed: ${failed.join(', ')}`);
+process.exit(failed.length === 0 && all.length > 0 ? 0 : 1);
