@@ -172,7 +172,9 @@ fn monitor(bed: u64) -> Device {
         // Its values carry no time.
         6 => hl7("mindray/vs", "PCD-01 2.6", Join::Order, &MINDRAY_VS),
         7 => hl7("mindray/xh80x", "HL7 2.4", Join::Key, &["--dialect", "mindray-xh80x", "--noise"]),
-        8 => hl7("philips/piic-mdil", "MDIL 2.3", Join::Key, &["--dialect", "piic-mdil", "--noise"]),
+        8 => {
+            hl7("philips/piic-mdil", "MDIL 2.3", Join::Key, &["--dialect", "piic-mdil", "--noise"])
+        }
         9 => Device {
             // Once a minute by its sheet; this often, so that a short run sees more than one.
             every_ms: 10_000,
