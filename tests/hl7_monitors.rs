@@ -6,10 +6,10 @@
 
 mod house;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -26,6 +26,8 @@ struct Bench {
     dialect: &'static str,
     profile: &'static str,
     firmware: &'static str,
+    /// The published message after which it is made.
+    sample: Option<&'static str>,
     /// What the device calls a value, and the parameter that it must become; none: unmapped.
     names: &'static [(&'static str, &'static str)],
 }
@@ -35,6 +37,7 @@ const BENCHES: [Bench; 6] = [
         dialect: "pcd-01",
         profile: "generic/pcd-01",
         firmware: "PCD-01 2.6",
+        sample: None,
         names: &[
             ("MDC_ECG_HEART_RATE", "heart-rate"),
             ("MDC_PULS_OXIM_SAT_O2", "spo2"),
@@ -45,6 +48,7 @@ const BENCHES: [Bench; 6] = [
         dialect: "mindray-vs",
         profile: "mindray/vs",
         firmware: "PCD-01 2.6",
+        sample: Some("mindray_vs8_pcd01.hl7"),
         names: &[
             ("MDC_PULS_OXIM_SAT_O2", "spo2"),
             ("MDC_PULS_OXIM_PULS_RATE", "pulse-rate-pleth"),
@@ -58,6 +62,7 @@ const BENCHES: [Bench; 6] = [
         dialect: "mindray-xh80x",
         profile: "mindray/xh80x",
         firmware: "HL7 2.4",
+        sample: Some("mindray_xh80x_sentinels.hl7"),
         names: &[
             ("MDC_PRESS_CUFF_SYS", "nibp-cuff-systolic"),
             ("MDC_PULS_OXIM_SAT_O2", "spo2"),
@@ -69,6 +74,7 @@ const BENCHES: [Bench; 6] = [
         dialect: "piic-mdil",
         profile: "philips/piic-mdil",
         firmware: "MDIL 2.3",
+        sample: Some("philips_piic_mdil.hl7"),
         names: &[
             ("SpO2", "spo2"),
             // No source says that it is the respiration rate of the vocabulary.
@@ -84,6 +90,7 @@ const BENCHES: [Bench; 6] = [
         dialect: "efficia-cm",
         profile: "philips/efficia-cm",
         firmware: "HL7 2.4",
+        sample: None,
         names: &[
             ("simulated value one", ""),
             ("simulated value two", ""),
@@ -96,6 +103,7 @@ const BENCHES: [Bench; 6] = [
         dialect: "ge-b-series",
         profile: "ge-healthcare/b-series",
         firmware: "PCD-01 2.6",
+        sample: Some("ge_b40_pcd01.hl7"),
         names: &[
             ("MDC_PRESS_BLD_ART_SYS", "arterial-systolic"),
             ("MDC_PRESS_BLD_ART_DIA", "arterial-diastolic"),
@@ -205,7 +213,7 @@ fn play(bench: &Bench, log: &Path) -> (Profile, Heard) {
 /// What a log says: values, and how many messages are unreadable.
 fn said(log: &Path, dialect: &str) -> (ByName, usize) {
     let (mut by_name, mut refused) = (ByName::new(), 0);
-    let mut unanswered = std::collections::BTreeSet::new();
+    let mut unanswered = BTreeSet::new();
     for line in std::fs::read_to_string(log).unwrap().lines() {
         let line: Json = serde_json::from_str(line).unwrap();
         let text = |key: &str| line[key].as_str().map(str::to_owned);
@@ -255,11 +263,7 @@ fn read(profile: &Profile, bench: &Bench, heard: &Heard) -> (ByName, usize) {
 }
 
 /// OBX-5 by the words of OBX-3, as python-hl7 reads it.
-fn judged(
-    python: &std::path::PathBuf,
-    heard: &Heard,
-    folder: &Path,
-) -> BTreeMap<String, Vec<String>> {
+fn judged(python: &PathBuf, heard: &Heard, folder: &Path) -> BTreeMap<String, Vec<String>> {
     let (source, out) = (folder.join("source"), folder.join("out"));
     std::fs::create_dir(&source).unwrap();
     std::fs::write(source.join("sent.hl7"), &heard.read).unwrap();
@@ -277,7 +281,35 @@ fn judged(
     by_name
 }
 
-fn is_read_as_its_log_says(bench: &Bench, python: Option<&std::path::PathBuf>) {
+/// What of a published message is the same in every message of that monitor: of MSH the fields 2, 9,
+/// 11, 12, 15, 16, 18 and 21, and OBX-3, 4 and 6 of each row.
+fn forms(text: &str) -> BTreeSet<Vec<&str>> {
+    let mut forms = BTreeSet::new();
+    for line in text.split(['\r', '\n', '\x0b', '\x1c']) {
+        let fields: Vec<&str> = line.split('|').collect();
+        let chosen: &[usize] = match fields[0] {
+            "MSH" => &[1, 8, 10, 11, 14, 15, 17, 20],
+            "OBX" => &[3, 4, 6],
+            _ => continue,
+        };
+        forms.insert(chosen.iter().map(|at| fields.get(*at).copied().unwrap_or("")).collect());
+    }
+    forms
+}
+
+/// The simulator speaks as the published message does.
+fn is_like_its_sample(bench: &Bench, heard: &Heard, corpus: &Path) {
+    let Some(sample) = bench.sample else { return };
+    let path = corpus.join("monitors/hl7-monitors").join(sample);
+    let sample = std::fs::read_to_string(path).unwrap();
+    let sent = String::from_utf8_lossy(&heard.read);
+    let sent = forms(&sent);
+    for form in forms(&sample) {
+        assert!(sent.contains(&form), "{}: {form:?} was never sent", bench.dialect);
+    }
+}
+
+fn is_read_as_its_log_says(bench: &Bench, python: Option<&PathBuf>, corpus: Option<&PathBuf>) {
     let dialect = bench.dialect;
     let folder = tempfile::tempdir().unwrap();
     let log = folder.path().join("sent.jsonl");
@@ -303,6 +335,9 @@ fn is_read_as_its_log_says(bench: &Bench, python: Option<&std::path::PathBuf>) {
     assert!(all().any(|told| told.is_absent), "{dialect}: invalid values");
     assert_eq!(all().any(|told| told.is_demo), dialect == "mindray-vs", "{dialect}: demo mode");
 
+    if let Some(corpus) = corpus {
+        is_like_its_sample(bench, &heard, corpus);
+    }
     let Some(python) = python else { return };
     let values = |told: &Vec<Told>| told.iter().map(|one| one.value.clone()).collect();
     let sent: BTreeMap<String, Vec<String>> =
@@ -313,10 +348,11 @@ fn is_read_as_its_log_says(bench: &Bench, python: Option<&std::path::PathBuf>) {
 #[test]
 fn every_simulated_hl7_monitor_is_read_as_its_log_says() {
     let python = judges::python("hl7_monitors");
+    let corpus = judges::corpus("hl7_monitors");
     std::thread::scope(|scope| {
         for bench in &BENCHES {
-            let python = python.as_ref();
-            scope.spawn(move || is_read_as_its_log_says(bench, python));
+            let (python, corpus) = (python.as_ref(), corpus.as_ref());
+            scope.spawn(move || is_read_as_its_log_says(bench, python, corpus));
         }
     });
 }

@@ -27,6 +27,8 @@ pub struct Joined {
     pub changed: u64,
     /// Values in the core beyond the ones sent.
     pub duplicates: u64,
+    /// Values that the device marked as demo data: kept by the gateway, and none of those sent.
+    pub demo: u64,
     /// From the device's last byte to the core's acknowledgement, in microseconds, sorted.
     pub latencies_us: Vec<i64>,
 }
@@ -51,7 +53,8 @@ impl Sent<'_> {
 /// Joins one link.
 pub fn join(lines: &[&Line], values: &[&Value], how: Join) -> Joined {
     let sent: Vec<Sent<'_>> = lines.iter().filter_map(|line| reading(line)).collect();
-    let mut joined = Joined { readings: sent.len() as u64, ..Joined::default() };
+    let demo = lines.iter().filter(|line| line.demo).count() as u64;
+    let mut joined = Joined { readings: sent.len() as u64, demo, ..Joined::default() };
     match how {
         Join::Key => by_key(&sent, values, &mut joined),
         Join::Order => by_order(&sent, values, &mut joined),

@@ -5,10 +5,11 @@ use super::super::log::{Must, Reading};
 use super::super::mllp::{Acknowledgement, Charset, Message};
 use super::super::random::{Random, Walk, decimal};
 
-/// A segment with the fields that are named, by number; all others are empty. Not for MSH, whose
-/// first field is the separator itself.
+/// A segment with the fields that are named, by number; all others are empty, and it ends with the
+/// last that is not. Not for MSH, whose first field is the separator itself.
 pub fn segment(id: &str, fields: &[(usize, &str)]) -> String {
-    let last = fields.iter().map(|(number, _)| *number).max().unwrap_or(0);
+    let filled = fields.iter().filter(|(_, text)| !text.is_empty());
+    let last = filled.map(|(number, _)| *number).max().unwrap_or(0);
     let mut segment = id.to_owned();
     for number in 1..=last {
         let field = fields.iter().find(|(of, _)| *of == number);
