@@ -10,7 +10,7 @@
 //! | `line-oximeter` | Nordpuls PO-100, made up | pseudo terminal | nobody answers |
 //! | `binary-oximeter` | Nordpuls BX-2, made up | pseudo terminal | nobody answers |
 //! | `astm-analyser` | Laborin BG-7, made up | TCP, it connects | each frame acknowledged |
-//! | `hl7-monitor` | PCD-01 | TCP, it connects | each message acknowledged |
+//! | `hl7-monitor` | PCD-01, Mindray VS and XH80X, Philips MDIL and Efficia, GE B-series | TCP, it connects | each message acknowledged as it asks |
 //! | `medibus-ventilator` | Dräger Evita 4 or Infinity V500 | pseudo terminal | it is asked, and asks |
 //! | `dri-monitor` | GE S/5 or CARESCAPE | pseudo terminal | it is asked |
 //! | `dash-monitor` | GE Dash, Unity network | UDP | it is asked, and broadcasts |
@@ -67,8 +67,8 @@ pub enum Device {
     BinaryOximeter(SerialOptions),
     /// A blood gas analyser that speaks ASTM over TCP (Laborin BG-7, made up).
     AstmAnalyser(AnalyserOptions),
-    /// A bedside monitor that sends IHE PCD-01 over MLLP.
-    Hl7Monitor(NetworkOptions),
+    /// A bedside monitor that sends HL7 v2 over MLLP, in the dialect of one of five makes or none.
+    Hl7Monitor(hl7_monitor::MonitorOptions),
     /// A Dräger ventilator that is asked over a serial line (MEDIBUS 4.03 or MEDIBUS.X).
     MedibusVentilator(medibus::VentilatorOptions),
     /// A GE monitor that is asked over a serial line (S/5 Computer Interface, DRI).

@@ -21,6 +21,8 @@ const REOPENED_WITHIN: Duration = Duration::from_secs(5);
 enum Reached {
     Serial,
     Udp,
+    /// It connects to the box.
+    Tcp,
 }
 
 struct Bench {
@@ -44,7 +46,17 @@ const fn udp(verb: &'static str, profile: &'static str, firmware: Option<&'stati
     Bench { verb, profile, firmware, reached: Reached::Udp, more: &[] }
 }
 
-const BENCHES: [Bench; 13] = [
+/// A monitor that connects, in one of its dialects.
+const fn hl7(
+    profile: &'static str,
+    firmware: &'static str,
+    more: &'static [&'static str],
+) -> Bench {
+    let (verb, firmware) = ("hl7-monitor", Some(firmware));
+    Bench { verb, profile, firmware, reached: Reached::Tcp, more }
+}
+
+const BENCHES: [Bench; 18] = [
     serial("line-oximeter", "nordpuls/po-100", Some("2.2"), &[]),
     serial("binary-oximeter", "nordpuls/bx-2", Some("3.1"), &[]),
     serial("medibus-ventilator", "draeger/evita-4", None, &[]),
@@ -58,6 +70,11 @@ const BENCHES: [Bench; 13] = [
     udp("intellivue-lan", "philips/intellivue-lan", None),
     serial("dri-monitor", "ge/s5-dri", None, &[]),
     udp("dash-monitor", "ge/dash-unity", Some("Dash 4000 of the capture of 2019-05-05")),
+    hl7("mindray/vs", "PCD-01 2.6", &["--dialect", "mindray-vs"]),
+    hl7("mindray/xh80x", "HL7 2.4", &["--dialect", "mindray-xh80x"]),
+    hl7("philips/piic-mdil", "MDIL 2.3", &["--dialect", "piic-mdil"]),
+    hl7("philips/efficia-cm", "HL7 2.4", &["--dialect", "efficia-cm"]),
+    hl7("ge-healthcare/b-series", "PCD-01 2.6", &["--dialect", "ge-b-series"]),
 ];
 
 /// A child that does not outlive the test.
@@ -89,6 +106,7 @@ impl House {
             Reached::Udp => {
                 format!("udp_device = {{ address = \"{address}\", listen = \"127.0.0.1:0\" }}")
             }
+            Reached::Tcp => "tcp_server = \"127.0.0.1:0\"".to_owned(),
         };
         let firmware = bench.firmware.map(|one| format!("firmware = \"{one}\"\n"));
         let text = format!(
@@ -145,6 +163,12 @@ impl House {
         match bench.reached {
             Reached::Serial => command.arg("--link").arg(self.folder.join("line")),
             Reached::Udp => command.args(["--listen", &self.address]),
+            Reached::Tcp => {
+                let address = |device: &DeviceSnapshot| device.listening.clone();
+                let there = |device: &DeviceSnapshot| address(device).starts_with("127.0.0.1:");
+                let device = self.wait("the box listens", there);
+                command.args(["--connect", &address(&device)])
+            }
         };
         let errors = std::fs::File::create(self.folder.join("device.log")).unwrap();
         let child = command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(errors).spawn();
@@ -169,10 +193,10 @@ fn is_pulled_and_plugged_in_again(bench: &Bench) {
 
     let plugged = Instant::now();
     let device = house.plug(bench);
-    if matches!(bench.reached, Reached::Serial) {
-        house.wait("the port is open again", |device| device.connections > 0);
+    if matches!(bench.reached, Reached::Serial | Reached::Tcp) {
+        house.wait("the link is there again", |device| device.connections > 0);
         let took = plugged.elapsed();
-        assert!(took < REOPENED_WITHIN, "{}: open again after {took:?}", bench.verb);
+        assert!(took < REOPENED_WITHIN, "{}: there again after {took:?}", bench.verb);
     }
     let after = house.wait("its values come again", |device| device.readings > down.readings + 3);
     house.wait("and all is well", |device| device.trouble.is_empty());

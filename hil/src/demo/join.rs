@@ -27,6 +27,8 @@ pub struct Joined {
     pub changed: u64,
     /// Values in the core beyond the ones sent.
     pub duplicates: u64,
+    /// Values that the device marked as demo data: kept by the gateway, and none of those sent.
+    pub demo: u64,
     /// From the device's last byte to the core's acknowledgement, in microseconds, sorted.
     pub latencies_us: Vec<i64>,
 }
@@ -36,13 +38,23 @@ struct Sent<'a> {
     key: &'a str,
     parameter: &'a str,
     value: &'a str,
+    /// Whether the core must have no value there; `None` where the log does not say.
+    absent: Option<bool>,
     sent_us: i64,
+}
+
+impl Sent<'_> {
+    /// Whether the core has it as it was sent.
+    fn is(&self, value: &Value) -> bool {
+        self.value == value.value && self.absent.is_none_or(|absent| absent == value.is_absent)
+    }
 }
 
 /// Joins one link.
 pub fn join(lines: &[&Line], values: &[&Value], how: Join) -> Joined {
     let sent: Vec<Sent<'_>> = lines.iter().filter_map(|line| reading(line)).collect();
-    let mut joined = Joined { readings: sent.len() as u64, ..Joined::default() };
+    let demo = lines.iter().filter(|line| line.demo).count() as u64;
+    let mut joined = Joined { readings: sent.len() as u64, demo, ..Joined::default() };
     match how {
         Join::Key => by_key(&sent, values, &mut joined),
         Join::Order => by_order(&sent, values, &mut joined),
@@ -56,6 +68,7 @@ fn reading(line: &Line) -> Option<Sent<'_>> {
         key: line.key.as_deref()?,
         parameter: line.parameter.as_deref()?,
         value: line.value.as_deref()?,
+        absent: line.absent,
         sent_us: line.sent_us?,
     })
 }
@@ -80,7 +93,7 @@ fn by_key(sent: &[Sent<'_>], values: &[&Value], joined: &mut Joined) {
     }
     for (sent, found) in by_key.values() {
         joined.duplicates += (found.len() as u64).saturating_sub(1);
-        match found.iter().find(|value| value.value == sent.value) {
+        match found.iter().find(|value| sent.is(value)) {
             Some(value) => joined.found(sent, value),
             None => {
                 joined.lost += 1;
@@ -105,9 +118,13 @@ fn by_order(sent: &[Sent<'_>], values: &[&Value], joined: &mut Joined) {
         }
     }
     for (sent, stored) in parameters.values() {
-        let sent_texts: Vec<&str> = sent.iter().map(|one| one.value).collect();
-        let stored_texts: Vec<&str> = stored.iter().map(|one| one.value.as_str()).collect();
-        let pairs = same_in_order(&sent_texts, &stored_texts);
+        // A log says of all values of a parameter whether they are absent, or of none.
+        let says = sent.iter().all(|one| one.absent.is_some());
+        let sent_as: Vec<(&str, Option<bool>)> =
+            sent.iter().map(|one| (one.value, one.absent.filter(|_| says))).collect();
+        let stored_as: Vec<(&str, Option<bool>)> =
+            stored.iter().map(|one| (one.value.as_str(), says.then_some(one.is_absent))).collect();
+        let pairs = same_in_order(&sent_as, &stored_as);
         joined.lost += (sent.len() - pairs.len()) as u64;
         joined.duplicates += (stored.len() - pairs.len()) as u64;
         for (one, other) in pairs {
@@ -119,8 +136,8 @@ fn by_order(sent: &[Sent<'_>], values: &[&Value], joined: &mut Joined) {
 }
 
 /// The longest run of pairs that are the same in both and in order (Myers 1986, greedy).
-fn same_in_order(sent: &[&str], stored: &[&str]) -> Vec<(usize, usize)> {
-    let alike = |(one, other): &(&&str, &&str)| one == other;
+fn same_in_order<T: PartialEq>(sent: &[T], stored: &[T]) -> Vec<(usize, usize)> {
+    let alike = |(one, other): &(&T, &T)| one == other;
     let front = sent.iter().zip(stored).take_while(alike).count();
     let (sent_rest, stored_rest) = (&sent[front..], &stored[front..]);
     let back = sent_rest.iter().rev().zip(stored_rest.iter().rev()).take_while(alike).count();
@@ -135,7 +152,7 @@ fn same_in_order(sent: &[&str], stored: &[&str]) -> Vec<(usize, usize)> {
 }
 
 /// How far each diagonal came with one more difference each time; then the way back.
-fn middle(sent: &[&str], stored: &[&str]) -> Vec<(usize, usize)> {
+fn middle<T: PartialEq>(sent: &[T], stored: &[T]) -> Vec<(usize, usize)> {
     let mut reached: BTreeMap<i64, usize> = BTreeMap::from([(1, 0)]);
     let mut history: Vec<BTreeMap<i64, usize>> = Vec::new();
     let at = |reached: &BTreeMap<i64, usize>, diagonal: i64| {

@@ -96,7 +96,8 @@ impl Report {
             "",
             "sent          values that the devices put on the wire, by their own logs",
             "refused       what the gateway could not read: damaged on purpose by the devices",
-            "journalled    values that the gateway made durable, by its own count",
+            "journalled    values that the gateway made durable, by its own count; those of a demo",
+            "              mode are among them, and go to no core",
             "acknowledged  values that the core stored, each compared with the text that was sent",
             "p50, p99      from the device's last byte to the core's acknowledgement",
             "",
@@ -135,6 +136,7 @@ impl Row {
         all.lost += one.lost;
         all.changed += one.changed;
         all.duplicates += one.duplicates;
+        all.demo += one.demo;
         all.latencies_us.extend(&one.latencies_us);
         self.refused += other.refused;
         self.journalled += other.journalled;
@@ -167,6 +169,7 @@ impl Row {
             "lost": joined.lost,
             "changed": joined.changed,
             "duplicates": joined.duplicates,
+            "demo": joined.demo,
             "p50_ms": self.milliseconds(50),
             "p99_ms": self.milliseconds(99),
         });

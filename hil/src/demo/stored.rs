@@ -19,6 +19,8 @@ pub struct Value {
     pub anchor: String,
     /// The value, or the mark of its absence, as the device sent it.
     pub value: String,
+    /// Whether there is no value, and the text only the mark of that.
+    pub is_absent: bool,
     pub unit: String,
     pub stream: String,
     pub sequence: u64,
@@ -124,6 +126,7 @@ pub fn of_line(line: &str, acknowledged: &Times) -> io::Result<Vec<Value>> {
             link: record.subject.clone(),
             names: names.collect(),
             anchor: anchor.clone(),
+            is_absent: metric.value.is_none(),
             value: metric.value.or(metric.absent_mark).unwrap_or_default(),
             unit: metric.ucum.unwrap_or_default(),
             stream: stream.clone(),
@@ -154,6 +157,7 @@ mod tests {
         assert_eq!((values[0].anchor.as_str(), values[0].value.as_str()), ("T", "072"));
         assert_eq!((values[0].safe_us, values[0].is_acknowledged), (9, true));
         assert_eq!((values[1].names[0].as_str(), values[1].value.as_str()), ("x", "---"));
+        assert_eq!((values[0].is_absent, values[1].is_absent), (false, true));
         let unheard = of_line(line, &Times::new()).unwrap();
         assert_eq!((unheard[0].safe_us, unheard[0].is_acknowledged), (5, false));
     }

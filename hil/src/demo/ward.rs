@@ -153,17 +153,38 @@ fn in_bed(device: Device, bed: u64, what: &str) -> Device {
     Device { name: format!("{bed_name}-{what}"), bed: bed_name, seed: SEED + bed, ..device }
 }
 
-/// Monitors that connect, that are asked over the LAN, and that are asked over a serial line.
+/// Monitors that connect and send HL7 v2 in the dialects of their makers, that are asked over the
+/// LAN, and that are asked over a serial line.
 fn monitor(bed: u64) -> Device {
     let asked = |verb, profile, firmware, port| Device {
         transport: Transport::Asked { address: of_bed(bed, port) },
         ..on_a_line(verb, profile, firmware, &[])
     };
-    let monitor = match bed % 5 {
-        0 => named("hl7-monitor", "", "generic/pcd-01", "PCD-01 2.6", 1000),
-        1 => asked("intellivue-lan", "philips/intellivue-lan", None, 24_105),
+    let hl7 = |profile, firmware, join, more| {
+        let device = named("hl7-monitor", "", profile, firmware, 1000);
+        Device { join, more, ..device }
+    };
+    let monitor = match bed {
+        1 | 11 => asked("intellivue-lan", "philips/intellivue-lan", None, 24_105),
         2 => on_a_line("intellivue-rs232", "philips/intellivue-rs232", None, &[]),
-        3 => on_a_line("dri-monitor", "ge/carescape-dri", None, &["--level", "11"]),
+        3 | 12 => on_a_line("dri-monitor", "ge/carescape-dri", None, &["--level", "11"]),
+        5 => named("hl7-monitor", "", "generic/pcd-01", "PCD-01 2.6", 1000),
+        // Its values carry no time.
+        6 => hl7("mindray/vs", "PCD-01 2.6", Join::Order, &MINDRAY_VS),
+        7 => hl7("mindray/xh80x", "HL7 2.4", Join::Key, &["--dialect", "mindray-xh80x", "--noise"]),
+        8 => {
+            hl7("philips/piic-mdil", "MDIL 2.3", Join::Key, &["--dialect", "piic-mdil", "--noise"])
+        }
+        9 => Device {
+            // Once a minute by its sheet; this often, so that a short run sees more than one.
+            every_ms: 10_000,
+            ..hl7("philips/efficia-cm", "HL7 2.4", Join::Key, &["--dialect", "efficia-cm"])
+        },
+        // One code under two channels at one time.
+        10 => {
+            let more = &["--dialect", "ge-b-series", "--noise"];
+            hl7("ge-healthcare/b-series", "PCD-01 2.6", Join::Order, more)
+        }
         _ => {
             let firmware = Some("Dash 4000 of the capture of 2019-05-05");
             asked("dash-monitor", "ge/dash-unity", firmware, 2_000)
@@ -171,6 +192,9 @@ fn monitor(bed: u64) -> Device {
     };
     in_bed(monitor, bed, "monitor")
 }
+
+/// It is switched off and on in the middle of a run.
+const MINDRAY_VS: [&str; 5] = ["--dialect", "mindray-vs", "--noise", "--power-cycle", "25"];
 
 /// A device on the network of this machine, with an address of its own.
 fn of_bed(bed: u64, port: u16) -> SocketAddr {

@@ -1,7 +1,7 @@
 //! HL7 v2.6 segments as a sender writes them, and times of which no two are the same.
 
 use super::clock;
-use super::log::Reading;
+use super::log::{Must, Reading};
 
 /// A message in the making.
 pub struct Segments {
@@ -63,7 +63,8 @@ impl Segments {
             "OBX|{number}|{value_type}|{code}^{name}^MDC|{sub_id}|{value}|{unit}||{flag}\
              |||{status}{own_time}"
         ));
-        self.readings.push(Reading::new(row.time.unwrap_or(time), name, value));
+        let must = if value.is_empty() { Must::Absent } else { Must::Value };
+        self.readings.push(Reading::new(row.time.unwrap_or(time), name, value).must(must));
     }
 
     /// The message's text and its readings.
@@ -84,6 +85,14 @@ impl Times {
     pub fn next(&mut self) -> String {
         self.last_ms = (clock::now_us() / 1000).max(self.last_ms + 1);
         clock::hl7(self.last_ms * 1000)
+    }
+
+    /// A whole second, this one or a later one, for devices that write no fractions: microseconds
+    /// since 1970.
+    pub fn next_second(&mut self) -> i64 {
+        let now_s = clock::now_us() / 1_000_000;
+        self.last_ms = now_s.max(self.last_ms.div_euclid(1000) + 1) * 1000;
+        self.last_ms * 1000
     }
 }
 
@@ -146,5 +155,9 @@ mod tests {
         let mut times = Times::default();
         let made: std::collections::BTreeSet<String> = (0..1000).map(|_| times.next()).collect();
         assert_eq!(made.len(), 1000);
+        let seconds: std::collections::BTreeSet<i64> =
+            (0..1000).map(|_| times.next_second()).collect();
+        assert_eq!(seconds.len(), 1000);
+        assert!(seconds.iter().all(|us| us % 1_000_000 == 0));
     }
 }

@@ -1,191 +1,152 @@
-//! A bedside monitor that sends IHE PCD-01 (ORU^R01, HL7 v2.6) over MLLP and waits for the accept
-//! acknowledgement of each message.
+//! Bedside monitors that send HL7 v2 over MLLP, each by its sheet (facts/monitors.md 6 and 9) and
+//! by the published message that the sheet names. What neither says, no monitor here does.
+//!
+//! | dialect | what is its own |
+//! |---|---|
+//! | `pcd-01` | IHE PCD-01 as the standard has it, of no maker |
+//! | `mindray-vs` | demo mode in OBX-8; a cuff pressure with its own time, OBX-17 APERIODIC |
+//! | `mindray-xh80x` | HL7 2.4; numbers that stand for no value, OBX-11 empty |
+//! | `piic-mdil` | MDIL codes, OBX-1 empty, an empty field of status X, alerts as text, ISO 8859-1 |
+//! | `efficia-cm` | OBR-4 MONITOR or ALARM; status X with and without a number |
+//! | `ge-b-series` | asks for AA; status R; times without offset; one code under two channels |
+//!
+//! All of them start up with sensors that measure nothing yet.
+
+mod ge_b_series;
+mod mindray;
+mod pcd_01;
+mod philips;
+mod rows;
 
 use std::io;
+use std::time::{Duration, Instant};
 
-use super::hl7::{Observation, Segments, Times};
+use clap::{Args, ValueEnum};
+
+use super::clock::now_us;
+use super::hl7::Times;
 use super::mllp::{Message, Sender};
-use super::random::{Random, Walk};
-use super::{Bench, NetworkOptions, clock};
+use super::random::Random;
+use super::scripted::{DARK, noise, told_on};
+use super::{Bench, NetworkOptions};
 
-const EUI64: &str = "0009FBFFFE9B42B3";
-const PROFILE: &str = "IHE_PCD_001^IHE PCD^1.3.6.1.4.1.19376.1.6.1.1.1^ISO";
+/// One piece of noise in so many messages, if noise is wanted.
+const NOISE: u64 = 20;
 
-const BEAT_PER_MIN: (u32, &str) = (264_864, "MDC_DIM_BEAT_PER_MIN");
-const RESP_PER_MIN: (u32, &str) = (264_928, "MDC_DIM_RESP_PER_MIN");
-const PERCENT: (u32, &str) = (262_688, "MDC_DIM_PERCENT");
-const MMHG: (u32, &str) = (266_016, "MDC_DIM_MMHG");
+/// A monitor on the network.
+#[derive(Args, Clone, Debug)]
+pub struct MonitorOptions {
+    #[command(flatten)]
+    pub network: NetworkOptions,
+    /// Which monitor it is.
+    #[arg(long, value_enum, default_value_t = Dialect::Pcd01)]
+    pub dialect: Dialect,
+    /// Send foreign bytes and messages that break off now and then.
+    #[arg(long)]
+    pub noise: bool,
+    /// Go dark after so many seconds of sending, for three seconds, and forget everything.
+    #[arg(long, value_name = "SECONDS")]
+    pub power_cycle: Option<u64>,
+}
 
-/// One message in so many has a sensor that is off.
-const SENSOR_OFF: u64 = 15;
-/// A non-invasive pressure is taken once in so many messages.
-const PRESSURE_TAKEN: u64 = 12;
+/// Which monitor.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Dialect {
+    #[value(name = "pcd-01")]
+    Pcd01,
+    MindrayVs,
+    #[value(name = "mindray-xh80x")]
+    MindrayXh80x,
+    PiicMdil,
+    EfficiaCm,
+    #[value(name = "ge-b-series")]
+    GeBSeries,
+}
 
-pub async fn run(options: NetworkOptions) -> io::Result<()> {
-    let mut bench = Bench::set_up(options.common)?;
-    let mut sender = Sender::new(options.connect);
+/// A monitor, from the moment when it is switched on.
+pub trait Monitor {
+    /// What it sends next: its values, and in some dialects an alarm behind them. Messages are
+    /// numbered on the wire from the moment when it was switched on.
+    fn say(&mut self, times: &mut Times, random: &mut Random) -> Vec<Message>;
+}
+
+impl Dialect {
+    fn switched_on(self, serial: &str) -> Box<dyn Monitor> {
+        match self {
+            Self::Pcd01 => Box::new(pcd_01::Monitor::new(serial.to_owned())),
+            Self::MindrayVs => Box::new(mindray::Vs::new(serial)),
+            Self::MindrayXh80x => Box::new(mindray::Xh80x::new(serial)),
+            Self::PiicMdil => Box::new(philips::Piic::new()),
+            Self::EfficiaCm => Box::new(philips::Efficia::new(serial)),
+            Self::GeBSeries => Box::new(ge_b_series::Monitor::new(serial)),
+        }
+    }
+}
+
+/// Sends until the time is over; an error if a message was acknowledged otherwise than it asked
+/// for.
+pub async fn run(options: MonitorOptions) -> io::Result<()> {
+    let MonitorOptions { network, dialect, .. } = options;
+    let mut bench = Bench::set_up(network.common)?;
+    let mut sender = Sender::new(network.connect);
     if bench.stop.clone().or(sender.connected()).await.is_none() || !bench.go().await {
         return Ok(());
     }
-    let mut monitor = Monitor::new(bench.common.serial.clone());
+    let serial = bench.common.serial.clone();
+    // A clock goes on while its device is dark.
+    let mut times = Times::default();
+    let mut monitor = dialect.switched_on(&serial);
     let mut number = 0;
+    let begun = Instant::now();
+    let mut cycle = options.power_cycle.map(Duration::from_secs);
     loop {
-        number += 1;
-        let message = monitor.message(number, &mut bench.random);
-        if !sender.deliver(&message, &mut bench.log, &bench.stop).await? || !bench.next().await {
-            return Ok(());
+        if cycle.is_some_and(|after| begun.elapsed() >= after) {
+            cycle = None;
+            sender.hang_up();
+            if bench.stop.or(tokio::time::sleep(DARK)).await.is_none() {
+                break;
+            }
+            monitor = dialect.switched_on(&serial);
+        }
+        let said = monitor.say(&mut times, &mut bench.random);
+        let last = said.last().map(Message::block).unwrap_or_default();
+        for message in said {
+            number += 1;
+            let message = Message { number, ..message };
+            if !sender.deliver(&message, &mut bench.log, &bench.stop).await? {
+                return told_on(sender.breaches);
+            }
+        }
+        if options.noise && bench.random.once_in(NOISE) {
+            number += 1;
+            disturb(&mut sender, &mut bench, number, &last).await?;
+        }
+        if !bench.next().await {
+            break;
         }
     }
+    told_on(sender.breaches)
 }
 
-/// A numeric that every message carries.
-struct Numeric {
-    code: (u32, &'static str),
-    sub_id: &'static str,
-    unit: (u32, &'static str),
-    walk: Walk,
-}
-
-struct Monitor {
-    serial: String,
-    started_us: i64,
-    times: Times,
-    numerics: [Numeric; 7],
-    /// Systolic, diastolic and mean of the cuff.
-    cuff: [Numeric; 3],
-}
-
-impl Monitor {
-    fn new(serial: String) -> Self {
-        let numeric = |code, sub_id, unit, walk| Numeric { code, sub_id, unit, walk };
-        Self {
-            serial,
-            started_us: clock::now_us(),
-            times: Times::default(),
-            numerics: [
-                numeric(
-                    (147_842, "MDC_ECG_HEART_RATE"),
-                    "1.1.1.1",
-                    BEAT_PER_MIN,
-                    Walk::new(74, 40, 150, 2),
-                ),
-                numeric(
-                    (151_562, "MDC_RESP_RATE"),
-                    "1.2.1.1",
-                    RESP_PER_MIN,
-                    Walk::new(15, 6, 40, 1),
-                ),
-                numeric(
-                    (150_456, "MDC_PULS_OXIM_SAT_O2"),
-                    "1.3.1.1",
-                    PERCENT,
-                    Walk::new(97, 85, 100, 1),
-                ),
-                numeric(
-                    (149_530, "MDC_PULS_OXIM_PULS_RATE"),
-                    "1.3.1.2",
-                    BEAT_PER_MIN,
-                    Walk::new(74, 40, 150, 2),
-                ),
-                numeric(
-                    (150_033, "MDC_PRESS_BLD_ART_SYS"),
-                    "1.4.1.1",
-                    MMHG,
-                    Walk::new(121, 70, 200, 3),
-                ),
-                numeric(
-                    (150_034, "MDC_PRESS_BLD_ART_DIA"),
-                    "1.4.1.2",
-                    MMHG,
-                    Walk::new(68, 40, 110, 2),
-                ),
-                numeric(
-                    (150_035, "MDC_PRESS_BLD_ART_MEAN"),
-                    "1.4.1.3",
-                    MMHG,
-                    Walk::new(86, 50, 140, 2),
-                ),
-            ],
-            cuff: [
-                numeric(
-                    (150_021, "MDC_PRESS_BLD_NONINV_SYS"),
-                    "1.5.1.1",
-                    MMHG,
-                    Walk::new(118, 70, 200, 6),
-                ),
-                numeric(
-                    (150_022, "MDC_PRESS_BLD_NONINV_DIA"),
-                    "1.5.1.2",
-                    MMHG,
-                    Walk::new(66, 40, 110, 5),
-                ),
-                numeric(
-                    (150_023, "MDC_PRESS_BLD_NONINV_MEAN"),
-                    "1.5.1.3",
-                    MMHG,
-                    Walk::new(83, 50, 140, 5),
-                ),
-            ],
-        }
+/// Foreign bytes between two messages, or a message that breaks off in its header.
+async fn disturb(
+    sender: &mut Sender,
+    bench: &mut Bench,
+    number: u64,
+    block: &[u8],
+) -> io::Result<()> {
+    let (bytes, why) = match bench.random.once_in(2) {
+        true => (noise(&mut bench.random), "foreign bytes"),
+        false => (block.iter().take(CUT_AFTER).copied().collect(), "a message that breaks off"),
+    };
+    if sender.tell(&bytes).await {
+        return bench.log.refused(number, why, now_us());
     }
-
-    fn message(&mut self, number: u64, random: &mut Random) -> Message {
-        // The cuff's time comes first: it was measured before the message was made.
-        let cuff_time = (number % PRESSURE_TAKEN == 1).then(|| self.times.next());
-        let time = self.times.next();
-        let control_id = format!("{}{number:06}", self.started_us);
-        let sender = format!("SIMMON^{EUI64}^EUI-64");
-        let mut segments = Segments::new(&sender, &time, "ORU^R01^ORU_R01", &control_id, PROFILE);
-        segments.segment("PID|||^^^^PI");
-        segments.segment("PV1||I|ICU^^1");
-        segments.segment(&format!(
-            "OBR|1||{control_id}^SIMMON^{EUI64}^EUI-64|182777000^monitoring of patient^SCT|||{time}"
-        ));
-        let equipment = format!("{}^^{EUI64}^EUI-64", self.serial);
-        segments.structure((69_965, "MDC_DEV_MON_PHYSIO_MULTI_PARAM_MDS"), "1.0.0.0", &equipment);
-        let sensor_off = random.once_in(SENSOR_OFF);
-        for numeric in &mut self.numerics {
-            let value = numeric.walk.next(random).to_string();
-            let is_off = sensor_off && numeric.sub_id.starts_with("1.3.");
-            let value = if is_off { "" } else { &value };
-            segments.observation(&time, numeric.row(value, None));
-        }
-        for numeric in self.cuff.iter_mut().filter(|_| cuff_time.is_some()) {
-            let value = numeric.walk.next(random).to_string();
-            segments.observation(&time, numeric.row(&value, cuff_time.as_deref()));
-        }
-        let (text, readings) = segments.finish();
-        Message { number, control_id, text, readings }
-    }
+    bench.log.dropped(number, "nobody listens")
 }
 
-impl Numeric {
-    fn row<'a>(&self, value: &'a str, time: Option<&'a str>) -> Observation<'a> {
-        Observation {
-            value_type: "NM",
-            code: self.code,
-            sub_id: self.sub_id,
-            value,
-            unit: Some(self.unit),
-            time,
-        }
-    }
-}
+/// Within the header of every dialect.
+const CUT_AFTER: usize = 20;
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn every_reading_of_a_run_has_a_key_of_its_own() {
-        let (mut monitor, mut random) = (Monitor::new("1".into()), Random::new(1));
-        let messages: Vec<Message> = (1..=50).map(|n| monitor.message(n, &mut random)).collect();
-        let readings: Vec<_> = messages.iter().flat_map(|message| &message.readings).collect();
-        let keys: std::collections::BTreeSet<&str> =
-            readings.iter().map(|reading| reading.key.as_str()).collect();
-        assert_eq!(keys.len(), readings.len());
-        assert!(messages[0].text.contains("|||AL|NE|"));
-        assert!(messages[0].text.contains("150021^MDC_PRESS_BLD_NONINV_SYS^MDC"));
-        assert!(!messages[1].text.contains("150021^"));
-    }
-}
+mod tests;

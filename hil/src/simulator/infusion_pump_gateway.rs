@@ -5,7 +5,7 @@
 use std::io;
 
 use super::hl7::{Observation, Segments, Times};
-use super::mllp::{Message, Sender};
+use super::mllp::{Acknowledgement, Charset, Message, Sender};
 use super::random::{Random, decimal};
 use super::{Bench, NetworkOptions, clock};
 
@@ -135,7 +135,8 @@ impl Rack {
             pump.rows(&mut segments, &time, kind);
         }
         let (text, readings) = segments.finish();
-        Message { number, control_id, text, readings }
+        let (asks_for, charset) = (Acknowledgement::Accept, Charset::Utf8);
+        Message { number, control_id, text, readings, asks_for, charset }
     }
 }
 

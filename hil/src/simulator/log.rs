@@ -3,6 +3,8 @@
 //! | line | when |
 //! |---|---|
 //! | `{link, key, parameter, value, sent_us, message}` | a value's last byte has been written |
+//! | the same with `absent` | it also says whether the core must have no value there |
+//! | `{link, parameter, value, sent_us, message, demo}` | demo data, which the core must never have |
 //! | `{link, message, acked_us}` | the device has seen the acknowledgement of that message |
 //! | `{link, message, refused, sent_us}` | bytes went out that nobody may take for a reading |
 //! | `{link, message, dropped}` | nobody was listening; the reading was never on the wire whole |
@@ -33,6 +35,12 @@ pub struct Line {
     /// The value exactly as it stands on the wire; a mark of absence likewise.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub value: Option<String>,
+    /// Whether the value stands for "no value"; nothing where the simulator does not say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub absent: Option<bool>,
+    /// Demo data: without a key, for the core must not have it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub demo: bool,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sent_us: Option<i64>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -51,13 +59,34 @@ pub struct Reading {
     pub key: String,
     pub parameter: String,
     pub value: String,
+    pub must: Must,
+}
+
+/// What the core must make of a reading.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Must {
+    /// The text, a value or a mark of absence: the simulator does not say which.
+    #[default]
+    Text,
+    /// A value.
+    Value,
+    /// No value; the text is the mark that stands in its place, often nothing.
+    Absent,
+    /// Nothing at all: it is demo data.
+    Withheld,
 }
 
 impl Reading {
     /// A reading with the key `anchor/parameter`.
     pub fn new(anchor: &str, parameter: &str, value: impl Into<String>) -> Self {
         let key = format!("{anchor}/{parameter}");
-        Self { key, parameter: parameter.to_owned(), value: value.into() }
+        let (parameter, value) = (parameter.to_owned(), value.into());
+        Self { key, parameter, value, must: Must::Text }
+    }
+
+    /// The same, with what the core must make of it.
+    pub fn must(self, must: Must) -> Self {
+        Self { must, ..self }
     }
 }
 
@@ -76,11 +105,18 @@ impl SendLog {
 
     /// A reading whose last byte was written at `sent_us`.
     pub fn sent(&mut self, message: u64, reading: &Reading, sent_us: i64) -> io::Result<()> {
+        let is_demo = reading.must == Must::Withheld;
         self.write(Line {
             message,
-            key: Some(reading.key.clone()),
+            key: (!is_demo).then(|| reading.key.clone()),
             parameter: Some(reading.parameter.clone()),
             value: Some(reading.value.clone()),
+            absent: match reading.must {
+                Must::Text | Must::Withheld => None,
+                Must::Value => Some(false),
+                Must::Absent => Some(true),
+            },
+            demo: is_demo,
             sent_us: Some(sent_us),
             ..Line::default()
         })

@@ -1,5 +1,5 @@
-//! The sending side of MLLP with the enhanced accept acknowledgement: `0B message 1C 0D` out, an
-//! acknowledgement with the message's own control id back.
+//! The sending side of MLLP: `0B message 1C 0D` out, an acknowledgement with the message's own
+//! control id back, of the kind that the message asked for. Any other kind is a breach.
 
 use std::io;
 use std::time::Duration;
@@ -31,6 +31,41 @@ pub struct Message {
     /// Segments, each with its CR.
     pub text: String,
     pub readings: Vec<Reading>,
+    pub asks_for: Acknowledgement,
+    pub charset: Charset,
+}
+
+/// Which acknowledgement a message asks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Acknowledgement {
+    /// CA, CE or CR: MSH-15 is AL, MSH-16 NE.
+    Accept,
+    /// AA, AE or AR: MSH-15 is NE and MSH-16 AL, or both are empty.
+    Application,
+}
+
+/// How a message's characters become bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Charset {
+    Utf8,
+    /// ISO 8859-1. A character that it does not have becomes a question mark.
+    Latin1,
+}
+
+impl Message {
+    /// The message in its block.
+    pub fn block(&self) -> Vec<u8> {
+        let mut block = vec![START];
+        match self.charset {
+            Charset::Utf8 => block.extend_from_slice(self.text.as_bytes()),
+            Charset::Latin1 => {
+                let byte = |character| u8::try_from(u32::from(character)).unwrap_or(b'?');
+                block.extend(self.text.chars().map(byte));
+            }
+        }
+        block.extend_from_slice(&END);
+        block
+    }
 }
 
 /// What the receiver said of a message.
@@ -50,11 +85,13 @@ pub struct Sender {
     stream: Option<TcpStream>,
     /// What came behind the last whole block.
     received: Vec<u8>,
+    /// How often a message was acknowledged otherwise than it asked for.
+    pub breaches: u64,
 }
 
 impl Sender {
     pub fn new(address: String) -> Self {
-        Self { address, stream: None, received: Vec::new() }
+        Self { address, stream: None, received: Vec::new(), breaches: 0 }
     }
 
     /// Connects, however long it takes.
@@ -95,9 +132,7 @@ impl Sender {
     }
 
     async fn until_answered(&mut self, message: &Message, log: &mut SendLog) -> io::Result<()> {
-        let mut block = vec![START];
-        block.extend_from_slice(message.text.as_bytes());
-        block.extend_from_slice(&END);
+        let block = message.block();
         let mut is_first = true;
         loop {
             if self.connected().await.write_all(&block).await.is_err() {
@@ -111,21 +146,44 @@ impl Sender {
                 }
                 log.flush()?;
             }
-            match tokio::time::timeout(ACK_WITHIN, self.answer(&message.control_id)).await {
-                Ok(Ok(Answer::Accepted)) => return log.acknowledged(message.number, now_us()),
-                Ok(Ok(Answer::Rejected)) => {
+            let answered = tokio::time::timeout(ACK_WITHIN, self.answer(&message.control_id)).await;
+            // Silence: the same bytes again on the same connection.
+            let Ok(answered) = answered else { continue };
+            let Ok((kind, answer)) = answered else {
+                self.stream = None;
+                continue;
+            };
+            if kind != message.asks_for {
+                self.breaches += 1;
+                log.breach(message.number, "an acknowledgement that was not asked for")?;
+            }
+            match answer {
+                Answer::Accepted => return log.acknowledged(message.number, now_us()),
+                Answer::Rejected => {
                     return log.refused(message.number, "rejected by the receiver", now_us());
                 }
-                Ok(Ok(Answer::Error)) => tokio::time::sleep(AGAIN_AFTER).await,
-                Ok(Err(_)) => self.stream = None,
-                // Silence: the same bytes again on the same connection.
-                Err(_) => {}
+                Answer::Error => tokio::time::sleep(AGAIN_AFTER).await,
             }
         }
     }
 
+    /// Puts bytes on the wire that nobody answers. `false` if nobody is there to take them.
+    pub async fn tell(&mut self, bytes: &[u8]) -> bool {
+        let Some(stream) = &mut self.stream else { return false };
+        let is_told = stream.write_all(bytes).await.is_ok();
+        if !is_told {
+            self.stream = None;
+        }
+        is_told
+    }
+
+    /// The connection is gone without a goodbye; the next message makes a new one.
+    pub fn hang_up(&mut self) {
+        self.stream = None;
+    }
+
     /// Reads until the answer to this message comes. Answers to others are late ones.
-    async fn answer(&mut self, control_id: &str) -> io::Result<Answer> {
+    async fn answer(&mut self, control_id: &str) -> io::Result<(Acknowledgement, Answer)> {
         loop {
             while let Some(block) = take_block(&mut self.received) {
                 if let Some(answer) = answer_in(&block, control_id) {
@@ -156,7 +214,7 @@ fn take_block(received: &mut Vec<u8>) -> Option<Vec<u8>> {
 }
 
 /// MSA-1, if MSA-2 is the control id.
-fn answer_in(block: &[u8], control_id: &str) -> Option<Answer> {
+fn answer_in(block: &[u8], control_id: &str) -> Option<(Acknowledgement, Answer)> {
     let text = String::from_utf8_lossy(block);
     let msa = text.split(['\r', '\n']).find(|segment| segment.starts_with("MSA|"))?;
     let mut fields = msa.split('|').skip(1);
@@ -164,12 +222,19 @@ fn answer_in(block: &[u8], control_id: &str) -> Option<Answer> {
     if fields.next()? != control_id {
         return None;
     }
-    match code {
-        "CA" | "AA" => Some(Answer::Accepted),
-        "CE" | "AE" => Some(Answer::Error),
-        "CR" | "AR" => Some(Answer::Rejected),
-        _ => None,
-    }
+    let (kind, outcome) = code.split_at_checked(1)?;
+    let kind = match kind {
+        "C" => Acknowledgement::Accept,
+        "A" => Acknowledgement::Application,
+        _ => return None,
+    };
+    let outcome = match outcome {
+        "A" => Answer::Accepted,
+        "E" => Answer::Error,
+        "R" => Answer::Rejected,
+        _ => return None,
+    };
+    Some((kind, outcome))
 }
 
 #[cfg(test)]
@@ -187,11 +252,29 @@ mod tests {
     }
 
     #[test]
+    fn characters_become_bytes_of_the_messages_own_set() {
+        let message = |charset| Message {
+            number: 1,
+            control_id: String::new(),
+            text: "h\u{e4}\r".to_owned(),
+            readings: Vec::new(),
+            asks_for: Acknowledgement::Accept,
+            charset,
+        };
+        assert_eq!(message(Charset::Utf8).block(), b"\x0bh\xc3\xa4\r\x1c\x0d");
+        assert_eq!(message(Charset::Latin1).block(), b"\x0bh\xe4\r\x1c\x0d");
+    }
+
+    #[test]
     fn only_the_answer_with_our_control_id_counts() {
         let answer = |text: &str| answer_in(text.as_bytes(), "77");
-        assert_eq!(answer("MSH|^~\\&\rMSA|CA|77\r"), Some(Answer::Accepted));
-        assert_eq!(answer("MSH|^~\\&\rMSA|AE|77|no room\r"), Some(Answer::Error));
-        assert_eq!(answer("MSH|^~\\&\rMSA|CR|77\r"), Some(Answer::Rejected));
+        use Acknowledgement::{Accept, Application};
+        let taken = "MSH|^~\\&\rMSA|CA|77\r";
+        assert_eq!(answer(taken), Some((Accept, Answer::Accepted)));
+        let error = "MSH|^~\\&\rMSA|AE|77|no room\r";
+        assert_eq!(answer(error), Some((Application, Answer::Error)));
+        assert_eq!(answer("MSH|^~\\&\rMSA|CR|77\r"), Some((Accept, Answer::Rejected)));
+        assert_eq!(answer("MSH|^~\\&\rMSA|CB|77\r"), None);
         assert_eq!(answer("MSH|^~\\&\rMSA|CA|777\r"), None);
         assert_eq!(answer("MSH|^~\\&\r"), None);
     }

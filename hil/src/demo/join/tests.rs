@@ -155,3 +155,26 @@ fn percentiles_are_nearest_ranks() {
     assert_eq!((percentile(&[7, 9], 50), percentile(&[7, 9], 99)), (Some(7), Some(9)));
     assert_eq!(percentile(&[], 50), None);
 }
+
+#[test]
+fn a_mark_of_absence_that_became_a_value_is_lost() {
+    for how in [Join::Key, Join::Order] {
+        let mark = Line { absent: Some(true), ..sent(1, "T", "spo2", "-999", 0) };
+        let as_value = stored("T", "spo2", "-999", 10);
+        let as_absent = Value { is_absent: true, ..as_value.clone() };
+        assert_eq!(join(&[&mark], &[&as_absent], how).lost, 0, "{how:?}");
+        assert_eq!(join(&[&mark], &[&as_value], how).lost, 1, "{how:?}");
+        let silent = Line { absent: None, ..mark };
+        assert_eq!(join(&[&silent], &[&as_value], how).lost, 0, "{how:?}");
+    }
+}
+
+#[test]
+fn demo_data_in_the_core_is_one_too_many() {
+    let demo = Line { key: None, demo: true, ..sent(1, "T", "spo2", "77", 0) };
+    for how in [Join::Key, Join::Order] {
+        let kept = Joined { demo: 1, ..Joined::default() };
+        assert_eq!(join(&[&demo], &[], how), kept, "{how:?}");
+        assert_eq!(join(&[&demo], &[&stored("T", "spo2", "77", 10)], how).duplicates, 1);
+    }
+}
