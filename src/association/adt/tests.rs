@@ -3,6 +3,7 @@
 use super::*;
 use crate::association::tests::{at, patient};
 use crate::association::{By, Ledger};
+use crate::vocabulary::Place;
 
 /// What the samples' authorities stand for here.
 fn site() -> AdtSite {
