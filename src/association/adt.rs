@@ -14,6 +14,7 @@
 //! Kept are identifiers, name, birth date, sex, place, encounter and the protection mark. An empty
 //! field says nothing, `""` says that it is to be deleted (facts/semantics.md 1.6).
 
+mod news;
 mod patient;
 mod site;
 #[cfg(test)]
@@ -21,6 +22,7 @@ mod tests;
 
 use jiff::tz::TimeZone;
 
+pub use news::news;
 pub use patient::{Person, Stated};
 pub use site::{AdtSite, PlaceName};
 

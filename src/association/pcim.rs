@@ -32,7 +32,7 @@ mod write;
 
 use serde::{Deserialize, Serialize};
 
-pub use book::{Book, Statement};
+pub use book::Book;
 pub use codes::Trouble;
 pub use query::is_subscription;
 pub use read::{Heard, Unread, read};

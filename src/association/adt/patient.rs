@@ -2,12 +2,15 @@
 
 use std::fmt;
 
+use serde::{Deserialize, Serialize};
+
 use super::{Group, Reading};
 use crate::protocol::hl7v2::segments::Segment;
 use crate::vocabulary::PatientId;
 
 /// What a field says.
-#[derive(Clone, Default, PartialEq, Eq)]
+#[derive(Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Stated {
     /// Nothing: what was known stays.
     #[default]
@@ -29,7 +32,8 @@ impl fmt::Debug for Stated {
 }
 
 /// What is kept of a patient. `Debug` shows none of it.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Person {
     pub patient: PatientId,
     /// PID-5, family and given names.

@@ -23,16 +23,9 @@ use crate::association::claims::Claim;
 use crate::association::entry::{By, Entry, Says};
 use crate::association::ledger::{Ledger, Taken};
 use crate::association::names::{DeviceId, EntryId};
+use crate::association::register::Statement;
 use crate::association::time::{Span, Utc};
 use crate::vocabulary::{Grade, PatientId};
-
-/// What the ledger is to take, by [`By::Core`].
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Statement {
-    pub id: EntryId,
-    pub stated: Utc,
-    pub says: Says,
-}
 
 /// The evidence by association and event.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -370,7 +363,7 @@ impl<'a> Change<'a> {
             let Some(id) = self.new_id() else { return Vec::new() };
             let (device, patient) = (self.device.clone(), patient.clone());
             let says = Says::Associated { device, channel: None, patient, span };
-            let mut statements = vec![Statement { id, stated, says }];
+            let mut statements = vec![Statement { id, stated, by: By::Core, says }];
             statements.extend(self.withdraw(&[]));
             return statements;
         };
@@ -381,7 +374,7 @@ impl<'a> Change<'a> {
         {
             let says = Says::Ended { association: kept.id.clone(), at };
             let stated = end_stated.unwrap_or(self.stated);
-            statements.push(Statement { id, stated, says });
+            statements.push(Statement { id, stated, by: By::Core, says });
         }
         statements.extend(self.withdraw(&[&kept.id]));
         statements
@@ -398,7 +391,7 @@ impl<'a> Change<'a> {
         let statements = standing.enumerate().filter_map(|(number, entry)| {
             let id = part(self.event, &format!("{WITHDRAWAL}-{number}"))?;
             let says = Says::Withdrawn { entry: entry.id.clone(), reason: REASON.to_owned() };
-            Some(Statement { id, stated: self.stated, says })
+            Some(Statement { id, stated: self.stated, by: By::Core, says })
         });
         statements.collect()
     }

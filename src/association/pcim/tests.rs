@@ -7,7 +7,7 @@ mod written;
 use super::*;
 use crate::association::Says;
 use crate::association::tests::{at, id, machine, patient};
-use crate::association::{By, ENTRY_VERSION, Entry, Ledger};
+use crate::association::{By, Ledger};
 
 /// What the printed examples' names stand for here.
 pub(super) fn site() -> PcimSite {
@@ -74,10 +74,9 @@ pub(super) fn begins(event: &str) -> Evidence {
 pub(super) fn take(book: &mut Book, ledger: &mut Ledger, evidence: Evidence) {
     let (association, event) = (evidence.association.clone(), evidence.event.clone());
     book.take(evidence, ledger).unwrap();
-    for Statement { id, stated, says } in book.statements(&association, &event, ledger) {
-        let (version, learned) = (ENTRY_VERSION, stated);
-        let entry = Entry { version, id, stated, learned, by: By::Core, says };
-        ledger.add(entry).unwrap();
+    for said in book.statements(&association, &event, ledger) {
+        let learned = said.stated;
+        ledger.add(said.learned(learned)).unwrap();
     }
 }
 
