@@ -4,9 +4,10 @@
 //! Each field has what was stated last, whatever order it came in. After a merge all identifiers of
 //! a human answer the same, so nothing is moved then.
 
-use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
+
+use serde::{Deserialize, Serialize};
 
 use super::adt::{Person, Stated};
 use super::entry::{Presence, Says};
@@ -92,7 +93,29 @@ impl fmt::Debug for Persons {
     }
 }
 
+impl Ledger {
+    /// The patients who are here by the patient administration, as known now.
+    pub fn present(&self) -> BTreeSet<PatientId> {
+        let view = self.view(Utc::MAX);
+        let moved = self.entries().filter_map(|entry| {
+            let Says::Movement { patient, .. } = &entry.says else { return None };
+            Some(view.survivor(patient))
+        });
+        let mut present: BTreeSet<PatientId> = moved.collect();
+        present.retain(|human| view.whereabouts(human, Utc::MAX).is_present());
+        present
+    }
+}
+
 impl Persons {
+    /// Whether taking this would change anything.
+    pub fn is_news(&self, person: &Person, stated: Utc) -> bool {
+        let kept = self.of.get_key_value(&person.patient);
+        let kept = kept.map(|(patient, kept)| (patient.clone(), kept.clone()));
+        let mut alone = Self { of: kept.into_iter().collect() };
+        alone.take(person, stated) == Taken::New
+    }
+
     /// Takes what was stated of a person at a time.
     pub fn take(&mut self, person: &Person, stated: Utc) -> Taken {
         let unheard = Kept {
@@ -157,7 +180,7 @@ impl Persons {
             let until = view.span_of(entry, *span).until;
             until.is_none_or(|until| until >= before).then(|| view.survivor(patient))
         });
-        let on_device: std::collections::BTreeSet<PatientId> = on_device.collect();
+        let on_device: BTreeSet<PatientId> = on_device.collect();
         self.of.retain(|patient, kept| {
             let human = view.survivor(patient);
             let here = match view.whereabouts(&human, Utc::MAX).presence {

@@ -76,6 +76,14 @@ impl Register {
         }
     }
 
+    /// Whether a row says anything that is not known.
+    pub fn is_news(&self, row: &Row) -> bool {
+        match row {
+            Row::Person { stated, person } => self.persons.is_news(person, *stated),
+            Row::Claim { evidence } => !self.claims.is_known(evidence),
+        }
+    }
+
     /// Whether this version can read what was written.
     pub fn is_readable(&self) -> bool {
         self.version == REGISTER_VERSION

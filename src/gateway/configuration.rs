@@ -21,6 +21,7 @@ use crate::protocol::Site;
 use crate::vocabulary::{DeviceName, Digest, Place, Vocabulary};
 
 mod association;
+mod adt;
 mod destination;
 mod keys;
 mod link;
@@ -28,6 +29,7 @@ mod retention;
 mod waveforms;
 
 pub use association::{AssociationTable, Numbers};
+pub use adt::AdtTable;
 pub use destination::{
     DestinationTable, Files, OrderKey, Proves, Required, Start, Take, Transport,
 };
@@ -48,6 +50,9 @@ pub struct ConfigurationFile {
     /// Whose values are.
     #[serde(default)]
     pub association: AssociationTable,
+    /// The patient administration's feed.
+    #[serde(default)]
+    pub adt: Option<AdtTable>,
 }
 
 /// This box.
@@ -154,6 +159,8 @@ pub struct Configuration {
     pub digest: Digest,
     /// Whose values are.
     pub association: AssociationTable,
+    /// The patient administration's feed, if there is one.
+    pub adt: Option<AdtTable>,
 }
 
 /// One device, ready to be opened.
@@ -196,6 +203,7 @@ pub fn load(file: &Path) -> Result<Configuration, Vec<String>> {
     loader.association(&parsed);
     let maps = loader.maps(&parsed);
     let devices = loader.devices(&parsed);
+    let adt = loader.adt(&parsed);
     if !loader.problems.is_empty() {
         return Err(loader.problems);
     }
@@ -210,6 +218,7 @@ pub fn load(file: &Path) -> Result<Configuration, Vec<String>> {
         maps,
         digest: Digest::of(text.as_bytes()),
         association: parsed.association,
+        adt,
     })
 }
 

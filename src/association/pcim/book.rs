@@ -66,6 +66,12 @@ impl Book {
         Ok(Taken::New)
     }
 
+    /// Whether exactly this is there.
+    pub fn is_known(&self, evidence: &Evidence) -> bool {
+        let events = self.of.get(&evidence.association);
+        events.and_then(|events| events.get(&evidence.event)) == Some(evidence)
+    }
+
     /// The association that a later event without OBR-29 speaks of: the one open association of
     /// this device and patient.
     ///
