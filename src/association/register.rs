@@ -76,6 +76,21 @@ impl Register {
         }
     }
 
+    /// Takes a row that was taken before, from a journal.
+    pub fn put(&mut self, row: Row) {
+        match row {
+            Row::Person { stated, person } => {
+                self.persons.take(&person, stated);
+            }
+            Row::Claim { evidence } => self.claims.put(*evidence),
+        }
+    }
+
+    /// Whether nothing is kept.
+    pub fn is_empty(&self) -> bool {
+        self.persons.count() == 0 && self.claims == Book::default()
+    }
+
     /// Whether a row says anything that is not known.
     pub fn is_news(&self, row: &Row) -> bool {
         match row {

@@ -23,6 +23,7 @@ pub mod tls;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use tokio::sync::{Notify, watch};
@@ -42,6 +43,9 @@ use crate::vocabulary::{Moment, PatientId, Why};
 
 /// Events are three letters or figures; a peer that makes them up shall not fill the memory.
 const EVENTS_COUNTED_MAX: usize = 64;
+
+/// How often persons who are gone are looked for.
+const TIDY_EVERY: Duration = Duration::from_secs(600);
 
 /// The feed of one patient administration.
 pub struct AdtFeed<S> {
@@ -128,6 +132,7 @@ impl<S: EntrySink> AdtFeed<S> {
 
     /// Marks a silence when it begins, and makes a census due each night.
     async fn watch(self: Arc<Self>, mut stop: watch::Receiver<bool>) {
+        let mut tidy = tokio::time::interval(TIDY_EVERY);
         loop {
             let now = clock::now();
             let silence = self.state().quiet.wake(now);
@@ -141,6 +146,7 @@ impl<S: EntrySink> AdtFeed<S> {
                 biased;
                 _ = stop.changed() => return,
                 () = self.heard.notified() => {}
+                _ = tidy.tick() => self.sink.forget(self.table.keep_after(now)),
                 () = sleep_until(wake), if wake.is_some() => {}
                 () = sleep_until(night), if night.is_some() => self.census_is_due(clock::now()),
             }

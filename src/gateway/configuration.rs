@@ -20,16 +20,16 @@ use crate::profile::{Drafts, Profile, Status};
 use crate::protocol::Site;
 use crate::vocabulary::{DeviceName, Digest, Place, Vocabulary};
 
-mod association;
 mod adt;
+mod association;
 mod destination;
 mod keys;
 mod link;
 mod retention;
 mod waveforms;
 
-pub use association::{AssociationTable, Numbers};
 pub use adt::AdtTable;
+pub use association::{AssociationTable, Numbers};
 pub use destination::{
     DestinationTable, Files, OrderKey, Proves, Required, Start, Take, Transport,
 };

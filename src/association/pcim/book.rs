@@ -66,6 +66,12 @@ impl Book {
         Ok(Taken::New)
     }
 
+    /// Takes evidence that was taken before.
+    pub fn put(&mut self, evidence: Evidence) {
+        let (association, event) = (evidence.association.clone(), evidence.event.clone());
+        self.of.entry(association).or_default().insert(event, evidence);
+    }
+
     /// Whether exactly this is there.
     pub fn is_known(&self, evidence: &Evidence) -> bool {
         let events = self.of.get(&evidence.association);

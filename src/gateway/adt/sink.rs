@@ -2,7 +2,10 @@
 
 use std::sync::Arc;
 
-use crate::association::{Ledger, Register, Row, Statement};
+use serde_json::json;
+
+use crate::association::{Ledger, Register, Row, Statement, Utc};
+use crate::gateway::ledger::{Act, ActKind, LedgerDesk, NotAdded};
 use crate::vocabulary::Moment;
 
 /// Why nothing of a batch was kept.
@@ -62,4 +65,54 @@ pub trait EntrySink: Clone + Send + Sync + 'static {
 
     /// The register as of the last durable row.
     fn register(&self) -> Arc<Register>;
+
+    /// Lets go of persons and claims of which nothing was said since, and that nobody needs.
+    fn forget(&self, before: Utc);
+}
+
+impl EntrySink for LedgerDesk {
+    async fn keep(&self, rows: Vec<Row>, statements: Vec<Statement>) -> Result<(), NotTaken> {
+        self.learn(rows, statements).await.map_err(NotTaken::from)
+    }
+
+    async fn mark(&self, mark: Mark) -> Result<(), NotTaken> {
+        let Mark { feed, kind, at } = mark;
+        let data = [
+            ("feed".to_owned(), json!(feed)),
+            ("mark".to_owned(), json!(kind.as_str())),
+            ("at".to_owned(), json!(at.utc_text())),
+        ];
+        let act = Act {
+            kind: ActKind::Audit,
+            subject: feed.to_owned(),
+            time_us: at.utc_us(),
+            data: data.into_iter().collect(),
+            client_id: format!("{feed}:{}:{}", kind.as_str(), at.utc_us()),
+        };
+        self.act(act).await.map(drop).map_err(NotTaken::from)
+    }
+
+    fn ledger(&self) -> Arc<Ledger> {
+        self.now()
+    }
+
+    fn register(&self) -> Arc<Register> {
+        LedgerDesk::register(self)
+    }
+
+    fn forget(&self, before: Utc) {
+        LedgerDesk::forget(self, before);
+    }
+}
+
+impl From<NotAdded> for NotTaken {
+    fn from(why: NotAdded) -> Self {
+        match why {
+            NotAdded::NotKept => Self::NotKept,
+            NotAdded::Refused { .. }
+            | NotAdded::Claim(_)
+            | NotAdded::TooLarge
+            | NotAdded::ClientId => Self::Refused(why.to_string()),
+        }
+    }
 }

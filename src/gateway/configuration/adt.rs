@@ -8,6 +8,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde::Deserialize;
 
 use super::{ConfigurationFile, Loader, Mode};
+use crate::association::Utc;
 use crate::association::adt::AdtSite;
 use crate::gateway::adt::tls::PortFiles;
 use crate::profile::position::Step::{self, Key};
@@ -74,6 +75,11 @@ impl AdtTable {
     /// The feed's zone.
     pub fn zone(&self) -> Option<TimeZone> {
         self.time_zone.as_deref().and_then(|name| TimeZone::get(name).ok())
+    }
+
+    /// Who left after this is still kept.
+    pub fn keep_after(&self, now: Moment) -> Utc {
+        Utc::from_us(now.utc_us()).plus_s(-3600 * i64::from(self.keep_hours))
     }
 
     /// The next time at which a census is due, after this one.
