@@ -38,6 +38,7 @@
 //!
 //! Stop order: links, committer, settlements, waveforms, destinations, cursors. No task is aborted.
 
+pub mod adt;
 pub mod asked;
 mod background;
 pub mod certificates;

@@ -159,6 +159,9 @@ pub enum Kind {
     Waveform,
     /// What a person did or was refused, for the audit; never leaves the box.
     Audit,
+    /// What the patient administration says of a person, or another system of an association;
+    /// never leaves the box.
+    Register,
     /// A kind of a later version.
     Other(u16),
 }
@@ -183,6 +186,7 @@ impl Kind {
             Kind::Manifest => 13,
             Kind::Waveform => 15,
             Kind::Audit => 16,
+            Kind::Register => 17,
             Kind::Other(code) => code,
         }
     }
@@ -206,6 +210,7 @@ impl Kind {
             13 => Kind::Manifest,
             15 => Kind::Waveform,
             16 => Kind::Audit,
+            17 => Kind::Register,
             other => Kind::Other(other),
         }
     }

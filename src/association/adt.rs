@@ -14,6 +14,7 @@
 //! Kept are identifiers, name, birth date, sex, place, encounter and the protection mark. An empty
 //! field says nothing, `""` says that it is to be deleted (facts/semantics.md 1.6).
 
+mod news;
 mod patient;
 mod site;
 #[cfg(test)]
@@ -21,17 +22,15 @@ mod tests;
 
 use jiff::tz::TimeZone;
 
+pub use news::news;
 pub use patient::{Person, Stated};
 pub use site::{AdtSite, PlaceName};
 
 use super::entry::{Movement, Presence, Says};
+use super::message::{Opened, Reading};
 use super::time::Utc;
-use crate::protocol::hl7v2::charset;
-use crate::protocol::hl7v2::content::{content_range, open, segments};
-use crate::protocol::hl7v2::profile::LocalEscape;
-use crate::protocol::hl7v2::segments::{Line, Odd, Segment, parts, slice};
-use crate::protocol::hl7v2::wire::Wire;
-use crate::vocabulary::{DeviceTime, EncounterId, PatientId, Place, Refused, Why};
+use crate::protocol::hl7v2::segments::Segment;
+use crate::vocabulary::{EncounterId, PatientId, Refused, Why};
 
 /// What an ADT message said.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -57,34 +56,11 @@ pub struct AdtMessage {
 /// # Errors
 /// The message is no ADT, or says neither who nor when.
 pub fn read(raw: &[u8], site: &AdtSite, zone: Option<&TimeZone>) -> Result<AdtMessage, Refused> {
-    let within = content_range(raw);
-    let whole = || within.clone();
-    // A number that was cut off is another patient's number.
-    if within.end == raw.len() && !matches!(raw.last(), Some(b'\r' | b'\n')) {
-        let detail = "expected the end of the block, or of the last segment";
-        return Err(Refused::new(Why::Incomplete, whole(), detail));
-    }
-    let opened = open(raw, within.clone())
-        .ok_or_else(|| Refused::new(Why::Unparseable, whole(), "expected MSH and delimiters"))?;
-    let segments: Vec<&Segment> = segments(&opened.lines).collect();
-    let Some((msh, rest)) = segments.split_first().filter(|(first, _)| first.id == *b"MSH") else {
-        return Err(Refused::new(Why::UnsupportedMessage, whole(), "expected one message"));
-    };
-    if rest.iter().any(|segment| segment.id == *b"MSH") {
-        return Err(Refused::new(Why::UnsupportedMessage, whole(), "expected one message"));
-    }
-    // A damaged line may be the one that says who.
-    let damaged = |line: &Line| matches!(line, Line::Odd { odd, .. } if *odd != Odd::Blank);
-    if opened.lines.iter().any(damaged) {
-        let detail = "expected segments only; a line is none";
-        return Err(Refused::new(Why::OddSegment, whole(), detail));
-    }
-    let repetition = Some(opened.delimiters.repetition);
-    let named = msh.field(18).map(|at| parts(raw, at, repetition)).unwrap_or_default();
-    let choice = charset::choose(named.iter().map(|at| slice(raw, at)), None, raw);
-    let wire = Wire::new(raw, opened.delimiters, choice, LocalEscape::AsSent);
+    let opened = Opened::read(raw)?;
+    let wire = opened.wire();
+    let (msh, rest) = (&opened.msh, opened.rest.as_slice());
     let kind = wire.field_text(msh, 9)?;
-    let mut parts = kind.split(char::from(opened.delimiters.component));
+    let mut parts = kind.split(char::from(wire.delimiters.component));
     let (code, event) = (parts.next().unwrap_or_default(), parts.next().unwrap_or_default());
     if code != "ADT" || event.len() != 3 || !event.bytes().all(|byte| byte.is_ascii_alphanumeric())
     {
@@ -92,7 +68,7 @@ pub fn read(raw: &[u8], site: &AdtSite, zone: Option<&TimeZone>) -> Result<AdtMe
         return Err(Refused::new(Why::UnsupportedMessage, msh.at.clone(), detail));
     }
     let mut reading = Reading { wire: &wire, site, zone, refusals: Vec::new() };
-    let evn = rest.iter().copied().find(|segment| segment.id == *b"EVN");
+    let evn = rest.iter().find(|segment| segment.id == *b"EVN");
     let recorded = evn.and_then(|evn| reading.time(evn, 2));
     let Some(stated) = recorded.or_else(|| reading.time(msh, 7)) else {
         let detail = "expected a time in EVN-2 or MSH-7";
@@ -111,7 +87,7 @@ pub fn read(raw: &[u8], site: &AdtSite, zone: Option<&TimeZone>) -> Result<AdtMe
         }
         if persons.is_empty() {
             let detail = "expected a patient with an identifier of a known authority in PID-3";
-            return Err(Refused::new(Why::Unreadable, whole(), detail));
+            return Err(Refused::new(Why::Unreadable, opened.within.clone(), detail));
         }
     }
     let refusals = reading.refusals;
@@ -156,7 +132,7 @@ struct Group<'a> {
     mrg: Option<&'a Segment>,
 }
 
-fn groups<'a>(segments: &[&'a Segment]) -> Vec<Group<'a>> {
+fn groups(segments: &[Segment]) -> Vec<Group<'_>> {
     let mut groups: Vec<Group> = Vec::new();
     for segment in segments {
         if segment.id == *b"PID" {
@@ -174,39 +150,7 @@ fn groups<'a>(segments: &[&'a Segment]) -> Vec<Group<'a>> {
     groups
 }
 
-/// One message, while it is read.
-struct Reading<'a> {
-    wire: &'a Wire<'a>,
-    site: &'a AdtSite,
-    zone: Option<&'a TimeZone>,
-    refusals: Vec<Refused>,
-}
-
 impl Reading<'_> {
-    /// What can be read, else nothing and a refusal.
-    fn kept(&mut self, read: Result<String, Refused>) -> String {
-        read.unwrap_or_else(|refused| {
-            self.refusals.push(refused);
-            String::new()
-        })
-    }
-
-    fn time(&mut self, segment: &Segment, field: usize) -> Option<Utc> {
-        let text = self.kept(self.wire.field_text(segment, field));
-        // Before 2.6 a degree of precision may follow.
-        let text = text.split(char::from(self.wire.delimiters.component)).next()?;
-        if text.is_empty() {
-            return None;
-        }
-        let time = DeviceTime::read(text, self.zone).utc_us;
-        if time.is_none() {
-            let detail = "expected one instant as a time";
-            let at = segment.field(field).unwrap_or(0..0);
-            self.refusals.push(Refused::new(Why::Unreadable, at, detail));
-        }
-        time.map(Utc::from_us)
-    }
-
     /// When an admission or a discharge was, by the stay itself.
     fn occurred(&mut self, event: &str, group: &Group<'_>) -> Option<Utc> {
         match event {
@@ -224,7 +168,7 @@ impl Reading<'_> {
         [from, stated]: [Utc; 2],
     ) -> Vec<Says> {
         let encounter = group.pv1.and_then(|pv1| self.encounter(pv1));
-        let place = group.pv1.and_then(|pv1| self.place(pv1));
+        let place = group.pv1.and_then(|pv1| self.place(pv1, 3));
         let movement = |movement, presence| Says::Movement {
             patient: patient.clone(),
             encounter: encounter.clone(),
@@ -288,21 +232,5 @@ impl Reading<'_> {
         let components = self.wire.components(&visit);
         let number = self.kept(self.wire.component(&components, 1));
         EncounterId::parse(number.trim()).ok()
-    }
-
-    fn place(&mut self, pv1: &Segment) -> Option<Place> {
-        let sent = self.wire.repetitions(pv1, 3).into_iter().next()?;
-        let components = self.wire.components(&sent);
-        let mut parts = Vec::new();
-        for number in 1..=3 {
-            parts.push(self.kept(self.wire.component(&components, number)));
-        }
-        let name = PlaceName::of(&parts);
-        let place = self.site.places.get(&name).cloned();
-        if place.is_none() && !name.is_empty() {
-            let detail = "expected a place of the site's list in PV1-3";
-            self.refusals.push(Refused::new(Why::Unreadable, sent, detail));
-        }
-        place
     }
 }

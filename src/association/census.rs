@@ -72,7 +72,7 @@ impl View<'_> {
     }
 
     /// All identifiers that this human had, as far as merges say.
-    fn identifiers(&self, survivor: &PatientId) -> BTreeSet<PatientId> {
+    pub fn identifiers(&self, survivor: &PatientId) -> BTreeSet<PatientId> {
         let mut all = BTreeSet::from([survivor.clone()]);
         let mut next = vec![survivor.clone()];
         while let Some(patient) = next.pop() {

@@ -72,6 +72,10 @@ pub(super) fn run(arguments: &ExplainArguments) -> Result<(), Failed> {
             say(&String::from_utf8_lossy(&record.payload));
             Ok(())
         }
+        Kind::Register => {
+            say(&format!("record   {id} (register): names a person, and is not shown"));
+            Ok(())
+        }
     }
 }
 

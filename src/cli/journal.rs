@@ -314,6 +314,7 @@ fn name_of(kind: Kind) -> String {
         Kind::Manifest => "manifest".to_owned(),
         Kind::Waveform => "waveform".to_owned(),
         Kind::Audit => "audit".to_owned(),
+        Kind::Register => "register".to_owned(),
         Kind::Other(code) => format!("kind-{code}"),
     }
 }

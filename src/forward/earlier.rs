@@ -182,6 +182,7 @@ fn goes(earlier: &Earlier, destination: &str, kind: Kind, written: &Written<'_>)
         | Kind::Waveform
         | Kind::Destination
         | Kind::Audit
+        | Kind::Register
         | Kind::Other(_) => false,
     }
 }

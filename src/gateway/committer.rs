@@ -23,6 +23,7 @@ use super::record::{self, FirmwareProof, NewHead, NewStatement, ProfileStamp};
 use super::room::Room;
 use super::routing::{Routable, Samplers};
 use super::status::DeviceStatus;
+use crate::association::{Row, Utc};
 use crate::check::clock::Times;
 use crate::check::repeats::StatementKeys;
 use crate::forward::stored::Stored;
@@ -103,6 +104,16 @@ pub enum Request {
     Ledger {
         entries: Vec<NewEntry>,
         done: oneshot::Sender<Result<Vec<Added>, NotAdded>>,
+    },
+    /// Rows of the register with the entries that follow from them, all of it or nothing.
+    Rows {
+        rows: Vec<Row>,
+        entries: Vec<NewEntry>,
+        done: oneshot::Sender<Result<(), NotAdded>>,
+    },
+    /// Persons and claims of which nothing was said since, and that nobody needs, are let go.
+    Forget {
+        before: Utc,
     },
     /// A confirmation, a manual entry, or a row for the audit.
     Act {
@@ -199,6 +210,10 @@ impl Committer {
                 Request::Ledger { entries, done } => {
                     self.take_entries(entries, done, clock::now()).await;
                 }
+                Request::Rows { rows, entries, done } => {
+                    self.take_rows(rows, entries, done, clock::now()).await;
+                }
+                Request::Forget { before } => self.forget_rows(before),
                 Request::Act { act, done } => self.act(*act, done, clock::now()).await,
                 Request::End(ending, done) => self.end(&ending, done, clock::now()).await,
                 Request::Manifest { destination, data, now } => {

@@ -20,6 +20,7 @@ use crate::profile::{Drafts, Profile, Status};
 use crate::protocol::Site;
 use crate::vocabulary::{DeviceName, Digest, Place, Vocabulary};
 
+mod adt;
 mod association;
 mod destination;
 mod identity;
@@ -28,6 +29,7 @@ mod link;
 mod retention;
 mod waveforms;
 
+pub use adt::AdtTable;
 pub use association::{AssociationTable, Numbers};
 pub use destination::{
     DestinationTable, Files, OrderKey, Proves, Required, Start, Take, Transport,
@@ -53,6 +55,9 @@ pub struct ConfigurationFile {
     /// Who vouches for people at the bedside.
     #[serde(default)]
     pub identity: Option<IdentityTable>,
+    /// The patient administration's feed.
+    #[serde(default)]
+    pub adt: Option<AdtTable>,
 }
 
 /// This box.
@@ -161,6 +166,8 @@ pub struct Configuration {
     pub digest: Digest,
     /// Whose values are.
     pub association: AssociationTable,
+    /// The patient administration's feed, if there is one.
+    pub adt: Option<AdtTable>,
 }
 
 /// One device, ready to be opened.
@@ -204,6 +211,7 @@ pub fn load(file: &Path) -> Result<Configuration, Vec<String>> {
     loader.identity(&parsed);
     let maps = loader.maps(&parsed);
     let devices = loader.devices(&parsed);
+    let adt = loader.adt(&parsed);
     if !loader.problems.is_empty() {
         return Err(loader.problems);
     }
@@ -219,6 +227,7 @@ pub fn load(file: &Path) -> Result<Configuration, Vec<String>> {
         identity: parsed.identity,
         digest: Digest::of(text.as_bytes()),
         association: parsed.association,
+        adt,
     })
 }
 

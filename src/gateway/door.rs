@@ -71,6 +71,8 @@ pub(super) async fn take_nothing(mut requests: mpsc::UnboundedReceiver<Request>)
             | Request::Person { .. }
             | Request::Ledger { .. }
             | Request::Act { .. }
+            | Request::Rows { .. }
+            | Request::Forget { .. }
             | Request::End(..)
             | Request::Manifest { .. }
             | Request::Free { .. }

@@ -105,6 +105,7 @@ pub fn describe(record: &Record) -> Entry {
         | Kind::Manifest
         | Kind::Waveform
         | Kind::Audit
+        | Kind::Register
         | Kind::Other(_) => plain,
     }
 }

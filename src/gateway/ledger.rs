@@ -8,10 +8,12 @@
 //! |---|---|
 //! | `lines` | what the configuration says of the lines of this box |
 //! | `taking` | the committer's side: entries and acts become records |
+//! | `rows` | the same for what is said of persons, and by other systems |
 //! | `acts` | which acts were taken in the last 48 hours |
 
 mod acts;
 pub mod lines;
+mod rows;
 mod taking;
 #[cfg(test)]
 mod tests;
@@ -25,7 +27,7 @@ pub use self::acts::{ACTS_KEPT_S, Acts};
 pub use self::lines::{LineSetup, Lines};
 pub(in crate::gateway) use self::taking::entry_of;
 use super::committer::Request;
-use crate::association::{By, EntryId, EntryRefused, Ledger, Says, Utc};
+use crate::association::{By, EntryId, EntryRefused, Ledger, Register, Row, Says, Statement, Utc};
 use crate::vocabulary::RecordId;
 
 /// More than this in one batch is no census of a ward but a mistake.
@@ -45,6 +47,13 @@ pub struct NewEntry {
     pub says: Says,
 }
 
+impl From<Statement> for NewEntry {
+    fn from(statement: Statement) -> Self {
+        let Statement { id, stated, by, says } = statement;
+        Self { id, stated, by, says }
+    }
+}
+
 /// What became of one entry of a batch.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Added {
@@ -60,6 +69,9 @@ pub enum NotAdded {
     /// One entry is refused, so none of its batch is taken.
     #[error("entry {}: {why}", .entry.as_str())]
     Refused { entry: EntryId, why: EntryRefused },
+    /// Another system's claim contradicts what it said before; in its profile's words.
+    #[error("a claim of another system: {0}")]
+    Claim(&'static str),
     /// More than one batch of the journal holds.
     #[error("more than one batch of the journal holds")]
     TooLarge,
@@ -123,6 +135,7 @@ struct Inner {
     /// The committer of the house that is open now.
     requests: Mutex<Option<mpsc::UnboundedSender<Request>>>,
     ledger: watch::Sender<Arc<Ledger>>,
+    register: watch::Sender<Arc<Register>>,
     /// Of what went over the desk.
     fate: watch::Sender<Fate>,
 }
@@ -132,6 +145,7 @@ impl Default for Inner {
         Self {
             requests: Mutex::default(),
             ledger: watch::channel(Arc::default()).0,
+            register: watch::channel(Arc::default()).0,
             fate: watch::channel(Fate::default()).0,
         }
     }
@@ -159,6 +173,31 @@ impl LedgerDesk {
     /// The ledger as of the last durable entry.
     pub fn now(&self) -> Arc<Ledger> {
         Arc::clone(&self.inner.ledger.borrow())
+    }
+
+    /// Adds rows of the register, and the entries that follow from them: all of it or nothing.
+    ///
+    /// # Errors
+    /// Why nothing of it was taken.
+    pub async fn learn(&self, rows: Vec<Row>, statements: Vec<Statement>) -> Result<(), NotAdded> {
+        if rows.len() + statements.len() > BATCH_ENTRIES_MAX {
+            return Err(NotAdded::TooLarge);
+        }
+        let entries = statements.into_iter().map(NewEntry::from).collect();
+        self.ask(|done| Request::Rows { rows, entries, done }).await
+    }
+
+    /// Persons and claims as of the last durable row.
+    pub fn register(&self) -> Arc<Register> {
+        Arc::clone(&self.inner.register.borrow())
+    }
+
+    /// Lets go of persons and claims of which nothing was said since, and that nobody needs.
+    pub fn forget(&self, before: Utc) {
+        if let Some(requests) = self.requests().as_ref() {
+            // A house that is closed forgets when it is open again.
+            let _ = requests.send(Request::Forget { before });
+        }
     }
 
     /// Tells of every change of the ledger.
@@ -190,10 +229,16 @@ impl LedgerDesk {
     }
 
     /// A house is open: this is its committer, and this its ledger.
-    pub(super) fn open(&self, requests: mpsc::UnboundedSender<Request>, ledger: Arc<Ledger>) {
+    pub(super) fn open(
+        &self,
+        requests: mpsc::UnboundedSender<Request>,
+        ledger: Arc<Ledger>,
+        register: Arc<Register>,
+    ) {
         *self.requests() = Some(requests);
         self.inner.fate.send_replace(Fate::default());
         self.inner.ledger.send_replace(ledger);
+        self.inner.register.send_replace(register);
     }
 
     /// The house is closed: nothing is taken until the next one opens.

@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 use super::committer::DeviceIdentity;
 use super::ledger::{Acts, entry_of};
 use super::record::WireHead;
-use crate::association::{Entry, EntryId, Ledger, Site};
+use crate::association::{Entry, EntryId, Ledger, Register, Site};
 use crate::check::repeats::{StatementKeys, Window};
 use crate::forward::stored::{EventKind, Stored, Written};
 use crate::journal::{Kind, Reader, Record, SEGMENT_BYTES};
@@ -51,6 +51,8 @@ pub struct Memory {
     pub ended: BTreeMap<u64, u64>,
     /// Who was on which device, and is. Shared with whoever reads it.
     pub ledger: Arc<Ledger>,
+    /// What is known of persons, and what other systems claim.
+    pub register: Arc<Register>,
     /// The newest record that holds an entry of the ledger; 0 for none.
     pub ledger_record: u64,
     /// Entries by their records' sequence of which it is not known yet whether values that were
@@ -118,6 +120,7 @@ impl Memory {
             configuration: String::new(),
             ended: BTreeMap::new(),
             ledger: Arc::default(),
+            register: Arc::default(),
             ledger_record: 0,
             unexamined: BTreeMap::new(),
             acts: Acts::default(),
@@ -293,6 +296,13 @@ impl Memory {
                     self.note_act(record, &client_id);
                 }
             }
+            Kind::Register => match serde_json::from_slice(&record.payload) {
+                Ok(row) => Arc::make_mut(&mut self.register).put(row),
+                Err(_) => {
+                    let sequence = record.sequence.number();
+                    tracing::error!(sequence, "a row of the register cannot be read back");
+                }
+            },
             Kind::ClockStep | Kind::Start | Kind::Stop | Kind::Destination | Kind::Other(_) => {}
         }
     }

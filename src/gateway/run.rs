@@ -261,7 +261,8 @@ impl House {
         let failed = |error| RunError::Data { folder: gateway.data.clone(), error };
         destinations.extend(counting.map_err(failed)?);
         let (memory, keeper) = ledger(configuration, memory, &lasting.ledger);
-        lasting.ledger.open(requests.clone(), Arc::clone(&memory.ledger));
+        let (known, register) = (Arc::clone(&memory.ledger), Arc::clone(&memory.register));
+        lasting.ledger.open(requests.clone(), known, register);
         let mut committer = Committer {
             name: gateway.name.clone(),
             clock_offset_us: None,

@@ -132,6 +132,8 @@ async fn a_full_share_stops_reading_and_is_one_gap() {
             | Request::Person { .. }
             | Request::Ledger { .. }
             | Request::Act { .. }
+            | Request::Rows { .. }
+            | Request::Forget { .. }
             | Request::End(..)
             | Request::Free { .. }
             | Request::Manifest { .. }

@@ -370,5 +370,6 @@ fn kinds_have_fixed_numbers() {
     assert_eq!(Kind::Waveform.code(), 15);
     assert_eq!(Kind::Destination.code(), 14);
     assert_eq!(Kind::Audit.code(), 16);
-    assert_eq!(Kind::from_code(17), Kind::Other(17));
+    assert_eq!(Kind::Register.code(), 17);
+    assert_eq!(Kind::from_code(18), Kind::Other(18));
 }

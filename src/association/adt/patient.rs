@@ -2,12 +2,15 @@
 
 use std::fmt;
 
+use serde::{Deserialize, Serialize};
+
 use super::{Group, Reading};
 use crate::protocol::hl7v2::segments::Segment;
-use crate::vocabulary::{PatientId, Refused, Why};
+use crate::vocabulary::PatientId;
 
 /// What a field says.
-#[derive(Clone, Default, PartialEq, Eq)]
+#[derive(Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Stated {
     /// Nothing: what was known stays.
     #[default]
@@ -29,7 +32,8 @@ impl fmt::Debug for Stated {
 }
 
 /// What is kept of a patient. `Debug` shows none of it.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Person {
     pub patient: PatientId,
     /// PID-5, family and given names.
@@ -43,56 +47,6 @@ pub struct Person {
 }
 
 impl Reading<'_> {
-    /// The identifier that goes on: of the site's main roots, else the first.
-    pub(super) fn patient(&mut self, pid: &Segment) -> Option<PatientId> {
-        let found = self.identifiers(pid, 3);
-        let main = self.site.main_roots.iter();
-        let mut main = main.filter_map(|root| found.iter().find(|id| id.root() == root));
-        main.next().or(found.first()).cloned()
-    }
-
-    /// The identifiers of a field whose authority is known.
-    pub(super) fn identifiers(&mut self, segment: &Segment, field: usize) -> Vec<PatientId> {
-        let mut found = Vec::new();
-        for repetition in self.wire.repetitions(segment, field) {
-            let components = self.wire.components(&repetition);
-            let mut part = |number| self.kept(self.wire.component(&components, number));
-            let (value, authority) = (part(1), part(4));
-            if value.trim().is_empty() {
-                continue;
-            }
-            let given = self
-                .root(&authority)
-                .map(|root| PatientId::given(&root, value.trim(), self.site.purpose));
-            match given {
-                Some(Ok(id)) => found.push(id),
-                Some(Err(why)) => {
-                    self.refusals.push(Refused::new(Why::Unreadable, repetition, why.to_string()));
-                }
-                None => {
-                    let detail = "expected an authority of the site's list";
-                    self.refusals.push(Refused::new(Why::Unreadable, repetition, detail));
-                }
-            }
-        }
-        found
-    }
-
-    /// From `name&oid&ISO`.
-    fn root(&self, authority: &str) -> Option<String> {
-        let sub = self.wire.delimiters.sub_component.map_or('&', char::from);
-        let mut parts = authority.split(sub);
-        let mut part = || parts.next().unwrap_or_default().trim();
-        let (name, universal, kind) = (part(), part(), part());
-        if kind == "ISO" && !universal.is_empty() {
-            return Some(universal.to_owned());
-        }
-        if name.is_empty() {
-            return self.site.root_without_authority.clone();
-        }
-        self.site.authorities.get(name).cloned()
-    }
-
     pub(super) fn person(&mut self, patient: &PatientId, group: &Group<'_>) -> Person {
         let name = self.stated(group.pid, 5, |text, sub| {
             let mut parts = text.split('^').map(|part| part.split(sub).next().unwrap_or_default());

@@ -14,12 +14,17 @@ pub struct PlaceName(String);
 
 impl PlaceName {
     /// From unit, room and bed; empty ones at the end do not count.
-    pub(super) fn of(parts: &[String]) -> Self {
+    pub(in crate::association) fn of(parts: &[String]) -> Self {
         let joined = parts.iter().map(|part| part.trim()).collect::<Vec<_>>().join("^");
         Self(joined.trim_end_matches('^').to_owned())
     }
 
-    pub(super) fn is_empty(&self) -> bool {
+    /// Unit, room and bed.
+    pub(in crate::association) fn parts(&self) -> impl Iterator<Item = &str> {
+        self.0.split('^')
+    }
+
+    pub(in crate::association) fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 }

@@ -3,6 +3,7 @@
 use super::*;
 use crate::association::tests::{at, patient};
 use crate::association::{By, Ledger};
+use crate::vocabulary::Place;
 
 /// What the samples' authorities stand for here.
 fn site() -> AdtSite {
@@ -22,7 +23,7 @@ fn adt(text: &str) -> Result<AdtMessage, Refused> {
 }
 
 /// An event of a made-up patient in `bed` of the intensive care unit.
-fn event(event: &str, minute: u32, who: &str, bed: u32, more: &str) -> AdtMessage {
+pub(super) fn event(event: &str, minute: u32, who: &str, bed: u32, more: &str) -> AdtMessage {
     let time = format!("20260302{:02}{:02}00", 10 + minute / 60, minute % 60);
     adt(&format!(
         "MSH|^~\\&|ADT|H|BOX|H|{time}||ADT^{event}|1|P|2.5\nEVN||{time}\n\

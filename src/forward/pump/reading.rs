@@ -131,6 +131,7 @@ const fn forwardable(kind: Kind) -> Forwardable {
         | Kind::Stop
         | Kind::Carried
         | Kind::Destination
-        | Kind::Audit => Forwardable::No,
+        | Kind::Audit
+        | Kind::Register => Forwardable::No,
     }
 }

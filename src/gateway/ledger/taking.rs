@@ -70,7 +70,11 @@ impl Committer {
     }
 
     /// What a batch makes of the ledger.
-    fn stage(&self, entries: Vec<NewEntry>, now: Moment) -> Result<StagedEntries, NotAdded> {
+    pub(super) fn stage(
+        &self,
+        entries: Vec<NewEntry>,
+        now: Moment,
+    ) -> Result<StagedEntries, NotAdded> {
         let mut staged = StagedEntries {
             ledger: Arc::clone(&self.memory.ledger),
             new: Vec::new(),
@@ -101,7 +105,7 @@ impl Committer {
     }
 
     /// What is known already may still be on its way to the disk.
-    fn answer_known<T: Send + 'static>(&self, done: Answer<T>, answer: T) {
+    pub(super) fn answer_known<T: Send + 'static>(&self, done: Answer<T>, answer: T) {
         let settled = self.ledger.desk.settled(self.ledger.last);
         tokio::spawn(async move {
             let kept = settled.await;
@@ -110,7 +114,7 @@ impl Committer {
     }
 
     /// The records of these entries, with the sequences that come next.
-    fn entry_records(&self, entries: &[Entry], now: Moment) -> (Vec<NewRecord>, Staged) {
+    pub(super) fn entry_records(&self, entries: &[Entry], now: Moment) -> (Vec<NewRecord>, Staged) {
         let mut staged = Staged::default();
         let mut records = Vec::new();
         let first = self.appender.next();
@@ -227,9 +231,9 @@ fn settle_act(
 }
 
 /// What a batch of entries makes of the ledger.
-struct StagedEntries {
-    ledger: Arc<Ledger>,
-    new: Vec<Entry>,
+pub(super) struct StagedEntries {
+    pub ledger: Arc<Ledger>,
+    pub new: Vec<Entry>,
     /// Of each entry of the batch.
     known: Vec<bool>,
 }

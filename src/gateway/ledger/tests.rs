@@ -63,7 +63,8 @@ async fn run(folder: &Path) -> Running {
     committer.checkpoint(Begin::Wherever, NINE).await;
     let (requests, received) = mpsc::unbounded_channel();
     let desk = LedgerDesk::default();
-    desk.open(requests.clone(), Arc::clone(&committer.memory.ledger));
+    let memory = &committer.memory;
+    desk.open(requests.clone(), Arc::clone(&memory.ledger), Arc::clone(&memory.register));
     committer.ledger = LedgerKeeper::new(desk.clone(), Lines::default());
     Running { desk, requests, task: tokio::spawn(committer.run(received)) }
 }

@@ -21,7 +21,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use super::{DeviceMemory, Memory, OpenGap};
-use crate::association::{self, EntryId, Ledger, Site, Utc};
+use crate::association::{self, EntryId, Ledger, Register, Site, Utc};
 use crate::check::repeats::Window;
 use crate::gateway::ledger::Acts;
 
@@ -43,6 +43,8 @@ struct Carried {
     ended_by: BTreeMap<u64, u64>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     ledger: Option<CarriedLedger>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    register: Option<Register>,
     #[serde(default, skip_serializing_if = "Acts::is_empty")]
     acts: Acts,
 }
@@ -111,6 +113,7 @@ impl Memory {
             profiles: self.profiles.clone(),
             ended_by: self.ended.clone(),
             ledger: self.carried_ledger(),
+            register: (!self.register.is_empty()).then(|| (*self.register).clone()),
             acts: self.acts.clone(),
         };
         let text = serde_json::to_vec(&carried).expect("texts and numbers are JSON");
@@ -174,6 +177,11 @@ impl Memory {
         self.profiles.extend(carried.profiles);
         self.ended.extend(carried.ended_by);
         self.acts = carried.acts;
+        let register = carried.register.unwrap_or_default();
+        if !register.is_readable() {
+            tracing::error!("the register of the checkpoint is of another version");
+        }
+        self.register = Arc::new(register);
         let Some(CarriedLedger { entries, record, unexamined }) = carried.ledger else { return };
         match Ledger::restore(Site::default(), entries) {
             Ok(ledger) => self.ledger = Arc::new(ledger),

@@ -109,6 +109,8 @@ impl Keeper {
             | Request::Person { .. }
             | Request::Ledger { .. }
             | Request::Act { .. }
+            | Request::Rows { .. }
+            | Request::Forget { .. }
             | Request::End(..)
             | Request::Manifest { .. }
             | Request::Free { .. }

@@ -152,22 +152,82 @@ impl Answer {
         now: Moment,
     ) -> Vec<Vec<u8>> {
         let Self::Owed { header, refused } = self else { return Vec::new() };
-        let outcome = match (settled, refused) {
-            (Settled::Durable | Settled::Repeat, None) => Outcome::Accepted,
-            (Settled::Durable | Settled::Repeat, Some(_)) => Outcome::Rejected,
-            (Settled::NotKept(NotKept::NoStorage | NotKept::Stopping), _) => Outcome::Error,
-            (Settled::NotKept(NotKept::TooLarge), _) => Outcome::Rejected,
-        };
-        let code = error_code(settled, *refused);
-        codes(header, outcome, profile.acknowledgement)
-            .into_iter()
-            .zip(["A", "B"])
-            .map(|(acknowledgement, part)| {
-                let id = format!("{}-{}{part}", message.session.0, message.number);
-                block(header, acknowledgement, &id, code, profile.acknowledge_message_type, now)
-            })
-            .collect()
+        let error = error_code(settled, *refused).map(Trouble::of_table);
+        let kind = profile.acknowledge_message_type;
+        let outcome = Outcome::of(settled, refused.is_some());
+        told(header, outcome, profile.acknowledgement, kind, message, error.as_ref(), now)
     }
+
+    /// The blocks for another system, which asks in its message for what it wants to hear. An
+    /// application's own error refuses the message for good, whatever became of it.
+    pub fn blocks_by_message(
+        &self,
+        message: MessageId,
+        settled: Settled,
+        application: Option<ApplicationError<'_>>,
+        now: Moment,
+    ) -> Vec<Vec<u8>> {
+        let Self::Owed { header, refused } = self else { return Vec::new() };
+        let error = match application {
+            Some(application) => {
+                let of_table = ("207", "Application internal error");
+                Some(Trouble { of_table, application: Some(application) })
+            }
+            None => error_code(settled, *refused).map(Trouble::of_table),
+        };
+        let outcome = Outcome::of(settled, refused.is_some() || application.is_some());
+        let (mode, kind) = (AcknowledgementMode::ByMessage, AcknowledgementType::WithTrigger);
+        told(header, outcome, mode, kind, message, error.as_ref(), now)
+    }
+}
+
+/// ERR-5: an error of a profile's own list.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ApplicationError<'a> {
+    pub code: u32,
+    /// Holds no delimiters.
+    pub text: &'a str,
+}
+
+/// What an ERR says.
+struct Trouble<'a> {
+    /// HL7 table 0357.
+    of_table: (&'a str, &'a str),
+    application: Option<ApplicationError<'a>>,
+}
+
+impl<'a> Trouble<'a> {
+    fn of_table(of_table: (&'a str, &'a str)) -> Self {
+        Self { of_table, application: None }
+    }
+}
+
+impl Outcome {
+    fn of(settled: Settled, is_refused: bool) -> Self {
+        match settled {
+            Settled::Durable | Settled::Repeat if is_refused => Self::Rejected,
+            Settled::Durable | Settled::Repeat => Self::Accepted,
+            Settled::NotKept(NotKept::NoStorage | NotKept::Stopping) => Self::Error,
+            Settled::NotKept(NotKept::TooLarge) => Self::Rejected,
+        }
+    }
+}
+
+fn told(
+    header: &Header,
+    outcome: Outcome,
+    mode: AcknowledgementMode,
+    kind: AcknowledgementType,
+    message: MessageId,
+    error: Option<&Trouble<'_>>,
+    now: Moment,
+) -> Vec<Vec<u8>> {
+    let codes = codes(header, outcome, mode).into_iter().zip(["A", "B"]);
+    let blocks = codes.map(|(acknowledgement, part)| {
+        let id = format!("{}-{}{part}", message.session.0, message.number);
+        block(header, acknowledgement, &id, error, kind, now)
+    });
+    blocks.collect()
 }
 
 /// MSA-1 of each answer, in order.
@@ -222,7 +282,7 @@ fn block(
     header: &Header,
     acknowledgement: &str,
     id: &str,
-    error: Option<(&str, &str)>,
+    error: Option<&Trouble<'_>>,
     message_type: AcknowledgementType,
     now: Moment,
 ) -> Vec<u8> {
@@ -260,8 +320,8 @@ fn block(
     let msa: [&[u8]; 3] = [b"MSA", acknowledgement.as_bytes(), &header.control_id];
     block.extend(msa.join(field.as_slice()));
     block.push(b'\r');
-    if let Some((code, words)) = error {
-        block.extend(error_segment(header, code, words));
+    if let Some(error) = error {
+        block.extend(error_segment(header, error));
         block.push(b'\r');
     }
     block.extend_from_slice(b"\x1C\x0D");
@@ -269,7 +329,8 @@ fn block(
 }
 
 /// ERR-3 and ERR-4 from version 2.5 on, ERR-1 before it. Holds nothing of the message.
-fn error_segment(header: &Header, code: &str, words: &str) -> Vec<u8> {
+fn error_segment(header: &Header, error: &Trouble<'_>) -> Vec<u8> {
+    let (code, words) = error.of_table;
     let field = [header.delimiters.field];
     let component = [header.delimiters.component];
     let coded = |separator: &[u8]| [code.as_bytes(), words.as_bytes(), b"HL70357"].join(separator);
@@ -278,7 +339,12 @@ fn error_segment(header: &Header, code: &str, words: &str) -> Vec<u8> {
         version.is_some_and(|version| !version.is_empty() && version < b"2.5".as_slice());
     if !is_older {
         let coded = coded(&component);
-        return [b"ERR".as_slice(), b"", b"", &coded, b"E"].join(field.as_slice());
+        let mut segment = [b"ERR".as_slice(), b"", b"", &coded, b"E"].join(field.as_slice());
+        if let Some(ApplicationError { code, text }) = error.application {
+            let own = [code.to_string().as_bytes(), text.as_bytes()].join(component.as_slice());
+            segment.extend([field.as_slice(), &own].concat());
+        }
+        return segment;
     }
     let coded = match header.delimiters.sub_component {
         Some(sub) => coded(&[sub]),
