@@ -12,8 +12,11 @@
 //! | `refs` | names of patients in addresses |
 //! | `identity` | who a person is, by the hospital's provider, and what they may do |
 //! | `api` | the same over HTTP, and the page |
+//! | `words` | what parameters are called at the bedside |
 //! | `shaken` | TLS connections of phones |
 
+pub mod acts;
+pub mod api;
 pub mod charted;
 pub mod form;
 pub mod house;
@@ -22,3 +25,4 @@ pub mod refs;
 pub mod set;
 pub mod shaken;
 pub mod shelf;
+pub mod words;

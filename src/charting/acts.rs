@@ -271,12 +271,8 @@ impl Bedside {
         data: Map<String, Json>,
     ) -> Result<String, Refused> {
         EntryId::parse(client_id)?;
-        let act = Act {
-            kind,
-            client_id: client_id.to_owned(),
-            time_us: time.us(),
-            data: data.clone(),
-        };
+        let act =
+            Act { kind, client_id: client_id.to_owned(), time_us: time.us(), data: data.clone() };
         let record = self.house.act(act).await?.as_str().to_owned();
         self.with_chart(|chart| chart.take(&record, client_id, &data))?;
         Ok(record)

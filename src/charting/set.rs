@@ -280,8 +280,7 @@ fn row(
         },
         measured: crate::vocabulary::moment::utc_text(found.measured_us),
         age_ms: age_us / 1000 + i64::from(age_us % 1000 != 0),
-        fresh: !is_periodic
-            || times.at_us.saturating_sub(found.measured_us) <= PRESENT_WITHIN_US,
+        fresh: !is_periodic || times.at_us.saturating_sub(found.measured_us) <= PRESENT_WITHIN_US,
         grade: whose.map(|whose| whose.grade.as_str()),
         quality: [words("doubts"), words("flags")].concat(),
         kind,

@@ -192,9 +192,8 @@ impl Bedside {
 
     fn may_sign(&self, signature: &Signature, found: &Found, at: Utc) -> Result<(), Refused> {
         let observation_id = || signature.observation_id.clone();
-        let charted = self.with_chart(|chart| {
-            chart.of(&signature.observation_id).map(|charted| charted.fate)
-        })?;
+        let charted = self
+            .with_chart(|chart| chart.of(&signature.observation_id).map(|charted| charted.fate))?;
         match (signature.act, charted) {
             (Says::Leave, _) | (_, None) => {}
             (_, Some(fate)) => {
@@ -283,11 +282,7 @@ impl Bedside {
     ///
     /// # Errors
     /// It could not be kept.
-    pub async fn charted_by_core(
-        &self,
-        client_id: &str,
-        values: Vec<Json>,
-    ) -> Result<(), Refused> {
+    pub async fn charted_by_core(&self, client_id: &str, values: Vec<Json>) -> Result<(), Refused> {
         let now = Utc::from_us(self.house.now().utc_us());
         let mut data = Map::new();
         data.insert("act".to_owned(), json!("charted-by-core"));

@@ -168,10 +168,10 @@ fn read(bedside: &Bedside, asked: &Scanned) -> Result<(Json, Option<PatientId>),
         .map_err(|why| Refusal::new(422, unreadable(why), why.to_string()))?;
     let now = Utc::from_us(house.now().utc_us());
     match &meaning {
-        Meaning::Wristband(patient) => {
-            Ok((json!({ "kind": "patient", "patient": patient_shown(bedside, patient) }),
-                Some(patient.clone())))
-        }
+        Meaning::Wristband(patient) => Ok((
+            json!({ "kind": "patient", "patient": patient_shown(bedside, patient) }),
+            Some(patient.clone()),
+        )),
         Meaning::Device(_) => {
             let machine = machine_of(house.machines(), &meaning).ok_or_else(|| {
                 Refusal::new(422, "unknown-device", "no device of this box has that label")
@@ -180,9 +180,7 @@ fn read(bedside: &Bedside, asked: &Scanned) -> Result<(Json, Option<PatientId>),
             let on = ledger.standing(now).into_iter().find(|one| one.device == machine.id);
             Ok((json!({ "kind": "device", "device": device_shown(bedside, machine, on) }), None))
         }
-        Meaning::Port(_) => {
-            Err(Refusal::new(422, "port-code", "this is a connection of the box"))
-        }
+        Meaning::Port(_) => Err(Refusal::new(422, "port-code", "this is a connection of the box")),
         Meaning::Specimen(_) => {
             Err(Refusal::new(422, "specimen-label", "this is a specimen label, not a wristband"))
         }
@@ -364,9 +362,9 @@ pub async fn device_values(
 
 fn time(asked: &Asked) -> Result<Option<i64>, Refusal> {
     let Some(at) = asked.at.as_deref().filter(|at| !at.is_empty()) else { return Ok(None) };
-    let at: jiff::Timestamp = at.parse().map_err(|_| {
-        Refusal::new(422, "time", "expected a time such as 2026-11-29T10:00:00Z")
-    })?;
+    let at: jiff::Timestamp = at
+        .parse()
+        .map_err(|_| Refusal::new(422, "time", "expected a time such as 2026-11-29T10:00:00Z"))?;
     Ok(Some(at.as_microsecond()))
 }
 

@@ -7,8 +7,8 @@ use axum::response::{IntoResponse, Response};
 
 /// Nothing from elsewhere, nothing inline; the decoder of camera scans is WebAssembly.
 pub const POLICY: &str = "default-src 'none'; script-src 'self' 'wasm-unsafe-eval'; \
-     style-src 'self'; img-src 'self' data: blob:; media-src 'self' blob:; connect-src 'self' \
-     https:; form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
+     style-src 'self'; img-src 'self' data:; connect-src 'self' https:; worker-src 'self'; \
+     frame-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
 macro_rules! files {
     ($($name:literal),* $(,)?) => {
@@ -17,7 +17,33 @@ macro_rules! files {
 }
 
 /// The files of the page by name.
-static FILES: &[(&str, &[u8])] = files!["index.html"];
+static FILES: &[(&str, &[u8])] = files![
+    "acts.js",
+    "box.js",
+    "camera.js",
+    "clock.js",
+    "decoder.js",
+    "dom.js",
+    "index.html",
+    "key.js",
+    "page.css",
+    "round.js",
+    "screen-done.js",
+    "screen-entry.js",
+    "screen-patient.js",
+    "screen-ready.js",
+    "screen-time.js",
+    "sheet.css",
+    "shelf.js",
+    "shell.js",
+    "sign-in.js",
+    "start.js",
+    "wedge.js",
+    "words.js",
+    "words.json",
+    "vendor/zxing-reader.js",
+    "vendor/zxing-reader.wasm",
+];
 
 pub async fn index() -> Response {
     served("index.html")

@@ -88,7 +88,8 @@ pub async fn sheet(
     marks.extend((!shown.verified).then_some(words.not_verified));
     marks.extend(shown.protected.then_some(words.protected));
     let acts = bedside.acts_on(&patient)?;
-    let rows: String = acts.iter().map(|act| act_rows(&act.data, act.is_withdrawn, words, language)).collect();
+    let rows: String =
+        acts.iter().map(|act| act_rows(&act.data, act.is_withdrawn, words, language)).collect();
     let table = if rows.is_empty() {
         format!("<p>{}</p>", words.nothing)
     } else {
