@@ -14,6 +14,7 @@
 //! | `gaps` | records of spans in which data could not be had |
 //! | `guests` | who may hold a connection to the box, and who makes room |
 //! | `housekeeping` | records about the house: start, configuration, associations, clock, checkpoints |
+//! | `bedside` | the port for phones: charting |
 //! | `background` | what runs behind everybody else: the index, the scrub of the journal |
 //! | `indexing` | what the index has to know of a record |
 //! | `ledger` | entries and acts over a desk, kept in order with the data |
@@ -41,6 +42,7 @@
 pub mod adt;
 pub mod asked;
 mod background;
+mod bedside;
 pub mod certificates;
 pub mod committer;
 pub mod configuration;

@@ -20,7 +20,7 @@ pub use self::listing::Worklist;
 pub use self::signing::{Confirm, Countersign, Signed, Withdraw};
 use super::charted::{Chart, Fate, Known};
 use super::form::Form;
-use super::house::{Act, ActKind, House, Machine, NotKept};
+use super::house::{Act, ActKind, House, Machine, NotAdded};
 use super::identity::{Person, SessionMode};
 use super::refs::Refs;
 use super::set::{self, NotRead, Row, Wanted};
@@ -69,7 +69,7 @@ pub enum Refused {
     #[error("expected 1 to 100 characters as the act's id")]
     ClientId(#[from] BadName),
     #[error(transparent)]
-    NotKept(#[from] NotKept),
+    NotKept(#[from] NotAdded),
     #[error(transparent)]
     NotRead(#[from] NotRead),
     #[error("the box is reading back what was charted: try again in a moment")]
@@ -97,7 +97,8 @@ impl Refused {
             Self::OwnedByCore => ("charting-owned-by-core", 409),
             Self::OwnHand => ("own-hand", 403),
             Self::ClientId(_) => ("client-id", 422),
-            Self::NotKept(_) => ("not-kept", 503),
+            Self::NotKept(NotAdded::NotKept) => ("not-kept", 503),
+            Self::NotKept(_) => ("refused-by-ledger", 409),
             Self::NotRead(_) => ("not-read", 503),
             Self::ReadingBack => ("reading-back", 503),
         }
@@ -115,7 +116,22 @@ impl Refused {
             Self::AlreadyCharted { observation_id, fate } => {
                 json!({ "observation_id": observation_id, "charted": fate })
             }
-            _ => json!({}),
+            Self::UnknownPatient
+            | Self::UnknownDevice
+            | Self::Analyser
+            | Self::UnknownAssociation
+            | Self::UnknownConflict
+            | Self::UnknownConfirmation
+            | Self::Time
+            | Self::Changed
+            | Self::ReasonNeeded
+            | Self::Form(_)
+            | Self::OwnedByCore
+            | Self::OwnHand
+            | Self::ClientId(_)
+            | Self::NotKept(_)
+            | Self::NotRead(_)
+            | Self::ReadingBack => json!({}),
         };
         details.as_object().cloned().unwrap_or_default()
     }
@@ -271,8 +287,13 @@ impl Bedside {
         data: Map<String, Json>,
     ) -> Result<String, Refused> {
         EntryId::parse(client_id)?;
-        let act =
-            Act { kind, client_id: client_id.to_owned(), time_us: time.us(), data: data.clone() };
+        let act = Act {
+            kind,
+            subject: self.house.name().to_owned(),
+            client_id: client_id.to_owned(),
+            time_us: time.us(),
+            data: data.clone(),
+        };
         let record = self.house.act(act).await?.as_str().to_owned();
         self.with_chart(|chart| chart.take(&record, client_id, &data))?;
         Ok(record)

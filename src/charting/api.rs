@@ -98,11 +98,14 @@ pub fn router(server: Server) -> Router {
         .route("/v1/development/token", post(door::token))
         .with_state(server)
         .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
-        .layer(map_response(move |response| secured(response, boxed.house.now())))
+        .layer(map_response(move |response| {
+            let secured = secured(response, boxed.house.now());
+            std::future::ready(secured)
+        }))
 }
 
 /// What every answer carries: nothing is kept by the browser, framed, or guessed.
-async fn secured(mut response: Response, now: Moment) -> Response {
+fn secured(mut response: Response, now: Moment) -> Response {
     use axum::http::{HeaderName, HeaderValue, header};
     let headers = response.headers_mut();
     let put = |headers: &mut axum::http::HeaderMap, name: HeaderName, value: &'static str| {

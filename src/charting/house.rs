@@ -4,57 +4,15 @@ use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 
-use serde_json::{Map, Value as Json};
-
-use crate::association::scan::{Grammar, Meaning};
-use crate::association::{By, DeviceId, EntryId, Ledger, Line, Says, Utc, Whose};
+use crate::association::scan::{DeviceCode, Grammar, Meaning};
+use crate::association::{DeviceId, Ledger, Line, Whose};
 use crate::journal::Reader;
 use crate::vocabulary::{Moment, PatientId, Place, Purpose, RecordId};
 
 /// An answer that is waited for.
 pub type Waiting<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
-/// One entry for the ledger, before the house says when it learned it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct NewEntry {
-    pub id: EntryId,
-    pub stated: Utc,
-    pub by: By,
-    pub says: Says,
-}
-
-/// What a person did with values.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ActKind {
-    /// A set was confirmed, rejected in part, or a confirmation withdrawn.
-    Confirmation,
-    /// Values that no device measures.
-    Entry,
-    /// Who did what, or tried to. It stays in the box.
-    Audit,
-}
-
-/// One act for the journal.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Act {
-    pub kind: ActKind,
-    /// Made by the phone: the same act sent again is the same record.
-    pub client_id: String,
-    /// Microseconds since 1970 UTC.
-    pub time_us: i64,
-    pub data: Map<String, Json>,
-}
-
-/// Why nothing was kept. Nothing has changed then.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum NotKept {
-    /// The disk is full or has failed.
-    #[error("the box keeps nothing now: {0}")]
-    NoStorage(String),
-    /// The ledger does not take it.
-    #[error("{0}")]
-    Refused(#[from] crate::association::EntryRefused),
-}
+pub use crate::gateway::ledger::{Act, ActKind, NewEntry, NotAdded};
 
 /// One machine of the configuration.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -69,7 +27,7 @@ pub struct Machine {
     pub place: Place,
     pub whose: Whose,
     /// What its labels say beside its own id.
-    pub codes: Vec<DeviceId>,
+    pub codes: Vec<String>,
 }
 
 /// What a person compares with the wristband. `Debug` shows none of it.
@@ -107,14 +65,23 @@ pub trait House: Send + Sync {
     fn delivered(&self) -> u64;
     /// All of the entries or none; they are durable when it says so. The same entries again change
     /// nothing.
-    fn add(&self, entries: Vec<NewEntry>) -> Waiting<'_, Result<(), NotKept>>;
+    fn add(&self, entries: Vec<NewEntry>) -> Waiting<'_, Result<(), NotAdded>>;
+    /// The box's name: the subject of what is about no device.
+    fn name(&self) -> &str;
     /// Keeps an act; it is durable when it says so. The same client id again gives the same record.
-    fn act(&self, act: Act) -> Waiting<'_, Result<RecordId, NotKept>>;
+    fn act(&self, act: Act) -> Waiting<'_, Result<RecordId, NotAdded>>;
 }
 
 /// The machine that a scanned label belongs to.
 pub fn machine_of<'a>(machines: &'a [Machine], meaning: &Meaning) -> Option<&'a Machine> {
     let Meaning::Device(code) = meaning else { return None };
     let scanned = code.machine()?;
-    machines.iter().find(|one| one.id == scanned || one.codes.contains(&scanned))
+    let as_written = match code {
+        DeviceCode::Plain(text) | DeviceCode::Asset(text) => text.as_str(),
+        DeviceCode::Udi { .. } => scanned.as_str(),
+    };
+    machines.iter().find(|one| {
+        let is_listed = one.codes.iter().any(|code| code == as_written || code == scanned.as_str());
+        one.id == scanned || one.id.as_str() == as_written || is_listed
+    })
 }

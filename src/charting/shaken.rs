@@ -5,6 +5,8 @@ use std::io;
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use axum::extract::connect_info::Connected;
+use axum::serve::IncomingStream;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::mpsc;
 use tokio_rustls::TlsAcceptor;
@@ -56,6 +58,22 @@ impl Shaken {
             }
         });
         Ok(Self { shaken, address })
+    }
+}
+
+/// Where a phone is, whatever the connection.
+#[derive(Clone, Copy, Debug)]
+pub struct PhoneAddress(pub SocketAddr);
+
+impl Connected<IncomingStream<'_, Shaken>> for PhoneAddress {
+    fn connect_info(stream: IncomingStream<'_, Shaken>) -> Self {
+        Self(*stream.remote_addr())
+    }
+}
+
+impl Connected<IncomingStream<'_, TcpListener>> for PhoneAddress {
+    fn connect_info(stream: IncomingStream<'_, TcpListener>) -> Self {
+        Self(*stream.remote_addr())
     }
 }
 

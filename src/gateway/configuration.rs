@@ -22,6 +22,7 @@ use crate::vocabulary::{DeviceName, Digest, Place, Vocabulary};
 
 mod adt;
 mod association;
+mod charting;
 mod destination;
 mod identity;
 mod keys;
@@ -31,6 +32,7 @@ mod waveforms;
 
 pub use adt::AdtTable;
 pub use association::{AssociationTable, Numbers};
+pub use charting::ChartingTable;
 pub use destination::{
     DestinationTable, Files, OrderKey, Proves, Required, Start, Take, Transport,
 };
@@ -55,6 +57,9 @@ pub struct ConfigurationFile {
     /// Who vouches for people at the bedside.
     #[serde(default)]
     pub identity: Option<IdentityTable>,
+    /// The bedside's port.
+    #[serde(default)]
+    pub charting: Option<ChartingTable>,
     /// The patient administration's feed.
     #[serde(default)]
     pub adt: Option<AdtTable>,
@@ -162,6 +167,8 @@ pub struct Configuration {
     pub maps: BTreeMap<String, Arc<Map>>,
     /// Who vouches for people at the bedside.
     pub identity: Option<IdentityTable>,
+    /// The bedside's port.
+    pub charting: Option<ChartingTable>,
     /// SHA-256 of the file's text.
     pub digest: Digest,
     /// Whose values are.
@@ -209,6 +216,7 @@ pub fn load(file: &Path) -> Result<Configuration, Vec<String>> {
     loader.destinations(&parsed);
     loader.association(&parsed);
     loader.identity(&parsed);
+    loader.charting(&parsed);
     let maps = loader.maps(&parsed);
     let devices = loader.devices(&parsed);
     let adt = loader.adt(&parsed);
@@ -225,6 +233,7 @@ pub fn load(file: &Path) -> Result<Configuration, Vec<String>> {
         waveforms,
         maps,
         identity: parsed.identity,
+        charting: parsed.charting,
         digest: Digest::of(text.as_bytes()),
         association: parsed.association,
         adt,
@@ -347,6 +356,15 @@ impl Loader<'_> {
                 let keys: Vec<Step<'_>> = keys.iter().map(|key| Key(key)).collect();
                 self.add(&[&path[..], &keys].concat(), what);
             }
+        }
+    }
+
+    fn charting(&mut self, file: &ConfigurationFile) {
+        let has_identity = file.identity.is_some();
+        let problems = file.charting.iter();
+        let problems = problems.flat_map(|table| table.problems(self.mode, has_identity));
+        for (step, what) in problems.collect::<Vec<_>>() {
+            self.add(&[Key("charting"), step], what);
         }
     }
 

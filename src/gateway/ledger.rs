@@ -90,8 +90,11 @@ pub enum ActKind {
     Confirmation,
     /// A person entered what no device measures.
     Entry,
-    /// Who did what, or was refused; never leaves the box.
+    /// What others lean on and never leaves the box: a student's confirmation that nobody has
+    /// signed, what the core's own app charted.
     Audit,
+    /// Who did what, or was refused; never leaves the box, and is not asked for again.
+    Trail,
 }
 
 /// One act of a person, kept as one record.

@@ -26,6 +26,7 @@ use self::opening::{ledger, open_journal, read_back, segment_bytes};
 use self::signals::Signals;
 use super::asked::{Desk, LOOK_UPS_AT_ONCE};
 use super::background::Background;
+use super::bedside::{BedsideTasks, Ground as BedsideGround};
 use super::committer::{Begin, Committer, DeviceIdentity, Request};
 use super::configuration::Configuration;
 use super::destinations::{self, Ground};
@@ -66,6 +67,8 @@ pub enum RunError {
     Socket { socket: PathBuf, error: std::io::Error },
     #[error("destination {name}: {what}")]
     Destination { name: String, what: String },
+    #[error("the bedside cannot be opened: {0}")]
+    Bedside(String),
     #[error("signals cannot be taken: {0}")]
     Signals(std::io::Error),
     #[error("the journal had to be closed: nothing more was taken")]
@@ -202,6 +205,7 @@ struct House {
     committer: JoinHandle<()>,
     background: Background,
     waveforms: WaveformHouse,
+    bedside: BedsideTasks,
     room: Arc<Room>,
 }
 
@@ -276,6 +280,7 @@ impl House {
             trends: BTreeMap::new(),
         };
         lasting.first_records(&mut committer, &opened.recovery, before, now).await;
+        let bedside = lasting.bedside(&committer, &opened.reader, &durable, &low_waters).await?;
         let waveforms = lasting.waveforms(&room, &opened.reader, before);
         let under = (&room, &lasting.world.disk);
         let freeing =
@@ -297,6 +302,7 @@ impl House {
             committer,
             background,
             waveforms,
+            bedside,
             room,
         })
     }
@@ -339,11 +345,13 @@ impl House {
             committer,
             background,
             waveforms: WaveformHouse::default(),
+            bedside: BedsideTasks::default(),
             room,
         })
     }
 
     async fn stop(self) {
+        self.bedside.stop();
         self.stop_devices.send_replace(true);
         let deadline = tokio::time::Instant::now() + STOP_DEVICES;
         for device in self.devices {
@@ -378,6 +386,26 @@ impl Lasting {
             return Background::default();
         }
         Background::start(&self.configuration.gateway.data, reader, &self.identities, requests)
+    }
+
+    /// The bedside, if the site wants it here.
+    async fn bedside(
+        &self,
+        committer: &Committer,
+        reader: &Reader,
+        durable: &watch::Receiver<u64>,
+        delivered: &[watch::Receiver<u64>],
+    ) -> Result<BedsideTasks, RunError> {
+        let acts = committer.memory.acts.all();
+        let ground = BedsideGround {
+            configuration: &self.configuration,
+            desk: &self.ledger,
+            reader,
+            durable: durable.clone(),
+            acts: acts.map(|(client_id, sequence)| (client_id.to_owned(), sequence)).collect(),
+            delivered: delivered.to_vec(),
+        };
+        BedsideTasks::start(ground).await.map_err(RunError::Bedside)
     }
 
     /// The waveforms, if anybody takes them; they are shown from now on.

@@ -12,6 +12,7 @@ use super::super::acts::{Bedside, Worklist};
 use super::super::house::{Machine, machine_of};
 use super::super::identity::{May, Person};
 use super::super::set::{self, Row, Wanted};
+use super::super::shaken::PhoneAddress;
 use super::answers::{Answered, Refusal, body, ok};
 use super::{Audit, Server};
 use crate::association::scan::{self, Meaning, Scanner, Shown as Proof};
@@ -20,11 +21,11 @@ use crate::vocabulary::moment::utc_text;
 use crate::vocabulary::{PatientId, Purpose};
 
 /// Where a request came from, where that is known.
-pub type Peer = Option<axum::Extension<ConnectInfo<SocketAddr>>>;
+pub type Peer = Option<axum::Extension<ConnectInfo<PhoneAddress>>>;
 
 /// The address of a peer.
 pub fn address(peer: &Peer) -> Option<SocketAddr> {
-    peer.as_ref().map(|extension| extension.0.0)
+    peer.as_ref().map(|extension| extension.0.0.0)
 }
 
 /// What the page needs before anybody has signed in.
@@ -284,14 +285,16 @@ pub async fn seen(
     let patient = server.bedside.patient(name)?;
     let reason = asked.reason.as_deref();
     let cares = server.door.cares(&person, &patient, reason);
-    server.door.audit(Audit {
-        act: "see",
-        person: Some(&person),
-        patient: Some(&patient),
-        outcome: cares.as_ref().err().map_or("done", |refusal| refusal.code.as_str()),
-        scanned: None,
-        reason,
-    });
+    if cares.is_err() || server.door.is_first_look(&person, &patient) {
+        server.door.audit(Audit {
+            act: "see",
+            person: Some(&person),
+            patient: Some(&patient),
+            outcome: cares.as_ref().err().map_or("done", |refusal| refusal.code.as_str()),
+            scanned: None,
+            reason,
+        });
+    }
     cares?;
     Ok((person, patient))
 }

@@ -1,7 +1,8 @@
 //! Who asks, and whether they may; signing in and out.
 
+use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use axum::body::Bytes;
 use axum::extract::State;
@@ -23,18 +24,25 @@ use crate::vocabulary::moment::utc_text;
 /// Rows of the audit that wait for the journal; more are counted and lost, and the log says so.
 const AUDIT_ROWS_MAX: usize = 4096;
 
+/// Looks of one session at one patient within this are one row of the audit.
+const LOOKS_AS_ONE_US: u64 = 600_000_000;
+const LOOKS_MAX: usize = 10_000;
+
 /// Who stands at the door, and where rows of the audit go.
 pub struct Door {
     gatekeeper: Arc<Gatekeeper>,
     house: Arc<dyn House>,
     rows: mpsc::Sender<Map<String, Json>>,
+    /// Who looked at whom a moment ago: the page asks for the set every few seconds.
+    looked: Mutex<BTreeMap<(String, PatientId), u64>>,
 }
 
 impl From<identity::Refused> for Refusal {
     fn from(refused: identity::Refused) -> Self {
-        let retry_after_s = match refused {
-            identity::Refused::TooMany { retry_after_s } => Some(u64::from(retry_after_s)),
-            _ => None,
+        let retry_after_s = if let identity::Refused::TooMany { retry_after_s } = refused {
+            Some(u64::from(retry_after_s))
+        } else {
+            None
         };
         let refusal = Self::new(refused.status(), refused.code(), refused.to_string());
         Self { retry_after_s, ..refusal }
@@ -60,7 +68,7 @@ impl Door {
         house: Arc<dyn House>,
     ) -> (Self, mpsc::Receiver<Map<String, Json>>) {
         let (rows, taken) = mpsc::channel(AUDIT_ROWS_MAX);
-        (Self { gatekeeper, house, rows }, taken)
+        (Self { gatekeeper, house, rows, looked: Mutex::default() }, taken)
     }
 
     /// Who asks, if they may do that now.
@@ -73,21 +81,20 @@ impl Door {
         peer: Option<SocketAddr>,
         act: May,
     ) -> Result<Person, Refusal> {
-        let found = self.gatekeeper.person(&headers(parts, peer), self.house.now()).await;
-        let refused = |refused: identity::Refused, person: Option<&Person>| {
+        // Who is not let in stands in the gatekeeper's own rows, which are bounded.
+        let person = self.gatekeeper.person(&headers(parts, peer), self.house.now()).await?;
+        // A student's act waits for another hand; who may not do it at all is told so.
+        if let Err(refused) = person.may(act) {
             self.audit(Audit {
                 act: act.word(),
-                person,
+                person: Some(&person),
                 patient: None,
                 outcome: refused.code(),
                 scanned: None,
                 reason: None,
             });
-            Refusal::from(refused)
-        };
-        let person = found.map_err(|why| refused(why, None))?;
-        // A student's act waits for another hand; who may not do it at all is told so.
-        person.may(act).map_err(|why| refused(why, Some(&person)))?;
+            return Err(refused.into());
+        }
         Ok(person)
     }
 
@@ -122,6 +129,17 @@ impl Door {
         shown.as_object().cloned().unwrap_or_default()
     }
 
+    /// Whether a look of this session at this patient is news for the audit.
+    pub fn is_first_look(&self, person: &Person, patient: &PatientId) -> bool {
+        let now_us = self.house.now().monotonic_us();
+        let mut looked = self.looked.lock().unwrap_or_else(PoisonError::into_inner);
+        looked.retain(|_, at| now_us.saturating_sub(*at) < LOOKS_AS_ONE_US);
+        if looked.len() >= LOOKS_MAX {
+            return true;
+        }
+        looked.insert((person.session.clone(), patient.clone()), now_us).is_none()
+    }
+
     /// Writes a row of the audit, behind whoever acts.
     pub fn audit(&self, row: Audit<'_>) {
         let mut data = Map::new();
@@ -144,15 +162,6 @@ pub async fn open_session(State(server): State<Server>, peer: Peer, parts: Parts
     let door = &server.door;
     let now = door.house.now();
     let opened = door.gatekeeper.open_session(&headers(&parts, address(&peer)), now).await;
-    let outcome = opened.as_ref().err().map_or("done", |why| why.code());
-    door.audit(Audit {
-        act: "sign-in",
-        person: opened.as_ref().ok().map(|opened| &opened.person),
-        patient: None,
-        outcome,
-        scanned: None,
-        reason: None,
-    });
     let opened = opened?;
     Ok(made(json!({
         "session": opened.secret,

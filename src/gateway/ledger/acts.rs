@@ -21,6 +21,11 @@ impl Acts {
         self.by_client.get(client_id).map(|(sequence, _)| *sequence)
     }
 
+    /// All of them: the client's id and the record's sequence.
+    pub fn all(&self) -> impl Iterator<Item = (&str, u64)> {
+        self.by_client.iter().map(|(id, (sequence, _))| (id.as_str(), *sequence))
+    }
+
     /// Remembers an act.
     pub fn note(&mut self, client_id: &str, sequence: u64, kept_us: i64) {
         self.by_client.entry(client_id.to_owned()).or_insert((sequence, kept_us));

@@ -154,7 +154,7 @@ impl Committer {
         if let Some(sequence) = known {
             return self.answer_known(done, RecordId::of(self.stream, sequence));
         }
-        let client_id = act.client_id.clone();
+        let (client_id, is_remembered) = (act.client_id.clone(), act.kind != ActKind::Trail);
         let draft = self.act_record(&act, now);
         if journal::Appender::bytes_of(std::slice::from_ref(&draft.0))
             > self.appender.batch_bytes_max()
@@ -170,7 +170,9 @@ impl Committer {
         if self.hand_over(vec![record], Box::new(settle), begin).await.is_ok() {
             self.ledger.last = sequence.number();
             self.memory.acts.forget(now.utc_us());
-            self.memory.acts.note(&client_id, sequence.number(), now.utc_us());
+            if is_remembered {
+                self.memory.acts.note(&client_id, sequence.number(), now.utc_us());
+            }
             self.memory.last_routed.extend(staged.routed);
         }
     }
@@ -183,7 +185,7 @@ impl Committer {
         let event = match act.kind {
             ActKind::Confirmation => EventKind::Confirmation,
             ActKind::Entry => EventKind::Entry,
-            ActKind::Audit => {
+            ActKind::Audit | ActKind::Trail => {
                 let payload = json!({
                     "subject": act.subject, "time_us": act.time_us, "data": data,
                     "client_id": act.client_id,

@@ -1,0 +1,362 @@
+//! The bedside in the house: the port for phones, what it is shown of the journal, and the audit.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde_json::{Map, Value as Json, json};
+use tokio::net::TcpListener;
+use tokio::sync::{mpsc, watch};
+use tokio::task::JoinHandle;
+
+use super::configuration::{Configuration, Mode};
+use super::ledger::{Act, ActKind, LedgerDesk, NewEntry, NotAdded};
+use crate::association::Ledger;
+use crate::association::scan::Grammar;
+use crate::charting::acts::Bedside;
+use crate::charting::api::{self, Door, Server, SiteWords};
+use crate::charting::charted::Chart;
+use crate::charting::house::{House, Machine, Shown, Waiting};
+use crate::charting::identity::audit::Notice;
+use crate::charting::identity::provider::Source;
+use crate::charting::identity::{Gatekeeper, Role, Setup};
+use crate::charting::shaken::{PhoneAddress, Shaken};
+use crate::forward::stored::Stored;
+use crate::journal::{Kind, Reader};
+use crate::link::clock;
+use crate::vocabulary::{Moment, PatientId, Purpose, RecordId, Sequence};
+
+/// How much of the journal is read at a time to follow it.
+const READ_RECORDS: usize = 256;
+const READ_BYTES: usize = 4 << 20;
+/// After the journal could not be read.
+const AGAIN_AFTER: Duration = Duration::from_secs(2);
+
+/// The bedside's tasks.
+#[derive(Default)]
+pub struct BedsideTasks {
+    stop: Option<watch::Sender<bool>>,
+    tasks: Vec<JoinHandle<()>>,
+}
+
+/// What the bedside sees of this house.
+struct Seen {
+    name: String,
+    desk: LedgerDesk,
+    machines: Vec<Machine>,
+    grammar: Grammar,
+    purpose: Purpose,
+    reader: Reader,
+    /// Up to where each required destination has stored what it must have.
+    delivered: Vec<watch::Receiver<u64>>,
+}
+
+impl House for Seen {
+    fn now(&self) -> Moment {
+        clock::now()
+    }
+
+    fn ledger(&self) -> Arc<Ledger> {
+        self.desk.now()
+    }
+
+    fn shown(&self, patient: &PatientId) -> Shown {
+        let known = self.desk.register().persons.known(patient, &self.desk.now());
+        known.map_or_else(Shown::default, |person| Shown {
+            name: person.name,
+            birth_date: person.birth_date,
+            verified: true,
+            protected: person.protected.unwrap_or(false),
+        })
+    }
+
+    fn machines(&self) -> &[Machine] {
+        &self.machines
+    }
+
+    fn grammar(&self) -> &Grammar {
+        &self.grammar
+    }
+
+    fn purpose(&self) -> Purpose {
+        self.purpose
+    }
+
+    fn reader(&self) -> Reader {
+        self.reader.clone()
+    }
+
+    fn delivered(&self) -> u64 {
+        self.delivered.iter().map(|one| *one.borrow()).min().unwrap_or(0)
+    }
+
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    fn add(&self, entries: Vec<NewEntry>) -> Waiting<'_, Result<(), NotAdded>> {
+        Box::pin(async move { self.desk.add(entries).await.map(drop) })
+    }
+
+    fn act(&self, act: Act) -> Waiting<'_, Result<RecordId, NotAdded>> {
+        Box::pin(self.desk.act(act))
+    }
+}
+
+/// What the house hands to the bedside when it opens.
+pub struct Ground<'a> {
+    pub configuration: &'a Configuration,
+    pub desk: &'a LedgerDesk,
+    pub reader: &'a Reader,
+    pub durable: watch::Receiver<u64>,
+    /// The acts of the last two days, by client id, with their records.
+    pub acts: Vec<(String, u64)>,
+    /// Up to where each required destination has stored what it must have.
+    pub delivered: Vec<watch::Receiver<u64>>,
+}
+
+impl BedsideTasks {
+    /// Serves the bedside, if the configuration wants it.
+    ///
+    /// # Errors
+    /// Why the port cannot be served.
+    pub async fn start(ground: Ground<'_>) -> Result<Self, String> {
+        let configuration = ground.configuration;
+        let (Some(table), Some(identity)) = (&configuration.charting, &configuration.identity)
+        else {
+            return Ok(Self::default());
+        };
+        let mode = configuration.gateway.mode;
+        let acceptor = table.files().acceptor().map_err(|error| error.to_string())?;
+        let listener = TcpListener::bind(table.listen).await;
+        let listener = listener.map_err(|error| format!("{}: {error}", table.listen))?;
+        let house: Arc<dyn House> = Arc::new(seen(&ground));
+        let folder = configuration.gateway.data.join("identity");
+        let setup = Setup {
+            settings: identity.into(),
+            source: Source::of(identity, mode).map_err(|error| error.to_string())?,
+            origins: table.origins.clone(),
+            folder: folder.clone(),
+        };
+        let opened = Gatekeeper::open(setup, clock::now()).map_err(|error| error.to_string())?;
+        let (gatekeeper, notices) = opened;
+        let secret = secret(&folder.join("refs.key")).map_err(|error| error.to_string())?;
+        let bedside = Arc::new(Bedside::of(Arc::clone(&house), table.rules(), &secret));
+        let (door, rows) = Door::of(Arc::clone(&gatekeeper), house);
+        let site = SiteWords {
+            site: configuration.gateway.site.clone(),
+            ward: configuration.gateway.ward.clone(),
+            name: configuration.gateway.name.clone(),
+            is_development: identity.development,
+        };
+        let server =
+            Server { bedside: Arc::clone(&bedside), door: Arc::new(door), site: Arc::new(site) };
+        let (stop, stopping) = watch::channel(false);
+        let mut tasks = vec![
+            tokio::spawn(follow(bedside, ground.durable, ground.acts, stopping.clone())),
+            tokio::spawn(audit(ground.desk.clone(), configuration.gateway.name.clone(), rows)),
+            tokio::spawn(notice(ground.desk.clone(), configuration.gateway.name.clone(), notices)),
+        ];
+        let keys = stopping.clone();
+        tasks.push(tokio::spawn(async move { gatekeeper.run(keys, clock::now).await }));
+        let served = serve(listener, acceptor, server, stopping).map_err(|one| one.to_string())?;
+        tasks.push(served);
+        tracing::info!(address = %table.listen, "the bedside is open");
+        Ok(Self { stop: Some(stop), tasks })
+    }
+
+    /// Ends, without waiting for phones.
+    pub fn stop(self) {
+        if let Some(stop) = self.stop {
+            stop.send_replace(true);
+        }
+        self.tasks.into_iter().for_each(|task| task.abort());
+    }
+}
+
+fn serve(
+    listener: TcpListener,
+    acceptor: Option<tokio_rustls::TlsAcceptor>,
+    server: Server,
+    mut stopping: watch::Receiver<bool>,
+) -> std::io::Result<JoinHandle<()>> {
+    let router = api::router(server).into_make_service_with_connect_info::<PhoneAddress>();
+    let until = async move {
+        let _ = stopping.wait_for(|stop| *stop).await;
+    };
+    let closed = |error| tracing::error!(%error, "the bedside is closed");
+    Ok(match acceptor {
+        Some(acceptor) => {
+            let listener = Shaken::start(listener, acceptor)?;
+            tokio::spawn(async move {
+                let served = axum::serve(listener, router).with_graceful_shutdown(until).await;
+                served.unwrap_or_else(closed);
+            })
+        }
+        None => tokio::spawn(async move {
+            let served = axum::serve(listener, router).with_graceful_shutdown(until).await;
+            served.unwrap_or_else(closed);
+        }),
+    })
+}
+
+fn seen(ground: &Ground<'_>) -> Seen {
+    let configuration = ground.configuration;
+    let lines = configuration.lines();
+    let machines = configuration.devices.iter().filter_map(|setup| {
+        let line = lines.get(setup.name.as_str())?;
+        let device = &setup.profile.file().device;
+        Some(Machine {
+            id: line.machine.clone(),
+            line: line.line.clone(),
+            model: format!("{} {}", device.manufacturer, device.model),
+            class: device.kind.clone(),
+            place: setup.place.clone(),
+            whose: if line.is_analyser {
+                crate::association::Whose::ByResult
+            } else {
+                crate::association::Whose::ByLedger
+            },
+            codes: line.codes.clone(),
+        })
+    });
+    Seen {
+        name: configuration.gateway.name.clone(),
+        desk: ground.desk.clone(),
+        machines: machines.collect(),
+        grammar: configuration.association.scan.clone(),
+        purpose: match configuration.gateway.mode {
+            Mode::Production => Purpose::Production,
+            Mode::Bench => Purpose::Test,
+        },
+        reader: ground.reader.clone(),
+        delivered: ground.delivered.clone(),
+    }
+}
+
+/// The secret that patients' names in addresses are made with; made once.
+fn secret(path: &std::path::Path) -> std::io::Result<[u8; 32]> {
+    use std::os::unix::fs::OpenOptionsExt as _;
+    if let Ok(bytes) = std::fs::read(path)
+        && let Ok(secret) = <[u8; 32]>::try_from(bytes.as_slice())
+    {
+        return Ok(secret);
+    }
+    let mut secret = [0; 32];
+    getrandom::fill(&mut secret).map_err(|_| std::io::ErrorKind::Other)?;
+    let mut file = std::fs::OpenOptions::new();
+    let mut file = file.write(true).create(true).truncate(true).mode(0o600).open(path)?;
+    std::io::Write::write_all(&mut file, &secret)?;
+    file.sync_all()?;
+    Ok(secret)
+}
+
+/// Reads back what was charted, then follows the journal from where it is now.
+async fn follow(
+    bedside: Arc<Bedside>,
+    mut durable: watch::Receiver<u64>,
+    acts: Vec<(String, u64)>,
+    mut stopping: watch::Receiver<bool>,
+) {
+    let mut reader = bedside.house.reader();
+    let mut next = reader.durable().map_or(Sequence::FIRST, |last| last.plus(1));
+    let chart = loop {
+        let (mut reading, wanted) = (reader.clone(), acts.clone());
+        let read = tokio::task::spawn_blocking(move || read_back(&mut reading, &wanted)).await;
+        match read {
+            Ok(Ok(chart)) => break chart,
+            Ok(Err(error)) => tracing::error!(%error, "what was charted cannot be read back"),
+            Err(_) => return,
+        }
+        tokio::time::sleep(AGAIN_AFTER).await;
+    };
+    bedside.read_back(chart);
+    loop {
+        let read = match reader.read_from(next, READ_RECORDS, READ_BYTES) {
+            Ok(read) => read,
+            Err(error) => {
+                tracing::error!(%error, "the bedside cannot follow the journal");
+                tokio::time::sleep(AGAIN_AFTER).await;
+                continue;
+            }
+        };
+        let is_at_end = read.records.is_empty() && read.next == next;
+        next = read.next;
+        for record in read.records.iter().filter(|record| record.kind == Kind::Observation) {
+            bedside.shelf().take(record.sequence.number(), &record.payload);
+        }
+        if !is_at_end {
+            tokio::task::yield_now().await;
+            continue;
+        }
+        tokio::select! {
+            _ = stopping.wait_for(|stop| *stop) => return,
+            changed = durable.changed() => if changed.is_err() { return },
+        }
+    }
+}
+
+/// The acts of the last two days.
+fn read_back(reader: &mut Reader, acts: &[(String, u64)]) -> Result<Chart, crate::journal::Error> {
+    let mut acts: Vec<&(String, u64)> = acts.iter().collect();
+    acts.sort_by_key(|(_, sequence)| *sequence);
+    let (mut chart, stream) = (Chart::default(), reader.stream());
+    for (client_id, sequence) in acts {
+        let Some(sequence) = Sequence::new(*sequence) else { continue };
+        let Some(record) = reader.read(sequence)? else { continue };
+        let id = RecordId::of(stream, sequence);
+        if let Some(data) = data_of(record.kind, &record.payload) {
+            chart.take(id.as_str(), client_id, &data);
+        }
+    }
+    Ok(chart)
+}
+
+fn data_of(kind: Kind, payload: &[u8]) -> Option<Map<String, Json>> {
+    if kind == Kind::Audit {
+        let value: Json = serde_json::from_slice(payload).ok()?;
+        return value.get("data")?.as_object().cloned();
+    }
+    Stored::from_bytes(payload).map(|stored| stored.data)
+}
+
+/// Writes rows of the audit into the journal.
+async fn audit(desk: LedgerDesk, name: String, mut rows: mpsc::Receiver<Map<String, Json>>) {
+    while let Some(data) = rows.recv().await {
+        let act = Act {
+            kind: ActKind::Trail,
+            subject: name.clone(),
+            time_us: clock::now().utc_us(),
+            data,
+            client_id: "trail".to_owned(),
+        };
+        if let Err(error) = desk.act(act).await {
+            tracing::error!(%error, "a row of the audit is not kept");
+        }
+    }
+}
+
+/// Writes what the gatekeeper notices into the journal.
+async fn notice(desk: LedgerDesk, name: String, mut notices: mpsc::Receiver<Notice>) {
+    while let Some(notice) = notices.recv().await {
+        let data = json!({
+            "act": format!("audit:{}", notice.happened.word()),
+            "by": notice.person.as_ref().map(|person| json!({
+                "id": person.reveal(),
+                "role": notice.role.map(Role::word),
+                "session": notice.session,
+            })),
+            "outcome": notice.why.map_or("done", |why| why.code()),
+            "unverified_since_s": notice.unverified_since_s,
+        });
+        let act = Act {
+            kind: ActKind::Trail,
+            subject: name.clone(),
+            time_us: notice.utc_us,
+            data: data.as_object().cloned().unwrap_or_default(),
+            client_id: "trail".to_owned(),
+        };
+        if let Err(error) = desk.act(act).await {
+            tracing::error!(%error, "a row of the audit is not kept");
+        }
+    }
+}

@@ -1,0 +1,138 @@
+//! `[charting]`: the bedside's port, and who owns the act of charting.
+//!
+//! ```toml
+//! [charting]
+//! listen = "0.0.0.0:8443"
+//! origins = ["https://ward-3.hospital.example:8443"]
+//! certificate = "/etc/wardgate/bedside.pem"
+//! key = "/run/credentials/wardgate/bedside.key"
+//! owner = "box"
+//! ```
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+use serde::Deserialize;
+
+use super::Mode;
+use crate::charting::acts::{Owner, Rules};
+use crate::charting::form::Form;
+use crate::link::tls_server::ServerFiles;
+use crate::profile::position::Step;
+
+/// The most minutes for which a set may be signed without a reason.
+const AS_OF_MINUTES_MAX: u32 = 240;
+
+/// The table.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ChartingTable {
+    pub listen: SocketAddr,
+    /// Every address at which phones reach the box, as the browser writes it.
+    pub origins: Vec<String>,
+    #[serde(default)]
+    pub certificate: Option<PathBuf>,
+    #[serde(default)]
+    pub key: Option<PathBuf>,
+    /// Who confirms on this ward.
+    #[serde(default)]
+    pub owner: Owner,
+    /// A set for longer ago than this needs a reason.
+    #[serde(default = "as_of_minutes_max")]
+    pub as_of_minutes_max: u32,
+    /// Patients whose values nobody has confirmed for so long are listed.
+    #[serde(default = "unconfirmed_minutes")]
+    pub unconfirmed_minutes: u32,
+    /// A form of the site's own for what no device measures.
+    #[serde(default)]
+    pub form: Option<PathBuf>,
+}
+
+const fn as_of_minutes_max() -> u32 {
+    30
+}
+
+const fn unconfirmed_minutes() -> u32 {
+    240
+}
+
+impl ChartingTable {
+    /// The files of the listener.
+    pub fn files(&self) -> ServerFiles {
+        let (certificate, key) = (self.certificate.clone(), self.key.clone());
+        ServerFiles { certificate, key, client_ca: None }
+    }
+
+    /// The form of the site, or the usual one.
+    ///
+    /// # Errors
+    /// What is wrong with the file, and where.
+    pub fn form(&self) -> Result<Form, String> {
+        let Some(path) = &self.form else { return Ok(Form::default()) };
+        let form = read_form(path)?;
+        match form.problems().into_iter().next() {
+            None => Ok(form),
+            Some(problem) => Err(format!("{}: {problem}", path.display())),
+        }
+    }
+
+    /// What the site says of charting; the form was checked at load.
+    pub fn rules(&self) -> Rules {
+        Rules {
+            owner: self.owner,
+            as_of_minutes_max: i64::from(self.as_of_minutes_max),
+            unconfirmed_minutes: i64::from(self.unconfirmed_minutes),
+            form: self.form().unwrap_or_default(),
+        }
+    }
+
+    /// What can be known without a connection: the key that is wrong, and what would be right.
+    pub(super) fn problems(&self, mode: Mode, has_identity: bool) -> Vec<(Step<'static>, String)> {
+        let mut problems = Vec::new();
+        let mut add = |key, what: String| problems.push((Step::Key(key), what));
+        let files = self.files().acceptor();
+        match &files {
+            Err(error) => add(error.field, error.what.to_owned()),
+            Ok(None) if !self.listen.ip().is_loopback() || mode == Mode::Production => {
+                add("certificate", "expected certificate and key: phones need TLS".to_owned());
+            }
+            Ok(_) => {}
+        }
+        if self.origins.is_empty() {
+            let what = "expected the addresses of the page, such as https://ward-3.example:8443";
+            add("origins", what.to_owned());
+        }
+        let scheme = if matches!(files, Ok(None)) { "http://" } else { "https://" };
+        if let Some(wrong) = self.origins.iter().find(|one| !is_origin(one, scheme)) {
+            add("origins", format!("expected {scheme}host or {scheme}host:port, got {wrong:?}"));
+        }
+        if !has_identity {
+            let what = "expected [identity] beside it: somebody has to vouch for people";
+            add("listen", what.to_owned());
+        }
+        if !(1..=AS_OF_MINUTES_MAX).contains(&self.as_of_minutes_max) {
+            add("as_of_minutes_max", format!("expected 1 to {AS_OF_MINUTES_MAX}"));
+        }
+        if let Err(what) = self.form() {
+            add("form", what);
+        }
+        problems
+    }
+}
+
+fn is_origin(text: &str, scheme: &str) -> bool {
+    text.strip_prefix(scheme).is_some_and(|host| {
+        !host.is_empty() && !host.contains(['/', ' ', '@', '?', '#']) && host.is_ascii()
+    })
+}
+
+fn read_form(path: &Path) -> Result<Form, String> {
+    let shown = path.display();
+    let text = std::fs::read_to_string(path)
+        .map_err(|error| format!("{shown} cannot be read: {error}"))?;
+    toml::from_str(&text).map_err(|error| {
+        let line = error.span().and_then(|span| text.get(..span.start));
+        let line = line.map_or(1, |before| before.matches('\n').count() + 1);
+        format!("{shown}, line {line}: {}", error.message())
+    })
+}
