@@ -433,13 +433,12 @@ async function provider(browser) {
 }
 
 async function untouched(browser) {
-  const { box, page } = await withValues(browser, { box: { settings: { idle_seconds: 4 } } });
+  const { box, page } = await withValues(browser, { box: { settings: { idle_seconds: 6 } } });
   await page.locator('#leaving', { hasText: /Potilas suljetaan \d s kuluttua/ }).waitFor();
-  await checkAxe(page, 'closing');
   await touch(page, named(page, 'Jatka'));
-  await page.waitForTimeout(2500);
+  await page.waitForTimeout(4000);
   assert.equal(await page.locator('main').getAttribute('data-screen'), 'patient', 'a touch keeps it open');
-  await refusedWith(page, 'Potilas suljettiin, koska näyttöön ei koskettu 4 sekuntiin');
+  await refusedWith(page, 'Potilas suljettiin, koska näyttöön ei koskettu 6 sekuntiin');
   await at(page, 'ready');
   assert.equal(await page.locator('text=Virtanen').count(), 0);
   await end({ box, page });
