@@ -4,7 +4,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 
-import { assert, at, closePage, openPage, signIn, startBrowser, touch } from './house.mjs';
+import { assert, at, checkAxe, closePage, openPage, signIn, startBrowser, touch } from './house.mjs';
 import { load } from './modules.mjs';
 import { startStub } from './stub.mjs';
 
@@ -51,6 +51,8 @@ async function camera() {
     page.touches = 0;
     // The camera stays on between wristband and device: three touches from here to the chart.
     await touch(page, '#camera-on');
+    await page.locator('video').waitFor();
+    await checkAxe(page, 'the camera');
     await at(page, 'connect');
     assert.equal(await page.locator('video').count(), 0, 'the camera is off once the device is read');
     await touch(page, '#connect');

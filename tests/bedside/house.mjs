@@ -54,26 +54,41 @@ export const named = (page, name) => page.getByRole('button', { name, exact: typ
 
 const CODES = { ' ': 'Space', Enter: 'Enter', ']': 'BracketRight' };
 
-function keysOf(text) {
-  return [...text].map((char) => {
-    if (char === '\u001d') return { key: ']', code: 'BracketRight', modifiers: 2 };
+/** GS as scanners send it: `Ctrl` and the key of `]`, or `Alt` and 029 on the keypad (NumLock off: arrows). */
+const GS_KEYS = {
+  control: [{ key: ']', code: 'BracketRight', modifiers: 2 }],
+  keypad: [
+    { key: 'Alt', code: 'AltLeft', modifiers: 1 }, { key: 'Insert', code: 'Numpad0', modifiers: 1 },
+    { key: 'ArrowDown', code: 'Numpad2', modifiers: 1 }, { key: 'PageUp', code: 'Numpad9', modifiers: 1 },
+  ],
+};
+
+function keysOf(text, separator) {
+  return [...text].flatMap((char) => {
+    if (char === '\u001d') return GS_KEYS[separator];
     const code = CODES[char] ?? (/\d/.test(char) ? `Digit${char}` : /[a-z]/i.test(char) ? `Key${char.toUpperCase()}` : '');
     return { key: char, code, text: char };
   });
 }
 
 /** A scanner in keyboard mode: keys faster than any person, GS as Ctrl and ], Enter at the end. */
-export async function scan(page, text, { suffix = 'Enter' } = {}) {
+export async function scan(page, text, { suffix = 'Enter', prefix, separator = 'control', stallAfter = 0 } = {}) {
   page.client ??= await page.context().newCDPSession(page);
-  const keys = keysOf(text);
+  const keys = keysOf(text, separator);
+  if (prefix) keys.unshift({ key: prefix, code: prefix });
   if (suffix === 'Enter') keys.push({ key: 'Enter', code: 'Enter', text: '\r', windowsVirtualKeyCode: 13 });
   const sent = [];
   // The scanner's own time: a busy machine must not make a person of it.
   let timestamp = Date.now() / 1000;
-  for (const key of keys) {
+  for (const [n, key] of keys.entries()) {
+    // The phone is busy and hands the rest on later than it was typed.
+    if (stallAfter > 0 && n === stallAfter) await Promise.all(sent.splice(0)).then(() => page.waitForTimeout(250));
     timestamp += 0.004;
     sent.push(page.client.send('Input.dispatchKeyEvent', { type: key.text ? 'keyDown' : 'rawKeyDown', timestamp, ...key }));
-    sent.push(page.client.send('Input.dispatchKeyEvent', { type: 'keyUp', timestamp: timestamp + 0.001, key: key.key, code: key.code }));
+    // Alt is held until its number is complete.
+    const up = key.key === 'Alt' ? null : key;
+    if (up) sent.push(page.client.send('Input.dispatchKeyEvent', { type: 'keyUp', timestamp: timestamp + 0.001, key: up.key, code: up.code }));
+    if (key.code === 'Numpad9') sent.push(page.client.send('Input.dispatchKeyEvent', { type: 'keyUp', timestamp: timestamp + 0.002, key: 'Alt', code: 'AltLeft' }));
   }
   await Promise.all(sent);
   page.scans += 1;

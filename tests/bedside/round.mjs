@@ -48,11 +48,11 @@ export async function longRound(page, what, look) {
   await page.locator('#confirm:enabled').waitFor();
   await look(page, 'values');
   if (what.as_of_minutes > 0) await chooseTime(page, what.as_of_minutes, look);
-  await touch(page, row(page, what.reject));
+  await touch(page, row(page, what.reject).first());
   await page.locator('dialog[open]').waitFor();
   await look(page, 'reject');
   await touch(page, named(page, settings.reject_reasons[0].words.fi));
-  assert.match(await row(page, what.reject).innerText(), /Hylätty/);
+  assert.match(await row(page, what.reject).first().innerText(), /Hylätty/);
   await touch(page, `[data-parameter="${what.pain}"]`);
   await page.locator('dialog[open]').waitFor();
   await look(page, 'pain');

@@ -210,7 +210,9 @@ export async function fetchSet({ quiet = false } = {}) {
     if (sleptPast(body.now)) { close('idle'); return false; }
     Object.assign(round, { set: body, askedAt, held: false, doubted: isHidden() });
     const still = new Set(body.rows.map((row) => row.observation_id));
-    for (const id of round.marks.keys()) if (!still.has(id)) round.marks.delete(id);
+    const gone = [...round.marks.keys()].filter((id) => !still.has(id));
+    for (const id of gone) round.marks.delete(id);
+    if (gone.length > 0) refuse(say('marks-gone', { n: gone.length }), say('marks-gone.advice'));
     round.screens.refresh();
     return true;
   } catch (error) {

@@ -2,7 +2,7 @@
 // figure stands beside it, as entered by hand.
 
 import { button, element } from './dom.js';
-import { hold, round } from './round.js';
+import { round } from './round.js';
 import { choose } from './shell.js';
 import { figure, given, say } from './words.js';
 
@@ -60,8 +60,9 @@ async function enterText(item, title, clear) {
       made.note.textContent = problem ?? '';
       if (problem) return;
       keep(item, { value: text, ...(item.unit && { unit: item.unit }) }, [figure(text), item.unit].filter(Boolean).join(' '));
-      made.input.closest('dialog').dispatchEvent(new Event('given-up'));
+      // First this, then the dialog: what comes first counts.
       resolve('kept');
+      made.input.closest('dialog').dispatchEvent(new Event('given-up'));
     };
   });
   made.input.focus();
@@ -70,7 +71,6 @@ async function enterText(item, title, clear) {
 
 /** Asks for one value. Answers whether something has changed. */
 export async function enter(item) {
-  hold();
   const title = given(item.words, item.parameter);
   const clear = round.entries.has(item.parameter) ? [{ words: say('entry.clear'), value: 'clear' }] : [];
   const range = item.kind === 'number' ? steps(item) : null;

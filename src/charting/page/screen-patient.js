@@ -27,6 +27,13 @@ const nameOf = (row) => given(row.words, row.parameter);
 
 const keyOf = (row) => JSON.stringify([row.device.id, row.parameter, row.site, row.sub_id, row.kind]);
 
+/** The box's order, but sources of one parameter beside each other. */
+function together(rows) {
+  const groups = new Map();
+  for (const row of rows) groups.set(row.parameter, [...groups.get(row.parameter) ?? [], row]);
+  return [...groups.values()].flat();
+}
+
 const unitOf = (row) => row.unit ?? row.ucum ?? '';
 
 function marksOf(row, rows) {
@@ -106,6 +113,8 @@ async function askRow(row) {
     ...reasons,
   ]);
   if (choice) round.marks.set(row.observation_id, choice);
+  // Looked at and left as it was: it goes on.
+  if (round.marks.size === 0) round.held = false;
   refresh();
 }
 
@@ -114,16 +123,14 @@ let live = null;
 /** Writes what has changed: ages, figures, counts. Nothing moves, nothing loses its focus. */
 export function refresh() {
   if (!live || !live.list.isConnected) return;
-  const rows = round.set?.rows ?? [];
-  const seen = new Set();
-  for (const row of rows) {
+  const rows = together(round.set?.rows ?? []);
+  const seen = new Set(rows.map(keyOf));
+  for (const [n, row] of rows.entries()) {
     const key = keyOf(row);
-    seen.add(key);
-    if (!live.views.has(key)) {
-      live.views.set(key, rowView());
-      live.list.append(live.views.get(key).item);
-    }
-    fill(live.views.get(key), row, rows);
+    if (!live.views.has(key)) live.views.set(key, rowView());
+    const view = live.views.get(key);
+    fill(view, row, rows);
+    if (live.list.children[n] !== view.item) live.list.insertBefore(view.item, live.list.children[n] ?? null);
   }
   for (const [key, view] of live.views) {
     if (seen.has(key)) continue;
@@ -132,6 +139,7 @@ export function refresh() {
   }
   live.nothing.hidden = rows.length > 0;
   write(live.nothing, round.set ? say('no-values') : say('values-not-here'));
+  live.asOf.hidden = rows.length === 0 && !round.asOf && round.devices.length === 0;
   refreshTime();
   refreshAction();
   for (const [parameter, node] of live.entries) write(node, entryOf(parameter));
@@ -181,11 +189,6 @@ function byHand() {
   });
 }
 
-async function openTime() {
-  hold();
-  await askTime();
-}
-
 /** The patient's screen. */
 export function patientScreen() {
   const scan = round.devices.length === 0;
@@ -206,8 +209,8 @@ export function patientScreen() {
     scan ? element('div', { class: 'hint' }, drawing('device'), element('div', {}, element('h2', {}, say('scan-device')),
       element('p', {}, say('scan-device.advice')))) : null,
     scan ? otherWays() : null,
-    element('div', { class: 'as-of' }, live.time,
-      element('div', { class: 'choices' }, live.newest, button(say('change-time'), openTime, { id: 'change-time' }))),
+    live.asOf = element('div', { class: 'as-of' }, live.time,
+      element('div', { class: 'choices' }, live.newest, button(say('change-time'), askTime, { id: 'change-time' }))),
     element('h2', { class: 'unseen' }, say('values')),
     live.list, live.nothing,
     manual.length > 0 ? element('h2', {}, say('by-hand')) : null,

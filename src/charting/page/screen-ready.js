@@ -5,7 +5,7 @@ import { cameraIsOn, hasCamera, openCamera } from './camera.js';
 import { button, drawing, element, write } from './dom.js';
 import { round, scanned } from './round.js';
 import { choose, refuse, show } from './shell.js';
-import { birthDate, say } from './words.js';
+import { birthDate, knows, say, sayCode } from './words.js';
 
 /** Ways to scan without a scanner. */
 export function otherWays() {
@@ -103,7 +103,7 @@ export function careReason(patient) {
 
 /** Signing in. `persons` are the fictional ones of a box in development. */
 export function signInScreen({ persons, toProvider, choosePerson, failed }) {
-  const person = (one) => button([element('span', { class: 'name' }, one.name), element('span', {}, say(`role.${one.role}`))],
+  const person = (one) => button([element('span', { class: 'name' }, one.name), element('span', {}, sayCode('role', one.role))],
     () => choosePerson(one.id), { class: 'person' });
   show('sign-in',
     element('div', { class: 'invitation' },
@@ -111,7 +111,7 @@ export function signInScreen({ persons, toProvider, choosePerson, failed }) {
       element('p', {}, say(persons ? 'sign-in.fictional' : 'sign-in.advice'))),
     persons ? element('div', { class: 'choices' }, persons.map(person))
       : button(say('sign-in.provider'), toProvider, { class: 'main wide' }));
-  if (failed) refuse(say('sign-in.failed'), say(`refused.${failed}`));
+  if (failed) refuse(say('sign-in.failed'), knows(`refused.${failed}`) ? say(`refused.${failed}`) : failed);
 }
 
 /** The box cannot be reached at all. */

@@ -23,6 +23,14 @@ function type(field, text) {
   field.dispatchEvent(new InputEvent('input', { bubbles: true, data: text, inputType: 'insertText' }));
 }
 
+/** Takes characters out again that turned out to be the beginning of a scan. */
+function untype(field, text) {
+  const end = field.selectionStart ?? field.value.length;
+  if (field.value.slice(end - text.length, end) !== text) return;
+  field.setRangeText('', end - text.length, end, 'end');
+  field.dispatchEvent(new InputEvent('input', { bubbles: true, inputType: 'deleteContentBackward' }));
+}
+
 /**
  * Listens for scans on the whole document. `scanned(text)` gets a finished one, `broken()` is
  * called for a burst that ended without its suffix. `prefix` and `suffix` are names of keys
@@ -36,6 +44,9 @@ export function listenToScanner({ scanned, broken, prefix, suffix }) {
   let timer = 0;
   let keypad = null;
   let announced = false;
+  // What was let go last: on a busy phone the next key of the same scan may come late. Its own
+  // time tells.
+  let letGo = null;
 
   const forget = () => {
     clearTimeout(timer);
@@ -49,8 +60,16 @@ export function listenToScanner({ scanned, broken, prefix, suffix }) {
   const stopped = () => {
     const wasScan = announced || keys.length >= CHARACTERS_MIN;
     if (!wasScan && field) type(field, keys);
+    letGo = { keys, field, announced, last, typed: !wasScan && field !== null };
     forget();
     if (wasScan) broken();
+  };
+
+  const takeUpAgain = (event) => {
+    if (keys !== '' || announced || !letGo || event.timeStamp - letGo.last > GAP_MS) return;
+    if (letGo.typed) untype(letGo.field, letGo.keys);
+    ({ keys, field, announced, last } = letGo);
+    letGo = null;
   };
 
   const wait = () => {
@@ -88,6 +107,7 @@ export function listenToScanner({ scanned, broken, prefix, suffix }) {
 
   const down = (event) => {
     if (event.isComposing || event.keyCode === 229) return;
+    takeUpAgain(event);
     const running = keys !== '' || announced;
     if (running && event.timeStamp - last > UNFINISHED_MS) stopped();
     if (prefix && event.key === prefix) {
