@@ -1,6 +1,6 @@
 //! What each simulated HL7 monitor sends in its first minutes is read as its own log says: through
-//! the device file, the driver and the mapping, and by python-hl7, which shares no code with either.
-//! It is acknowledged as it asks, is switched off and on in between, and sends what nobody can read.
+//! device file, driver and mapping, and by python-hl7, which shares no code with either. It is
+//! acknowledged as it asks, is switched off and on in between, and sends what nobody can read.
 //!
 //! Simulator and driver are of one house: this proves that they agree, not how a monitor behaves.
 
@@ -32,7 +32,7 @@ struct Bench {
     names: &'static [(&'static str, &'static str)],
 }
 
-const BENCHES: [Bench; 6] = [
+static BENCHES: [Bench; 6] = [
     Bench {
         dialect: "pcd-01",
         profile: "generic/pcd-01",
@@ -262,27 +262,43 @@ fn read(profile: &Profile, bench: &Bench, heard: &Heard) -> (ByName, usize) {
     (by_name, outcome.refused)
 }
 
-/// OBX-5 by the words of OBX-3, as python-hl7 reads it.
-fn judged(python: &PathBuf, heard: &Heard, folder: &Path) -> BTreeMap<String, Vec<String>> {
-    let (source, out) = (folder.join("source"), folder.join("out"));
+/// OBX-5 by the words of OBX-3.
+type Texts = BTreeMap<String, Vec<String>>;
+
+/// What a monitor sent, and what its log says of it.
+struct Sent {
+    dialect: &'static str,
+    bytes: Vec<u8>,
+    texts: Texts,
+}
+
+/// python-hl7 reads of all monitors what their logs say.
+fn judge(python: &PathBuf, all: &[Sent]) {
+    let folder = tempfile::tempdir().unwrap();
+    let (source, out) = (folder.path().join("source"), folder.path().join("out"));
     std::fs::create_dir(&source).unwrap();
-    std::fs::write(source.join("sent.hl7"), &heard.read).unwrap();
+    for sent in all {
+        std::fs::write(source.join(sent.dialect), &sent.bytes).unwrap();
+    }
     let mut judge = judges::judge(python, "hl7_values.py");
     let output = judge.arg("list").arg(&source).arg(&out).output().unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    let mut by_name: BTreeMap<String, Vec<String>> = BTreeMap::new();
-    for line in std::fs::read_to_string(out.join("sent.hl7.jsonl")).unwrap().lines() {
-        let line: Json = serde_json::from_str(line).unwrap();
-        if line["structure"] != true {
-            let name = line["codings"][0]["words"].as_str().unwrap().to_owned();
-            by_name.entry(name).or_default().push(line["value"].as_str().unwrap().to_owned());
+    for sent in all {
+        let mut texts = Texts::new();
+        let lines = std::fs::read_to_string(out.join(format!("{}.jsonl", sent.dialect))).unwrap();
+        for line in lines.lines() {
+            let line: Json = serde_json::from_str(line).unwrap();
+            if line["structure"] != true {
+                let name = line["codings"][0]["words"].as_str().unwrap().to_owned();
+                texts.entry(name).or_default().push(line["value"].as_str().unwrap().to_owned());
+            }
         }
+        assert_eq!(texts, sent.texts, "{}: by python-hl7", sent.dialect);
     }
-    by_name
 }
 
-/// What of a published message is the same in every message of that monitor: of MSH the fields 2, 9,
-/// 11, 12, 15, 16, 18 and 21, and OBX-3, 4 and 6 of each row.
+/// What of a published message is the same in every message of that monitor: of MSH the fields 2,
+/// 9, 11, 12, 15, 16, 18 and 21, and OBX-3, 4 and 6 of each row.
 fn forms(text: &str) -> BTreeSet<Vec<&str>> {
     let mut forms = BTreeSet::new();
     for line in text.split(['\r', '\n', '\x0b', '\x1c']) {
@@ -309,7 +325,7 @@ fn is_like_its_sample(bench: &Bench, heard: &Heard, corpus: &Path) {
     }
 }
 
-fn is_read_as_its_log_says(bench: &Bench, python: Option<&PathBuf>, corpus: Option<&PathBuf>) {
+fn is_read_as_its_log_says(bench: &Bench, corpus: Option<&PathBuf>) -> Sent {
     let dialect = bench.dialect;
     let folder = tempfile::tempdir().unwrap();
     let log = folder.path().join("sent.jsonl");
@@ -338,21 +354,21 @@ fn is_read_as_its_log_says(bench: &Bench, python: Option<&PathBuf>, corpus: Opti
     if let Some(corpus) = corpus {
         is_like_its_sample(bench, &heard, corpus);
     }
-    let Some(python) = python else { return };
-    let values = |told: &Vec<Told>| told.iter().map(|one| one.value.clone()).collect();
-    let sent: BTreeMap<String, Vec<String>> =
-        said.iter().map(|(name, told)| (name.clone(), values(told))).collect();
-    assert_eq!(judged(python, &heard, folder.path()), sent, "{dialect}: by python-hl7");
+    let texts = |told: &Vec<Told>| told.iter().map(|one| one.value.clone()).collect();
+    let texts = said.iter().map(|(name, told)| (name.clone(), texts(told))).collect();
+    Sent { dialect, bytes: heard.read, texts }
 }
 
 #[test]
 fn every_simulated_hl7_monitor_is_read_as_its_log_says() {
-    let python = judges::python("hl7_monitors");
     let corpus = judges::corpus("hl7_monitors");
-    std::thread::scope(|scope| {
-        for bench in &BENCHES {
-            let (python, corpus) = (python.as_ref(), corpus.as_ref());
-            scope.spawn(move || is_read_as_its_log_says(bench, python, corpus));
-        }
+    let all: Vec<Sent> = std::thread::scope(|scope| {
+        let corpus = corpus.as_ref();
+        let one = |bench| scope.spawn(move || is_read_as_its_log_says(bench, corpus));
+        let running: Vec<_> = BENCHES.iter().map(one).collect();
+        running.into_iter().map(|one| one.join().unwrap()).collect()
     });
+    if let Some(python) = judges::python("hl7_monitors") {
+        judge(&python, &all);
+    }
 }

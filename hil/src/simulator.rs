@@ -10,7 +10,7 @@
 //! | `line-oximeter` | Nordpuls PO-100, made up | pseudo terminal | nobody answers |
 //! | `binary-oximeter` | Nordpuls BX-2, made up | pseudo terminal | nobody answers |
 //! | `astm-analyser` | Laborin BG-7, made up | TCP, it connects | each frame acknowledged |
-//! | `hl7-monitor` | PCD-01, Mindray VS and XH80X, Philips MDIL and Efficia, GE B-series | TCP, it connects | each message acknowledged as it asks |
+//! | `hl7-monitor` | PCD-01, or as Mindray, Philips, GE | TCP, it connects | acknowledged as it asks |
 //! | `medibus-ventilator` | Dräger Evita 4 or Infinity V500 | pseudo terminal | it is asked, and asks |
 //! | `dri-monitor` | GE S/5 or CARESCAPE | pseudo terminal | it is asked |
 //! | `dash-monitor` | GE Dash, Unity network | UDP | it is asked, and broadcasts |
@@ -67,7 +67,8 @@ pub enum Device {
     BinaryOximeter(SerialOptions),
     /// A blood gas analyser that speaks ASTM over TCP (Laborin BG-7, made up).
     AstmAnalyser(AnalyserOptions),
-    /// A bedside monitor that sends HL7 v2 over MLLP, in the dialect of one of five makes or none.
+    /// A bedside monitor that sends HL7 v2 over MLLP, in a dialect of Mindray, Philips or GE, or of
+    /// no maker.
     Hl7Monitor(hl7_monitor::MonitorOptions),
     /// A Dräger ventilator that is asked over a serial line (MEDIBUS 4.03 or MEDIBUS.X).
     MedibusVentilator(medibus::VentilatorOptions),
