@@ -25,6 +25,7 @@ mod association;
 mod destination;
 mod keys;
 mod link;
+mod pcim;
 mod retention;
 mod waveforms;
 
@@ -35,6 +36,7 @@ pub use destination::{
 };
 pub use keys::KeyFileError;
 pub use link::LinkTable;
+pub use pcim::{PcimPeerTable, PcimRole, PcimTable};
 pub use retention::RetentionTable;
 pub use waveforms::WaveformsTable;
 
@@ -53,6 +55,9 @@ pub struct ConfigurationFile {
     /// The patient administration's feed.
     #[serde(default)]
     pub adt: Option<AdtTable>,
+    /// Associations told between this box and other systems.
+    #[serde(default)]
+    pub pcim: Option<PcimTable>,
 }
 
 /// This box.
@@ -161,6 +166,8 @@ pub struct Configuration {
     pub association: AssociationTable,
     /// The patient administration's feed, if there is one.
     pub adt: Option<AdtTable>,
+    /// Associations told between this box and other systems, if they are.
+    pub pcim: Option<PcimTable>,
 }
 
 /// One device, ready to be opened.
@@ -203,7 +210,7 @@ pub fn load(file: &Path) -> Result<Configuration, Vec<String>> {
     loader.association(&parsed);
     let maps = loader.maps(&parsed);
     let devices = loader.devices(&parsed);
-    let adt = loader.adt(&parsed);
+    let (adt, pcim) = (loader.adt(&parsed), loader.pcim(&parsed));
     if !loader.problems.is_empty() {
         return Err(loader.problems);
     }
@@ -219,6 +226,7 @@ pub fn load(file: &Path) -> Result<Configuration, Vec<String>> {
         digest: Digest::of(text.as_bytes()),
         association: parsed.association,
         adt,
+        pcim,
     })
 }
 
