@@ -42,6 +42,7 @@ pub(crate) mod simulated;
 pub mod stored;
 pub mod tls;
 pub mod window;
+pub mod wire;
 
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock};

@@ -63,6 +63,7 @@ pub mod look_up;
 mod manifests;
 pub mod memory;
 mod noted;
+pub mod pcim;
 pub mod record;
 pub mod replay;
 pub mod room;

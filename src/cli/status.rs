@@ -41,6 +41,7 @@ fn table(snapshot: &Snapshot) {
         waveforms(journal);
     }
     behind(snapshot);
+    feeds(snapshot);
     say("");
     say(&format!(
         "{:<24} {:<5} {:>9} {:>8} {:>8} {:>8} {:>8}  last message",
@@ -178,6 +179,43 @@ fn behind(snapshot: &Snapshot) {
                  failed",
                 scrub.damaged_ranges, scrub.lost_records, scrub.read_failures
             ));
+        }
+    }
+}
+
+/// What other systems of the hospital tell the box, and what it tells them.
+fn feeds(snapshot: &Snapshot) {
+    if let Some(adt) = &snapshot.adt {
+        let last = adt.last_message.as_deref().unwrap_or("never");
+        say(&format!(
+            "adt      {}, {} connected, {} messages, {} refused, last message {last}",
+            adt.port, adt.connections, adt.messages, adt.refused
+        ));
+        if let Some(since) = &adt.unknown_since {
+            say(&format!("         UNKNOWN since {since}: who is where may have changed"));
+        }
+        if adt.not_named > 0 {
+            let (patients, due) = (adt.not_named, &adt.census_due);
+            say(&format!("         {patients} patients not named since a census was due at {due}"));
+        }
+        if !adt.other_events.is_empty() {
+            let events = adt.other_events.iter().map(|(name, count)| format!("{name} {count}"));
+            let events = events.collect::<Vec<_>>().join(", ");
+            say(&format!("         accepted and without a meaning here: {events}"));
+        }
+    }
+    if let Some(pcim) = &snapshot.pcim {
+        say(&format!(
+            "pcim     {}, {} messages, {} refused, {} wait for a person",
+            if pcim.port.is_empty() { "no port" } else { &pcim.port },
+            pcim.messages,
+            pcim.refused.values().sum::<u64>(),
+            pcim.proposals
+        ));
+        for (name, peer) in &pcim.peers {
+            let trouble = if peer.trouble.is_empty() { "told" } else { &peer.trouble };
+            let counts = (peer.acknowledged, peer.refused);
+            say(&format!("         {name}: {trouble}, {} taken, {} refused", counts.0, counts.1));
         }
     }
 }

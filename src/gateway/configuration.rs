@@ -27,6 +27,7 @@ mod destination;
 mod identity;
 mod keys;
 mod link;
+mod pcim;
 mod retention;
 mod waveforms;
 
@@ -39,6 +40,7 @@ pub use destination::{
 pub use identity::{AccessTokenKind, AlgorithmName, IdentityTable, PersonTable, RoleTable};
 pub use keys::KeyFileError;
 pub use link::LinkTable;
+pub use pcim::{PcimPeerTable, PcimRole, PcimTable};
 pub use retention::RetentionTable;
 pub use waveforms::WaveformsTable;
 
@@ -63,6 +65,9 @@ pub struct ConfigurationFile {
     /// The patient administration's feed.
     #[serde(default)]
     pub adt: Option<AdtTable>,
+    /// Associations told between this box and other systems.
+    #[serde(default)]
+    pub pcim: Option<PcimTable>,
 }
 
 /// This box.
@@ -175,6 +180,8 @@ pub struct Configuration {
     pub association: AssociationTable,
     /// The patient administration's feed, if there is one.
     pub adt: Option<AdtTable>,
+    /// Associations told between this box and other systems, if they are.
+    pub pcim: Option<PcimTable>,
 }
 
 /// One device, ready to be opened.
@@ -219,7 +226,7 @@ pub fn load(file: &Path) -> Result<Configuration, Vec<String>> {
     loader.charting(&parsed);
     let maps = loader.maps(&parsed);
     let devices = loader.devices(&parsed);
-    let adt = loader.adt(&parsed);
+    let (adt, pcim) = (loader.adt(&parsed), loader.pcim(&parsed));
     if !loader.problems.is_empty() {
         return Err(loader.problems);
     }
@@ -237,6 +244,7 @@ pub fn load(file: &Path) -> Result<Configuration, Vec<String>> {
         digest: Digest::of(text.as_bytes()),
         association: parsed.association,
         adt,
+        pcim,
     })
 }
 

@@ -5,6 +5,7 @@
 //! aborted.
 
 mod devices;
+pub(super) mod feeds;
 mod found;
 mod opening;
 mod signals;
@@ -21,6 +22,7 @@ use tokio::task::JoinHandle;
 
 pub(super) use self::devices::identities;
 use self::devices::start_devices;
+use self::feeds::{Feeds, FeedsShown};
 use self::found::report;
 use self::opening::{ledger, open_journal, read_back, segment_bytes};
 use self::signals::Signals;
@@ -110,6 +112,7 @@ pub(super) struct Lasting {
     status: Option<JoinHandle<()>>,
     /// Where the bedside hands in what it knows; the same one for every house.
     ledger: LedgerDesk,
+    feeds: Arc<FeedsShown>,
 }
 
 impl Lasting {
@@ -117,7 +120,8 @@ impl Lasting {
         let identities = identities(&configuration);
         let (since, shown) = (clock::now(), Arc::default());
         let (status, ledger) = (None, LedgerDesk::default());
-        Self { configuration, world, identities, since, shown, status, ledger }
+        let feeds = Arc::default();
+        Self { configuration, world, identities, since, shown, status, ledger, feeds }
     }
 
     /// A house that nobody asks how it is.
@@ -132,6 +136,8 @@ impl Lasting {
         mut asked: impl AsyncFnMut(&mpsc::UnboundedSender<Request>),
     ) -> Result<(), RunError> {
         let mut before = GapCause::BoxRestarted;
+        let mut feeds = Feeds::start(&self.configuration, &self.ledger);
+        self.feeds = feeds.shown();
         loop {
             let mut house = House::start(&mut self, before).await?;
             if before == GapCause::BoxRestarted {
@@ -155,8 +161,9 @@ impl Lasting {
                     before = GapCause::StorageFailed;
                 }
                 Ended::Asked => {
-                    self.ledger.close();
                     operate::tell_stopping();
+                    feeds.stop().await;
+                    self.ledger.close();
                     tracing::info!("stopping");
                     let door_is_shut = house.room.shut.load(Ordering::Relaxed);
                     house.stop().await;
@@ -175,7 +182,8 @@ impl Lasting {
         self.shown.show(house);
         if self.status.is_none() {
             let socket = self.configuration.gateway.socket.clone();
-            let snapshot = snapshot::of(&self.configuration, self.since, Arc::clone(&self.shown));
+            let (shown, feeds) = (Arc::clone(&self.shown), Arc::clone(&self.feeds));
+            let snapshot = snapshot::of(&self.configuration, self.since, shown, feeds);
             let shown = Arc::clone(&self.shown);
             let desk = Arc::new(move || shown.desk());
             let status = status::serve(&socket, snapshot, desk)

@@ -9,6 +9,7 @@ use super::certificates;
 use super::committer::DeviceIdentity;
 use super::configuration::Configuration;
 use super::room::Room;
+use super::run::feeds::FeedsShown;
 use super::status::{
     self, DestinationSnapshot, Fixed, HoldingSnapshot, IndexSnapshot, JournalSnapshot,
     ProofSnapshot, ScrubSnapshot, Snapshot,
@@ -67,6 +68,7 @@ pub(super) fn of(
     configuration: &Configuration,
     since: Moment,
     shown: Arc<Shown>,
+    feeds: Arc<FeedsShown>,
 ) -> Arc<dyn Fn() -> Snapshot + Send + Sync> {
     let gateway = configuration.gateway.name.clone();
     let segment_bytes = configuration.gateway.segment_bytes.unwrap_or(journal::SEGMENT_BYTES);
@@ -89,6 +91,8 @@ pub(super) fn of(
             version: env!("CARGO_PKG_VERSION").to_owned(),
             gateway: gateway.clone(),
             since: since.utc_text(),
+            adt: feeds.adt(),
+            pcim: feeds.pcim(),
             ..Snapshot::default()
         };
         let Some(house) = house.as_ref() else { return snapshot };

@@ -13,9 +13,11 @@ use serde::{Deserialize, Serialize};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::{UnixListener, UnixStream};
 
+use super::adt::AdtSnapshot;
 use super::asked::{Answer, Ask, Desk};
 use super::certificates::CertificateSnapshot;
 use super::look_up::{LookUp, Records};
+use super::pcim::PcimSnapshot;
 use super::waveforms::WaveformsSnapshot;
 use crate::vocabulary::moment::utc_text;
 
@@ -90,6 +92,12 @@ pub struct Snapshot {
     /// The journal of waveforms; none where no destination takes them.
     #[serde(default)]
     pub waveforms: Option<WaveformsSnapshot>,
+    /// The patient administration's feed; none where there is none.
+    #[serde(default)]
+    pub adt: Option<AdtSnapshot>,
+    /// Associations told between this box and other systems; none where they are not.
+    #[serde(default)]
+    pub pcim: Option<PcimSnapshot>,
 }
 
 /// The index of look-ups in a snapshot.

@@ -6,17 +6,13 @@
 //! only while that one is on its way; everything else is counted and moves nothing.
 
 use std::collections::BTreeMap;
-use std::net::IpAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use rustls::pki_types::ServerName;
-use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
-use tokio::net::TcpStream;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::sync::watch;
 use tokio::time::Instant;
-use tokio_rustls::TlsConnector;
 
 use super::answer::{Answer, Code};
 use super::configuration::Hl7v2Config;
@@ -25,6 +21,7 @@ use super::render::{Outcome, render};
 use crate::forward::pump::{Binding, Ended, Fate, Outbound, Pump, Settings};
 use crate::forward::tls::{Peer, TlsFiles, why_network};
 use crate::forward::window::{Pace, Verdict};
+use crate::forward::wire::{self, Wire};
 use crate::protocol::hl7v2::mllp::{Framing, Piece, PieceKind};
 use crate::vocabulary::{Certainty, Moment, RecordId};
 
@@ -67,9 +64,6 @@ enum Sent {
     Committed,
 }
 
-trait Wire: AsyncRead + AsyncWrite + Send + Unpin {}
-impl<T: AsyncRead + AsyncWrite + Send + Unpin> Wire for T {}
-
 /// What belongs to one connection.
 struct Connection {
     wire: Box<dyn Wire>,
@@ -103,24 +97,7 @@ impl Hl7v2 {
 
     async fn connect(&self, peer: &Arc<Peer>) -> Result<Connection, String> {
         let Hl7v2Config { host, port, .. } = &self.config;
-        let tls = self.config.tls().client(peer).map_err(|error| error.to_string())?;
-        let network = |error: std::io::Error| why_network(&error);
-        // An IPv6 address comes without brackets here.
-        let connecting = TcpStream::connect((host.as_str(), *port));
-        let tcp = connecting.await.map_err(network)?;
-        tcp.set_nodelay(true).map_err(network)?;
-        let wire: Box<dyn Wire> = match tls {
-            None => Box::new(tcp),
-            Some(client) => {
-                let name = match host.parse::<IpAddr>() {
-                    Ok(address) => ServerName::from(address),
-                    Err(_) => ServerName::try_from(host.clone())
-                        .map_err(|_| "the host is no name".to_owned())?,
-                };
-                let shaking_hands = TlsConnector::from(client).connect(name, tcp);
-                Box::new(shaking_hands.await.map_err(|error| why_network(&error))?)
-            }
-        };
+        let wire = wire::connect(host, *port, &self.config.tls(), peer).await?;
         Ok(Connection {
             wire,
             framing: Framing::new(moment(0)),
