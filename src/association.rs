@@ -43,7 +43,7 @@ mod tests;
 mod time;
 mod view;
 
-pub use attribute::{Asked, Origin};
+pub use attribute::{Asked, Held, Origin, Stay};
 pub use changes::{Change, Fate, Kept, Then};
 pub use conflicts::{Conflict, ConflictKind};
 pub use entry::{By, ENTRY_VERSION, Entry, Movement, Pause, Presence, Says, Stand};

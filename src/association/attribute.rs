@@ -4,11 +4,13 @@
 use std::collections::BTreeSet;
 
 use super::judge::{Attributed, Case, Unattributed, Verdict, WhyNot};
+use super::ledger::Ledger;
 use super::line::OnLine;
-use super::names::{Channel, DeviceId, Line, MeasurementId};
+use super::names::{Channel, DeviceId, EntryId, Line, MeasurementId};
 use super::policy::Site;
 use super::time::{Around, Span, Utc};
 use super::view::View;
+use crate::vocabulary::{EncounterId, PatientId, Place};
 
 /// By what a value came.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -29,6 +31,46 @@ pub struct Asked {
     pub measurement: Option<MeasurementId>,
     /// The chart time and how sure it is.
     pub at: Around,
+}
+
+/// A verdict, and the time around the instant asked for in which it does not change.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Held {
+    pub span: Span,
+    pub verdict: Result<Attributed, Unattributed>,
+}
+
+/// Where a patient is by the census.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Stay {
+    pub encounter: Option<EncounterId>,
+    pub place: Option<Place>,
+    /// What says so.
+    pub by: EntryId,
+}
+
+impl Ledger {
+    /// Whose values of a stream are at an instant, as known now, and how long before and after it
+    /// that is so.
+    pub fn held(&self, origin: &Origin, channel: Option<&Channel>, at: Utc) -> Held {
+        let stream = Stream { origin, channel, measurement: None };
+        let view = self.view(Utc::MAX);
+        let edges = view.edges(self.site(), &stream);
+        let from = edges.range(..=at).next_back().copied().unwrap_or(Utc::MIN);
+        let behind = (std::ops::Bound::Excluded(at), std::ops::Bound::Unbounded);
+        let until = edges.range(behind).next().copied();
+        let span = Span { from, until };
+        Held { span, verdict: view.verdict(self.site(), &stream, at) }
+    }
+
+    /// Where a patient is at an instant, if the census has the patient here then.
+    pub fn stay(&self, patient: &PatientId, at: Utc) -> Option<Stay> {
+        let view = self.view(Utc::MAX);
+        let whereabouts = view.whereabouts(&view.survivor(patient), at);
+        let place = whereabouts.place().cloned();
+        let by = whereabouts.by.clone().filter(|_| whereabouts.is_present())?;
+        Some(Stay { encounter: whereabouts.encounter, place, by })
+    }
 }
 
 /// The same, without the time.

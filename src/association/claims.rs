@@ -2,10 +2,11 @@
 //! lasts unseen, and when it is suspended.
 
 use super::entry::{Entry, Pause, Says};
+use super::ledger::Ledger;
 use super::names::{Channel, DeviceId, EntryId, MeasurementId};
 use super::time::{Span, Utc};
 use super::view::View;
-use crate::vocabulary::{Grade, PatientId};
+use crate::vocabulary::{Grade, PatientId, Place};
 
 /// One claim, as known.
 #[derive(Clone, Debug)]
@@ -83,6 +84,25 @@ pub(super) struct Paused {
     why: Pause,
     at: Utc,
     pub by: EntryId,
+}
+
+impl Ledger {
+    /// Whether somebody says, as known now, that a machine or a part of it is on a patient at an
+    /// instant.
+    pub fn is_claimed(&self, device: &DeviceId, at: Utc) -> bool {
+        let claims = self.view(Utc::MAX).claims(device, None);
+        claims.iter().any(|claim| claim.span.is_some_and(|span| span.holds(at)))
+    }
+
+    /// Why a machine's associations do not hold at an instant, as known now.
+    pub fn pause(&self, device: &DeviceId, at: Utc) -> Option<Pause> {
+        paused(&self.view(Utc::MAX).pauses(device), at).map(|pause| pause.why)
+    }
+
+    /// Where a machine stands at an instant, as known now.
+    pub fn place_of(&self, device: &DeviceId, at: Utc) -> Option<Place> {
+        self.view(Utc::MAX).place_of(device, at)
+    }
 }
 
 impl<'a> View<'a> {

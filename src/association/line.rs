@@ -5,6 +5,7 @@
 use std::collections::BTreeSet;
 
 use super::entry::{By, Entry, Says};
+use super::ledger::Ledger;
 use super::names::{DeviceId, EntryId, Line};
 use super::time::Utc;
 use super::view::View;
@@ -20,6 +21,24 @@ pub(super) enum OnLine {
     Machine { device: DeviceId, by: EntryId },
     /// The machine names itself here and elsewhere at once.
     Twice { entries: Vec<EntryId> },
+}
+
+impl Ledger {
+    /// The machine that hangs on a line at an instant, as known now; `None` if nobody said, it is
+    /// unproven, or the machine is seen elsewhere as well.
+    pub fn hangs_on(&self, port: &Line, at: Utc) -> Option<DeviceId> {
+        match self.view(Utc::MAX).on_line(port, at) {
+            OnLine::Machine { device, .. } => Some(device),
+            OnLine::Unknown | OnLine::Unproven { .. } | OnLine::Twice { .. } => None,
+        }
+    }
+
+    /// What the configuration said last of a line.
+    pub fn configured_on(&self, port: &Line) -> Option<DeviceId> {
+        let view = self.view(Utc::MAX);
+        let said = view.shelf.of_port(port).filter(|entry| entry.by == By::Configuration);
+        said.max_by_key(|entry| order(entry)).and_then(|entry| entry.says.plugged_device()).cloned()
+    }
 }
 
 impl View<'_> {

@@ -6,7 +6,7 @@
 
 use std::collections::BTreeSet;
 
-use super::entry::{Entry, Says};
+use super::entry::{By, Entry, Says};
 use super::ledger::Ledger;
 use super::names::EntryId;
 use super::time::Utc;
@@ -22,6 +22,7 @@ impl Ledger {
             .filter(|entry| is_over(&view, entry, before))
             .map(|entry| entry.id.clone())
             .collect();
+        over.extend(self.superseded(before));
         // Words about what goes, and words about those.
         loop {
             let speaks_only_of_them = |entry: &&Entry| {
@@ -39,6 +40,51 @@ impl Ledger {
         }
         self.keep(|entry| !over.contains(&entry.id));
         over.len()
+    }
+}
+
+impl Ledger {
+    /// Plugs and pauses that say nothing of the time from `before` on, because something later did
+    /// before then.
+    fn superseded(&self, before: Utc) -> BTreeSet<EntryId> {
+        let view = self.view(Utc::MAX);
+        let settled = |entry: &&Entry| {
+            let words = words_about(&view, &entry.id);
+            entry.learned < before && words.is_empty()
+        };
+        let mut over = BTreeSet::new();
+        for port in self.lines() {
+            let mut plugs: Vec<&Entry> = view.shelf.of_port(port).collect();
+            plugs.sort_by_key(|entry| (entry.says.plug_time(), entry.stated, &entry.id));
+            let is_last = |entry: &&Entry| {
+                settled(entry)
+                    && entry.by != By::Configuration
+                    && entry.says.plug_time().is_some_and(|at| at < before)
+            };
+            let Some(last) = plugs.iter().rposition(is_last) else { continue };
+            let last_at = plugs.get(last).and_then(|entry| entry.says.plug_time());
+            let earlier = plugs.iter().take(last).filter(|entry| {
+                settled(entry) && entry.says.plug_time() < last_at && entry.learned != Utc::MIN
+            });
+            over.extend(earlier.map(|entry| entry.id.clone()));
+        }
+        for device in self.machines() {
+            let pauses = view.pauses(device);
+            let old = |entry: &&Entry| {
+                settled(entry) && super::claims::pause_time(entry).is_some_and(|at| at < before)
+            };
+            let count = pauses.iter().take_while(|entry| old(entry)).count();
+            let ended = |count: &usize| {
+                let last = count.checked_sub(1).and_then(|at| pauses.get(at));
+                let next = pauses.get(*count).and_then(|entry| super::claims::pause_time(entry));
+                let at = last.and_then(|entry| super::claims::pause_time(entry));
+                let apart = next.is_none() || next != at;
+                apart && at.is_some_and(|at| super::claims::paused(&pauses, at).is_none())
+            };
+            let count = (1..=count).rev().find(ended).unwrap_or(0);
+            over.extend(pauses.iter().take(count).map(|entry| entry.id.clone()));
+        }
+        over
     }
 }
 

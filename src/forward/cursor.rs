@@ -104,6 +104,9 @@ pub struct Earlier {
     pub through: u64,
     /// Only records of released device files go there.
     pub released_only: bool,
+    /// It gets records without a patient, too, although it files into patients' records.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub unattributed: bool,
     /// `from` - 1 <= `settled`: up to here it is known what goes there.
     pub settled: u64,
     /// The last record up to `settled` that goes there; 0 for none.
@@ -459,6 +462,7 @@ mod tests {
                 from: large,
                 through: large,
                 released_only: false,
+                unattributed: false,
                 settled: large,
                 last: large,
             }),
@@ -535,7 +539,14 @@ mod tests {
         };
         std::fs::write(&path, slot(2, TWO)).unwrap();
         assert_eq!(peek(&path), Ok(Found::State(two.clone())));
-        let earlier = Earlier { from: 1, through: 70, released_only: true, settled: 5, last: 4 };
+        let earlier = Earlier {
+            from: 1,
+            through: 70,
+            released_only: true,
+            unattributed: false,
+            settled: 5,
+            last: 4,
+        };
         let proven = Proven { through: 4, ranges: vec![(8, 9)], unanswered: vec![(6, 7)] };
         let three = State { earlier: Some(earlier), proven: Some(Box::new(proven)), ..two.clone() };
         assert_eq!((two.let_go_through(), three.let_go_through()), (5, 4));

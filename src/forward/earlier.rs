@@ -165,11 +165,13 @@ fn goes(earlier: &Earlier, destination: &str, kind: Kind, written: &Written<'_>)
             let status = written.text("profile_status");
             let released = status.is_some_and(|status| status == Status::Released.as_str());
             let whole = !has("held") && !has("part_of") && !has("sampled");
-            whole && (released || !earlier.released_only)
+            let files = earlier.released_only;
+            let good_patient = !files || earlier.unattributed || !written.is_null("patient");
+            whole && (released || !files) && good_patient
         }
         // A gap of sequences is about another destination.
         Kind::Gap => written.kind == EventKind::Gap && !has("first"),
-        Kind::DeviceState | Kind::Association => true,
+        Kind::DeviceState | Kind::Association => !has("box_only"),
         Kind::Wire
         | Kind::Profile
         | Kind::Configuration

@@ -154,6 +154,11 @@ impl<'a> Written<'a> {
         self.data.contains_key(key)
     }
 
+    /// Whether the data says under this key that there is nothing.
+    pub fn is_null(&self, key: &str) -> bool {
+        self.data.get(key).is_some_and(|text| text.get() == "null")
+    }
+
     /// The text under this key of the data.
     pub fn text(&self, key: &str) -> Option<String> {
         serde_json::from_str(self.data.get(key)?.get()).ok()

@@ -17,11 +17,13 @@ use super::configuration::{DestinationTable, Take};
 use super::ending::{Ending, Outcome};
 use super::gaps::GapCause;
 use super::keeping::Plan;
+use super::ledger::corrections::Move;
+use super::ledger::verdicts::Said;
 use super::ledger::{Act, Added, LedgerKeeper, NewEntry, NotAdded};
 use super::memory::Memory;
 use super::record::{self, FirmwareProof, NewHead, NewStatement, ProfileStamp};
 use super::room::Room;
-use super::routing::{Routable, Samplers};
+use super::routing::{Fate, Routable, Samplers};
 use super::status::DeviceStatus;
 use crate::association::{Row, Utc};
 use crate::check::clock::Times;
@@ -100,6 +102,11 @@ pub enum Request {
         payload: serde_json::Value,
         done: oneshot::Sender<bool>,
     },
+    /// The port of a line hung up.
+    Unplugged {
+        device: Arc<DeviceIdentity>,
+        now: Moment,
+    },
     /// Entries of the ledger, all of them or none.
     Ledger {
         entries: Vec<NewEntry>,
@@ -120,6 +127,13 @@ pub enum Request {
         act: Box<Act>,
         done: oneshot::Sender<Result<RecordId, NotAdded>>,
     },
+    /// Kept values that change hands; answers when all of it is durable.
+    Moves {
+        moves: Vec<Move>,
+        done: oneshot::Sender<bool>,
+    },
+    /// It is known what changes hands by the entries in these records.
+    Examined(Vec<u64>),
     /// A person ends a record that is carried forward.
     End(Box<Ending>, oneshot::Sender<Outcome>),
     /// What a destination must have, signed.
@@ -191,16 +205,27 @@ impl Committer {
             let Some(request) = request else { return };
             match request {
                 Request::Message(submission) => self.message(*submission).await,
-                Request::LinkUp { device, now } => self.link_up(&device, now).await,
+                Request::LinkUp { device, now } => {
+                    self.link_up(&device, now).await;
+                    self.spoke_again(&device, now).await;
+                }
+                Request::Unplugged { device, now } => self.unplugged(&device, now).await,
                 Request::GapBegan { device, cause, began } => {
                     let (name, began_us) = (device.name.as_str(), Some(began.utc_us()));
                     self.gap_began(name, cause, began_us, began).await;
+                    if cause == GapCause::DeviceSilent {
+                        self.fell_silent(&device, began, clock::now()).await;
+                    }
                 }
                 Request::GapEnded { device, cause, ended } => {
                     self.gaps_ended(device.name.as_str(), Some(cause), ended).await;
+                    if cause == GapCause::DeviceSilent {
+                        self.spoke_again(&device, ended).await;
+                    }
                 }
                 Request::Identity { device, identity, now } => {
                     self.identity(&device, &identity, now).await;
+                    self.named(&device, &identity.serial_number, now).await;
                 }
                 Request::Unavailable(what) => self.unavailable(&what, clock::now()).await,
                 Request::Noted(notice) => self.noted(notice, clock::now()).await,
@@ -215,6 +240,12 @@ impl Committer {
                 }
                 Request::Forget { before } => self.forget_rows(before),
                 Request::Act { act, done } => self.act(*act, done, clock::now()).await,
+                Request::Moves { moves, done } => {
+                    self.take_moves(moves, done, clock::now()).await;
+                }
+                Request::Examined(records) => {
+                    self.memory.unexamined.retain(|record, _| !records.contains(record));
+                }
                 Request::End(ending, done) => self.end(&ending, done, clock::now()).await,
                 Request::Manifest { destination, data, now } => {
                     self.manifest(&destination, data, now).await;
@@ -243,7 +274,8 @@ impl Committer {
         let name = submission.device.name.as_str().to_owned();
         let basis = basis(&submission);
         let received = submission.message.received;
-        let mut batch = self.batch(&submission, basis);
+        let said = self.said(&submission);
+        let mut batch = self.batch(&submission, basis, &said);
         let begins = self.appender.begins_segment(&batch.records, 0);
         if self.refuses(&submission, begins) {
             let device = &submission.device.name;
@@ -259,7 +291,7 @@ impl Committer {
         if begins {
             self.checkpoint(Begin::Segment, received.utc_us()).await;
             // Its sequences moved on.
-            batch = self.batch(&submission, basis);
+            batch = self.batch(&submission, basis, &said);
         }
         let Batch { records, staged, earlier, too_large, wire } = batch;
         let basis = basis.filter(|_| !too_large);
@@ -309,15 +341,22 @@ impl Committer {
         }
     }
 
+    /// Whose each observation of a message is.
+    fn said(&mut self, submission: &Submission) -> Vec<Said> {
+        let name = submission.device.name.as_str();
+        let observations = submission.observations.iter();
+        observations.map(|one| self.ledger.said(&self.memory.ledger, name, one)).collect()
+    }
+
     /// What a message becomes, with the sequences that come next.
-    fn batch(&self, submission: &Submission, basis: Option<Digest>) -> Batch {
+    fn batch(&self, submission: &Submission, basis: Option<Digest>, said: &[Said]) -> Batch {
         let memory = self.memory.devices.get(submission.device.name.as_str());
         let window = memory.map(|one| &one.window);
         let earlier = basis.as_ref().and_then(|basis| window?.earlier(basis));
         let wire = self.appender.next();
         let (records, staged) = match earlier {
             Some(first) => (vec![self.repeat(submission, basis, first)], Staged::default()),
-            None => self.first_time(submission, basis, wire),
+            None => self.first_time(submission, basis, wire, said),
         };
         if Appender::bytes_of(&records) > self.appender.batch_bytes_max() {
             let (records, staged) = (vec![self.raw_only(submission)], Staged::default());
@@ -377,6 +416,7 @@ impl Committer {
         submission: &Submission,
         basis: Option<Digest>,
         wire: Sequence,
+        said: &[Said],
     ) -> (Vec<NewRecord>, Staged) {
         let mut head = Self::head(submission, basis);
         head.observations = submission.observations.len();
@@ -399,6 +439,8 @@ impl Committer {
             });
             head.statements.push(statement.map(NewStatement));
             let held = record::held(observation.mode, submission.proof);
+            let whose = said.get(index).and_then(Option::as_deref);
+            let newest = whose.map(|_| self.memory.ledger_record).filter(|newest| *newest > 0);
             let parts = record::Parts {
                 id: &id,
                 wire,
@@ -411,7 +453,8 @@ impl Committer {
                 times,
                 complete: submission.message.completeness == Completeness::Complete,
                 association: &association,
-                ledger,
+                ledger: ledger.max(newest),
+                whose,
                 held: &held,
                 names: names.map(|earlier| RecordId::of(self.stream, earlier)),
             };
@@ -423,8 +466,9 @@ impl Committer {
                 data: serde_json::Map::new(),
             };
             let data = record::observation(&parts);
-            let held = !held.is_empty();
-            records.push(Routable::new(sequence, held, received_us, stored, data, sampled));
+            let (held, of_somebody) = (!held.is_empty(), whose.is_some_and(Result::is_ok));
+            let fate = Fate { held, of_somebody };
+            records.push(Routable::new(sequence, fate, received_us, stored, data, sampled));
         }
         let parts = self.route(&submission.device, &mut records, &mut staged);
         let whole = records.iter().map(Routable::to_bytes);

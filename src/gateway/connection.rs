@@ -13,6 +13,7 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
+use super::committer::Request;
 use super::device::Device;
 use super::gaps::GapCause;
 use super::guests::{Guest, Guests};
@@ -228,6 +229,7 @@ impl Device {
                 }
                 read = port.read(&mut buffer), if !full => match read {
                     Ok(Heard::Closed) => {
+                        self.unplugged();
                         break "the other side closed the link or was unplugged".to_owned();
                     }
                     Ok(Heard::LineError(kind)) => self.line_error(&mut one, kind),
@@ -242,13 +244,26 @@ impl Device {
                         let bytes = buffer.get(..count).unwrap_or_default();
                         one.driver.receive(bytes, from, open.last_byte);
                     }
-                    Err(error) => break read_error(&error),
+                    Err(error) => {
+                        self.unplugged();
+                        break read_error(&error);
+                    }
                 },
                 permit = self.share.acquire_many(needs), if full => drop(permit),
             }
         };
         self.finish(one, &mut fates, hears.then_some(port)).await;
         open.why = why;
+    }
+
+    /// A serial port that hangs up was pulled out, or what hung on it was; a connection that ends
+    /// says nothing of plugs.
+    fn unplugged(&self) {
+        if let Endpoint::Serial { .. } = self.setup.endpoint {
+            let (device, now) = (Arc::clone(&self.identity), clock::now());
+            // The committer outlives every device's task.
+            let _ = self.requests.send(Request::Unplugged { device, now });
+        }
     }
 
     /// Hands over what is left, and lets what is on its way be acknowledged within a deadline, if

@@ -122,7 +122,7 @@ impl Ground<'_> {
                 let destination = fhir::Destination {
                     name: table.name.clone(),
                     source: gateway.id.clone(),
-                    patients_only: table.files == Files::Patients,
+                    patients_only: table.files == Files::Patients && !table.unattributed,
                     plain: gateway.mode.plain(),
                     fhir: config.clone(),
                 };
@@ -238,6 +238,7 @@ fn from_before(start: Start, table: &DestinationTable, reader: &Reader) -> Resul
         from,
         through: reader.durable().map_or(0, Sequence::number),
         released_only: table.files == Files::Patients,
+        unattributed: table.unattributed,
         settled: from - 1,
         last: 0,
     };

@@ -36,7 +36,7 @@ pub struct Device {
     pub(super) setup: DeviceSetup,
     pub(super) identity: Arc<DeviceIdentity>,
     vocabulary: Arc<Vocabulary>,
-    requests: mpsc::UnboundedSender<Request>,
+    pub(super) requests: mpsc::UnboundedSender<Request>,
     pub(super) ports: Arc<dyn Ports>,
     /// Where samples go; none where no destination takes waveforms.
     waveforms: Option<Arc<Inlet>>,

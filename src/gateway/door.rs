@@ -69,10 +69,13 @@ pub(super) async fn take_nothing(mut requests: mpsc::UnboundedReceiver<Request>)
             | Request::Unavailable(_)
             | Request::Noted(_)
             | Request::Person { .. }
+            | Request::Unplugged { .. }
             | Request::Ledger { .. }
             | Request::Act { .. }
             | Request::Rows { .. }
             | Request::Forget { .. }
+            | Request::Moves { .. }
+            | Request::Examined(_)
             | Request::End(..)
             | Request::Manifest { .. }
             | Request::Free { .. }

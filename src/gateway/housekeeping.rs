@@ -10,6 +10,7 @@ use super::committer::{Begin, Committer, DeviceIdentity};
 use super::gaps::GapCause;
 use super::keeping::{Kept, Plan};
 use super::record::ProfileStamp;
+use crate::association::Utc;
 use crate::forward::stored::{EventKind, Stored};
 use crate::forward::{Unavailable, UnavailableWhy};
 use crate::journal::{Appender, Kind, NewRecord};
@@ -20,6 +21,9 @@ const RECORD_OVERHEAD: usize = 64;
 
 /// A smaller change of UTC against the time since boot is slewing, not a step.
 const CLOCK_STEP_US_MIN: i64 = 1_000_000;
+
+/// How often the ledger lets go what is over.
+const FORGET_EVERY_MS: u64 = 3_600_000;
 
 impl Committer {
     /// The start record, a changed configuration, and the gaps of the time in which the box was not
@@ -208,5 +212,23 @@ impl Committer {
             (Certainty::Unproven, true) | (Certainty::Synchronised, false) => {}
         }
         self.room_again(now).await;
+        self.forget_entries(now);
+    }
+
+    /// Once an hour: what is over of the ledger for longer than the retention. Time is leaned on
+    /// only while somebody vouches for the clock.
+    fn forget_entries(&mut self, now: Moment) {
+        let Some(retention_s) = self.ledger.retention_s else { return };
+        let last = self.ledger.forgot.get_or_insert(now);
+        if now.since_ms(*last) < FORGET_EVERY_MS || now.certainty() != Certainty::Synchronised {
+            return;
+        }
+        self.ledger.forgot = Some(now);
+        let before = Utc::from_us(now.utc_us()).plus_s(-retention_s);
+        let gone = Arc::make_mut(&mut self.memory.ledger).forget(before);
+        if gone > 0 {
+            tracing::info!(entries = gone, "entries of the ledger that are over were let go");
+            self.ledger.desk.publish_if_durable(&self.memory.ledger, self.ledger.last);
+        }
     }
 }

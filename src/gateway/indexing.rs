@@ -6,7 +6,7 @@
 //! | trends | observations with at least one value that is always there, a setting or a total |
 //! | events | alarms, events of pumps, what devices say of themselves |
 //! | gaps, associations | those |
-//! | unresolved | held until a person says what it is; results of nobody; set aside by a destination |
+//! | unresolved | held until a person says what it is; results of nobody; confirmed values whose patient is disputed; set aside by a destination |
 //!
 //! What a route with `every` has made of other records is in none: it states nothing anew.
 
@@ -44,6 +44,10 @@ struct Data<'a> {
     mode: Option<Cow<'a, str>>,
     #[serde(default, borrow)]
     patient_ids_stated_by_device: Vec<Identity<'a>>,
+    #[serde(default, borrow)]
+    patient: Option<Identity<'a>>,
+    #[serde(default)]
+    disputed: Option<IgnoredAny>,
     #[serde(default, borrow)]
     specimen: Option<Identity<'a>>,
     #[serde(default)]
@@ -117,11 +121,15 @@ fn of(outline: Outline<'_>, plain: Entry) -> Entry {
     }
     // A text that is no time stands for one outside any clock's range.
     let time_us = time.parse::<jiff::Timestamp>().map_or(plain.time_us, |at| at.as_microsecond());
-    let patients: Vec<String> =
-        data.patient_ids_stated_by_device.iter().map(|one| one.id.clone().into_owned()).collect();
+    let stated = data.patient_ids_stated_by_device.iter().chain(&data.patient);
+    let mut patients: Vec<String> = stated.map(|one| one.id.clone().into_owned()).collect();
+    patients.dedup();
     let mut classes = vec![class(kind, &data)];
     let of_nobody = classes.contains(&Class::Result) && patients.is_empty();
-    if of_nobody || keeping::waits(data.held.iter().map(AsRef::as_ref), data.mode.as_deref()) {
+    if of_nobody
+        || data.disputed.is_some()
+        || keeping::waits(data.held.iter().map(AsRef::as_ref), data.mode.as_deref())
+    {
         classes.push(Class::Unresolved);
     }
     Entry {

@@ -167,6 +167,9 @@ fn waits_for_a_person(record: &Record) -> bool {
         return false;
     }
     let Some(stored) = Stored::from_bytes(&record.payload) else { return false };
+    if stored.data.contains_key("disputed") {
+        return true;
+    }
     let held = stored.data.get("held").and_then(Json::as_array).into_iter().flatten();
     waits(held.filter_map(Json::as_str), stored.data.get("mode").and_then(Json::as_str))
 }

@@ -7,16 +7,26 @@
 //! | file | what |
 //! |---|---|
 //! | `lines` | what the configuration says of the lines of this box |
+//! | `verdicts` | whose values are, kept until the instant at which it changes |
+//! | `corrections` | beside the committer: which kept values change hands by a new entry |
+//! | `links` | what hangs on a line, and whether it speaks, as far as the box sees it |
+//! | `moves` | what becomes of one such record. Pure |
+//! | `moving` | the records of it |
 //! | `taking` | the committer's side: entries and acts become records |
 //! | `rows` | the same for what is said of persons, and by other systems |
 //! | `acts` | which acts were taken in the last 48 hours |
 
 mod acts;
+pub mod corrections;
 pub mod lines;
+mod links;
+mod moves;
+mod moving;
 mod rows;
 mod taking;
 #[cfg(test)]
 mod tests;
+pub mod verdicts;
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -24,11 +34,16 @@ use serde_json::{Map, Value as Json};
 use tokio::sync::{mpsc, oneshot, watch};
 
 pub use self::acts::{ACTS_KEPT_S, Acts};
+use self::corrections::Examine;
 pub use self::lines::{LineSetup, Lines};
 pub(in crate::gateway) use self::taking::entry_of;
+use self::verdicts::{BoxClock, Said, Verdicts};
 use super::committer::Request;
+use super::configuration::Numbers;
+use super::waveforms::Submission as Samples;
 use crate::association::{By, EntryId, EntryRefused, Ledger, Register, Row, Says, Statement, Utc};
-use crate::vocabulary::RecordId;
+use crate::check::clock::Times;
+use crate::vocabulary::{Mode, Moment, Observation, Purpose, RecordId};
 
 /// More than this in one batch is no census of a ward but a mistake.
 pub const BATCH_ENTRIES_MAX: usize = 4096;
@@ -115,14 +130,48 @@ pub struct Act {
 pub struct LedgerKeeper {
     pub desk: LedgerDesk,
     pub lines: Lines,
+    /// Which roots the numbers have that analysers send.
+    pub numbers: Numbers,
+    pub purpose: Purpose,
+    pub clock: BoxClock,
+    pub verdicts: Verdicts,
+    /// Where it is asked which kept values change hands; nowhere in a test.
+    /// What is over for longer than this is let go.
+    pub retention_s: Option<i64>,
+    /// When it was last let go.
+    pub(super) forgot: Option<Moment>,
+    pub examine: Option<mpsc::UnboundedSender<Examine>>,
     /// The last record that went over the desk in this house.
-    last: u64,
+    pub(super) last: u64,
 }
 
 impl LedgerKeeper {
     /// For the lines of this box.
     pub fn new(desk: LedgerDesk, lines: Lines) -> Self {
-        Self { desk, lines, last: 0 }
+        Self { desk, lines, ..Self::default() }
+    }
+
+    /// Whose the values of an observation are; nothing where nobody said anything. What is not from
+    /// production is of no patient.
+    pub fn said(&mut self, ledger: &Arc<Ledger>, name: &str, one: &(Observation, Times)) -> Said {
+        let (observation, times) = one;
+        let line = self.lines.get(name).filter(|_| observation.mode == Mode::Production)?;
+        if line.is_analyser {
+            let at = Utc::from_us(times.chart_utc_us.min(times.received.utc_us()));
+            let stated = &observation.subject.patient_ids;
+            return verdicts::by_result(ledger, stated, (&self.numbers, self.purpose), at);
+        }
+        let around = self.clock.around(times);
+        self.verdicts.said(ledger, line, around)
+    }
+
+    /// Whose samples are that came together, by the ledger of the house.
+    pub(super) fn said_of_samples(&mut self, samples: &Samples) -> Said {
+        let Samples { device, received, mode, arrays, .. } = samples;
+        let line = self.lines.get(device.name.as_str()).filter(|_| *mode == Mode::Production)?;
+        let firsts = arrays.iter().map(|(_, first)| first);
+        let around = self.clock.around_samples(*received, firsts);
+        self.verdicts.said(&self.desk.now(), line, around)
     }
 }
 
@@ -263,6 +312,14 @@ impl LedgerDesk {
         self.inner.fate.send_modify(|fate| {
             fate.lost = Some(fate.lost.map_or(from, |lost| lost.min(from)));
         });
+    }
+
+    /// Shows a ledger that let something go, unless something is still on its way to the disk: then
+    /// the next entry shows it.
+    pub(super) fn publish_if_durable(&self, ledger: &Arc<Ledger>, last: u64) {
+        if self.inner.fate.borrow().durable >= last {
+            self.publish(Arc::clone(ledger));
+        }
     }
 
     fn publish(&self, ledger: Arc<Ledger>) {

@@ -98,6 +98,8 @@ pub struct DeviceMemory {
     pub association: Option<(String, u64)>,
     /// How far its clock is known to be ahead.
     pub clock_ahead_ms: Option<u64>,
+    /// The serial number that it said last.
+    pub serial: Option<String>,
 }
 
 /// A gap that has begun.
@@ -378,6 +380,10 @@ impl Memory {
         }
         memory.last = Some((record.time_us, record.sequence.number()));
         if record.kind != Kind::Gap {
+            let serial = stored.data.get("serial_number").and_then(serde_json::Value::as_str);
+            if let Some(serial) = serial.filter(|serial| !serial.is_empty()) {
+                memory.serial = Some(serial.to_owned());
+            }
             return;
         }
         let number = |key: &str| stored.data.get(key).and_then(serde_json::Value::as_u64);

@@ -12,6 +12,7 @@ use serde::ser::SerializeStruct as _;
 use serde::{Deserialize, Serialize, Serializer};
 use serde_json::{Map, Value as Json};
 
+use crate::association::{Attributed, Unattributed};
 use crate::check::clock::Times;
 use crate::check::repeats::StatementKeys;
 use crate::forward::stored;
@@ -175,6 +176,8 @@ pub struct Parts<'a> {
     pub association: &'a Association,
     /// The sequence of the association record that it was judged by.
     pub ledger: Option<u64>,
+    /// Whose the values are, or why nobody's; `None` where nobody said anything.
+    pub whose: Option<&'a Result<Attributed, Unattributed>>,
     pub held: &'a [Held],
     /// The record that stated the same measurement before with something else in it.
     pub names: Option<RecordId>,

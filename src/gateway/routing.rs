@@ -9,7 +9,8 @@
 //! | `waveforms` | nothing of this: see `waveforms` |
 //!
 //! Gaps, associations and states of devices go to all of them. Held records go nowhere, and a
-//! destination that files into patients' records gets those of released device files only.
+//! destination that files into patients' records gets those of released device files only, and
+//! those without a patient only if it asks (`unattributed = true`).
 
 use std::collections::BTreeMap;
 
@@ -30,11 +31,31 @@ const READ_BYTES: usize = 4 << 20;
 /// More than an observation's id takes in a record, and than what stands around its data.
 const ID_BYTES_MAX: usize = 256;
 
+/// What decides, besides its kind, where a record may go.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Fate {
+    /// Kept, and not forwarded.
+    pub held: bool,
+    /// It names its patient.
+    pub of_somebody: bool,
+}
+
+impl Fate {
+    /// Whether a destination may have records of this fate from a device whose file is, or is not,
+    /// released.
+    pub fn may_go(self, destination: &DestinationTable, status: Status) -> bool {
+        let files = destination.files == Files::Patients;
+        let good_file = !files || status == Status::Released;
+        let good_patient = !files || self.of_somebody || destination.unattributed;
+        !self.held && good_file && good_patient
+    }
+}
+
 /// An observation record on its way into the journal.
 #[derive(Clone)]
 pub struct Routable {
     pub sequence: Sequence,
-    pub held: bool,
+    pub fate: Fate,
     pub received_us: i64,
     /// Its data is empty unless somebody looks into it.
     pub stored: Stored,
@@ -47,7 +68,7 @@ impl Routable {
     /// takes one value per interval.
     pub(super) fn new(
         sequence: Sequence,
-        held: bool,
+        fate: Fate,
         received_us: i64,
         stored: Stored,
         written: Vec<u8>,
@@ -58,7 +79,7 @@ impl Routable {
         } else {
             stored.data
         };
-        Self { sequence, held, received_us, stored: Stored { data, ..stored }, written }
+        Self { sequence, fate, received_us, stored: Stored { data, ..stored }, written }
     }
 
     /// The bytes for the journal.
@@ -71,7 +92,7 @@ impl Routable {
 /// The open intervals of all destinations that take one value per interval.
 #[derive(Debug, Default)]
 pub struct Samplers {
-    by_destination: BTreeMap<String, (Files, Sampler)>,
+    by_destination: BTreeMap<String, (DestinationTable, Sampler)>,
 }
 
 impl Samplers {
@@ -90,7 +111,7 @@ impl Samplers {
             if let Take::Every { interval_ms } = destination.take {
                 longest_ms = longest_ms.max(interval_ms);
                 let sampler = Sampler::new(interval_ms);
-                let entry = (destination.files, sampler);
+                let entry = (destination.clone(), sampler);
                 samplers.by_destination.insert(destination.name.clone(), entry);
             }
         }
@@ -121,15 +142,17 @@ impl Samplers {
             return;
         };
         let has = |key: &str| stored.data.contains_key(key);
-        for (destination, (files, sampler)) in &mut self.by_destination {
+        for (destination, (table, sampler)) in &mut self.by_destination {
             if has("sampled") {
                 if stored.routes.contains_key(destination) {
                     sampler.went_out(&stored);
                 }
-            } else if !has("part_of") && !has("held") {
+            } else if !has("part_of") && stored.kind == EventKind::Observation {
                 let released = stored.data.get("profile_status").and_then(|one| one.as_str())
                     == Some(Status::Released.as_str());
-                if *files == Files::Trial || released {
+                let status = if released { Status::Released } else { Status::Draft };
+                let of_somebody = stored.data.get("patient").is_some_and(|one| !one.is_null());
+                if (Fate { held: has("held"), of_somebody }).may_go(table, status) {
                     sampler.feed(record.sequence, record.time_us, &stored);
                 }
             }
@@ -160,11 +183,10 @@ impl Committer {
     ) -> Vec<Stored> {
         let mut parts = Vec::new();
         let Some(last) = records.last().map(|one| one.sequence) else { return parts };
-        for record in records.iter_mut().filter(|one| !one.held) {
+        for record in records.iter_mut().filter(|one| !one.fate.held) {
             for destination in &self.destinations {
                 let name = &destination.name;
-                let released = device.profile_status == Status::Released;
-                let may = destination.files == Files::Trial || released;
+                let may = record.fate.may_go(destination, device.profile_status);
                 let passed = match destination.take {
                     Take::All if may => Passed::Whole,
                     Take::Every { .. } if may => {

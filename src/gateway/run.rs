@@ -24,7 +24,7 @@ pub(super) use self::devices::identities;
 use self::devices::start_devices;
 use self::feeds::{Feeds, FeedsShown};
 use self::found::report;
-use self::opening::{ledger, open_journal, read_back, segment_bytes};
+use self::opening::{ledger, left_unexamined, open_journal, read_back, segment_bytes};
 use self::signals::Signals;
 use super::asked::{Desk, LOOK_UPS_AT_ONCE};
 use super::background::Background;
@@ -36,6 +36,7 @@ use super::door;
 use super::freeing::Freeing;
 use super::gaps::GapCause;
 use super::ledger::LedgerDesk;
+use super::ledger::corrections::Corrector;
 use super::manifests;
 use super::room::Room;
 use super::snapshot::{self, HouseShown, Shown};
@@ -272,7 +273,20 @@ impl House {
         };
         let failed = |error| RunError::Data { folder: gateway.data.clone(), error };
         destinations.extend(counting.map_err(failed)?);
-        let (memory, keeper) = ledger(configuration, memory, &lasting.ledger);
+        let (memory, mut keeper) = ledger(configuration, memory, &lasting.ledger);
+        let (examine, examined) = mpsc::unbounded_channel();
+        let corrector = Corrector {
+            desk: lasting.ledger.clone(),
+            lines: keeper.lines.clone(),
+            clock: keeper.clock,
+            reader: opened.reader.clone(),
+            requests: requests.clone(),
+        };
+        if let Some(left) = left_unexamined(&memory) {
+            // The receiver is right here.
+            let _ = examine.send(left);
+        }
+        keeper.examine = Some(examine);
         let (known, register) = (Arc::clone(&memory.ledger), Arc::clone(&memory.register));
         lasting.ledger.open(requests.clone(), known, register);
         let mut committer = Committer {
@@ -300,7 +314,8 @@ impl House {
         let inlet = waveforms.inlet();
         let under = (ports, inlet.as_ref());
         let identities = &lasting.identities;
-        let devices = start_devices(configuration, identities, &requests, under, &stop_seen);
+        let mut devices = start_devices(configuration, identities, &requests, under, &stop_seen);
+        devices.push(tokio::spawn(corrector.run(examined, stop_for_one(&stop_seen))));
         Ok(Self {
             requests,
             stop_devices,
@@ -419,7 +434,7 @@ impl Lasting {
     /// The waveforms, if anybody takes them; they are shown from now on.
     fn waveforms(&self, room: &Arc<Room>, reader: &Reader, before: GapCause) -> WaveformHouse {
         let Self { configuration, world, identities, .. } = self;
-        let house = Some((Arc::clone(room), reader.clone()));
+        let house = (Some((Arc::clone(room), reader.clone())), &self.ledger);
         let waveforms = WaveformHouse::start(configuration, world, identities, house, before);
         self.shown.show_waveforms(waveforms.shown());
         waveforms
@@ -437,6 +452,7 @@ impl Lasting {
         let Self { configuration, identities, .. } = self;
         committer.checkpoint(Begin::Wherever, now.utc_us()).await;
         committer.started_after(identities, configuration.digest, before, now).await;
+        committer.configured(now).await;
         committer.tick(now).await;
         if !recovery.damaged.is_empty() || recovery.set_aside.is_some() {
             committer.damaged(identities, now).await;

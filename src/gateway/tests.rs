@@ -130,10 +130,13 @@ async fn a_full_share_stops_reading_and_is_one_gap() {
             | Request::Unavailable(_)
             | Request::Noted(_)
             | Request::Person { .. }
+            | Request::Unplugged { .. }
             | Request::Ledger { .. }
             | Request::Act { .. }
             | Request::Rows { .. }
             | Request::Forget { .. }
+            | Request::Moves { .. }
+            | Request::Examined(_)
             | Request::End(..)
             | Request::Free { .. }
             | Request::Manifest { .. }

@@ -87,6 +87,7 @@ impl Map {
         let table = match kind {
             EventKind::Observation
             | EventKind::Correction
+            | EventKind::Void
             | EventKind::Confirmation
             | EventKind::Entry => match laboratory {
                 true => &self.file.laboratory,
@@ -96,7 +97,6 @@ impl Map {
             EventKind::Alarm => &self.file.alarm,
             EventKind::DeviceState
             | EventKind::Association
-            | EventKind::Void
             | EventKind::Gap
             | EventKind::Waveform
             | EventKind::Manifest => &None,

@@ -60,14 +60,33 @@ pub struct ChartTime {
 
 /// Whose it is.
 #[derive(Clone, Debug, Deserialize)]
+#[serde(from = "PatientForm")]
 pub struct Patient {
     pub ids: Vec<PatientId>,
+}
+
+/// How a record names a patient: by one identifier, or by several.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum PatientForm {
+    Several { ids: Vec<PatientId> },
+    One(PatientId),
+}
+
+impl From<PatientForm> for Patient {
+    fn from(form: PatientForm) -> Self {
+        match form {
+            PatientForm::Several { ids } => Self { ids },
+            PatientForm::One(id) => Self { ids: vec![id] },
+        }
+    }
 }
 
 #[derive(Clone, Debug, Deserialize)]
 pub struct PatientId {
     pub id: String,
     /// The root OID, with or without `urn:oid:`.
+    #[serde(alias = "root")]
     pub authority: String,
 }
 

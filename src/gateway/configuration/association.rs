@@ -18,12 +18,14 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Deserialize;
 
-use super::{Configuration, ConfigurationFile, DeviceTable, Loader};
+use super::{Configuration, ConfigurationFile, DeviceTable, Loader, Mode};
 use crate::association::scan::Grammar;
 use crate::association::{
     DeviceId, Enough, Line, Machine, Mobility, Policy, Site, UnseenHours, Whose,
 };
 use crate::gateway::ledger::lines::{LineSetup, Lines, default_machine};
+use crate::gateway::ledger::verdicts::BoxClock;
+use crate::gateway::ledger::{LedgerDesk, LedgerKeeper};
 use crate::profile::position::Step::{Index, Key};
 use crate::profile::position::{Position, Problem, Step};
 use crate::vocabulary::{DeviceName, PatientId, Place, Purpose};
@@ -119,6 +121,21 @@ impl Configuration {
             is_analyser: is_analyser(&setup.profile.file().device.kind),
             place: (setup.mobility == Mobility::Fixed).then(|| setup.place.clone()),
         }))
+    }
+}
+
+impl Configuration {
+    /// The committer's part of the ledger.
+    pub fn ledger_keeper(&self, desk: LedgerDesk) -> LedgerKeeper {
+        let (purpose, clock) = match self.gateway.mode {
+            Mode::Production => (Purpose::Production, BoxClock::Vouched),
+            // On the bench nobody may vouch for the clock, and patients are made up or real.
+            Mode::Bench => (Purpose::Production, BoxClock::Trusted),
+        };
+        let numbers = self.association.numbers();
+        let retention_s = Some(i64::from(self.gateway.retention.hours) * 3600);
+        let usual = LedgerKeeper::new(desk, self.lines());
+        LedgerKeeper { numbers, purpose, clock, retention_s, ..usual }
     }
 }
 

@@ -25,6 +25,9 @@ pub struct DestinationTable {
     pub name: String,
     /// What it does with the data.
     pub files: Files,
+    /// One that files into patients' records gets records without a patient, too, if it asks.
+    #[serde(default)]
+    pub unattributed: bool,
     /// What goes there: `all`, `every 1 min` (or another interval), `confirmed`, `waveforms`.
     #[serde(default)]
     pub take: Take,

@@ -6,8 +6,11 @@ use std::sync::Arc;
 use serde_json::{Map, Value as Json, json};
 use tokio::sync::oneshot;
 
+use super::corrections::Examine;
 use super::{Act, ActKind, Added, LedgerDesk, NewEntry, NotAdded};
-use crate::association::{DeviceId, ENTRY_VERSION, Entry, EntryRefused, Ledger, Says, Taken, Utc};
+use crate::association::{
+    DeviceId, ENTRY_VERSION, Entry, EntryId, EntryRefused, Ledger, Says, Taken, Utc,
+};
 use crate::forward::stored::{EventKind, Stored};
 use crate::gateway::committer::{Committer, Staged};
 use crate::gateway::configuration::{DestinationTable, Take};
@@ -45,10 +48,19 @@ impl Committer {
         let last = first.plus(staged.new.len() as u64 - 1).number();
         let desk = self.ledger.desk.clone();
         let after = Arc::clone(&staged.ledger);
+        let numbered = staged.new.iter().map(|entry| entry.id.clone());
+        let numbered: Vec<(u64, EntryId)> = (first.number()..).zip(numbered).collect();
+        let before = Arc::clone(&self.memory.ledger);
+        let asked = Examine { entries: numbered.clone(), before };
+        let examine = self.ledger.examine.clone();
         let settle = move |kept: Result<(), journal::NotKept>| {
             let answer = if kept.is_ok() {
                 desk.publish(after);
                 desk.durable(last);
+                if let Some(examine) = examine {
+                    // Whoever examines is gone only when the house stops.
+                    let _ = examine.send(asked);
+                }
                 Ok(added)
             } else {
                 desk.lost(first.number());
@@ -63,8 +75,7 @@ impl Committer {
             self.memory.ledger = staged.ledger;
             self.memory.ledger_record = last;
             self.ledger.last = last;
-            let numbered = staged.new.into_iter().zip(first.number()..);
-            self.memory.unexamined.extend(numbered.map(|(entry, at)| (at, entry.id)));
+            self.memory.unexamined.extend(numbered);
             self.memory.last_routed.extend(routed.routed);
         }
     }
@@ -344,6 +355,9 @@ fn data(entry: &Entry, ledger: &Ledger) -> Map<String, Json> {
         data.insert("patient_absent".to_owned(), json!("not-stated"));
     }
     data.insert("patient".to_owned(), json!(patient));
+    if !leaves_the_box(&entry.says) {
+        data.insert("box_only".to_owned(), json!(true));
+    }
     data
 }
 

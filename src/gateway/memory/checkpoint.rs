@@ -66,6 +66,8 @@ struct CarriedDevice {
     association: Option<(String, u64)>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     clock_ahead_ms: Option<u64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    serial: Option<String>,
 }
 
 /// The parts that have come so far.
@@ -104,6 +106,7 @@ impl Memory {
             open_gaps: memory.open_gaps.clone(),
             association: memory.association.clone(),
             clock_ahead_ms: memory.clock_ahead_ms,
+            serial: memory.serial.clone(),
         };
         let carried = Carried {
             devices: self.devices.iter().map(|(name, one)| (name.clone(), device(one))).collect(),
@@ -170,6 +173,7 @@ impl Memory {
             memory.open_gaps = device.open_gaps;
             memory.association = device.association;
             memory.clock_ahead_ms = device.clock_ahead_ms;
+            memory.serial = device.serial;
         }
         self.last_routed = carried.last_routed;
         self.manifests = carried.manifests;

@@ -10,6 +10,7 @@ use serde_json::json;
 
 use super::json::{self, Object};
 use super::{Held, Parts, ProfileStamp};
+use crate::association::{Attributed, Unattributed, WhyNot};
 use crate::check::clock::{Corrected, Times};
 use crate::vocabulary::moment::utc_text;
 use crate::vocabulary::reading::Coding;
@@ -22,7 +23,9 @@ pub fn write(parts: &Parts<'_>, out: &mut Vec<u8>) {
     let observation = parts.observation;
     let subject = &observation.subject;
     let mut object = Object::begin(out);
-    association(parts.association, parts.ledger, object.key("association"));
+    let out = object.key("association");
+    association((parts.association, parts.whose), parts.ledger, out);
+    encounter(parts.whose, &mut object);
     object.put("firmware", &parts.firmware);
     let held: Vec<&str> = parts.held.iter().copied().map(Held::as_str).collect();
     object.put_if(!held.is_empty(), "held", &held);
@@ -34,9 +37,8 @@ pub fn write(parts: &Parts<'_>, out: &mut Vec<u8>) {
         // Its keys, and those of the identifiers, are put in order by way of a value.
         object.put("ordered", &json!(ordered));
     }
-    // Nobody has said whose value it is; what the device says stands beside it as its statement.
-    object.put("patient", &());
-    object.put_text("patient_absent", "not-associated");
+    // What the device says stands beside it as its statement.
+    patient(parts.whose, &mut object);
     if !subject.patient_ids.is_empty() {
         object.put("patient_ids_stated_by_device", &json!(subject.patient_ids));
     }
@@ -57,13 +59,50 @@ pub fn write(parts: &Parts<'_>, out: &mut Vec<u8>) {
     object.end();
 }
 
-pub(super) fn association(association: &Association, ledger: Option<u64>, out: &mut Vec<u8>) {
-    let Association { place, grade } = association;
+/// Whose the values are, or why nobody's.
+pub(super) type Whose<'a> = Option<&'a Result<Attributed, Unattributed>>;
+
+/// The evidence: what the ledger says, and where it says nothing, the configuration.
+pub(super) fn association(
+    (configured, whose): (&Association, Whose<'_>),
+    ledger: Option<u64>,
+    out: &mut Vec<u8>,
+) {
+    let (entries, grade, place) = match whose {
+        None => (&[][..], configured.grade, None),
+        Some(Ok(held)) => (&held.entries[..], held.grade, held.place.as_ref()),
+        Some(Err(nobody)) => (&nobody.entries[..], configured.grade, nobody.place.as_ref()),
+    };
     let mut object = Object::begin(out);
+    object.put_if(!entries.is_empty(), "entries", entries);
     object.put_text("grade", grade.as_str());
     object.put("ledger", &ledger);
-    object.put("place", place);
+    object.put("place", &place.or(configured.place.as_ref()));
+    match whose {
+        None => {}
+        Some(Ok(held)) => object.put("verified", &held.in_census),
+        Some(Err(nobody)) => {
+            object.put_some("proposal", nobody.proposal.as_ref().map(super::patient).as_ref());
+        }
+    }
     object.end();
+}
+
+pub(super) fn encounter(whose: Whose<'_>, object: &mut Object<'_>) {
+    if let Some(Ok(Attributed { encounter: Some(encounter), .. })) = whose {
+        object.put_text("encounter", encounter.reveal());
+    }
+}
+
+/// The patient, or none with the reason.
+pub(super) fn patient(whose: Whose<'_>, object: &mut Object<'_>) {
+    let absent = match whose {
+        None => WhyNot::NotAssociated,
+        Some(Err(nobody)) => nobody.why,
+        Some(Ok(held)) => return object.put("patient", &super::patient(&held.patient)),
+    };
+    object.put("patient", &());
+    object.put_text("patient_absent", absent.as_str());
 }
 
 pub(super) fn profile(stamp: &ProfileStamp, out: &mut Vec<u8>) {
@@ -339,6 +378,7 @@ mod tests {
             complete: false,
             association: &ledger.of(&name),
             ledger: Some(4),
+            whose: None,
             held: &[Held::NotProduction],
             names: None,
         };

@@ -4,6 +4,7 @@
 use super::data;
 use super::json::Object;
 use super::{Held, ProfileStamp};
+use crate::association::{Attributed, Unattributed};
 use crate::check::clock::FirstSample;
 use crate::vocabulary::moment::utc_text;
 use crate::vocabulary::value::decimal;
@@ -21,6 +22,8 @@ pub struct WaveformParts<'a> {
     pub association: &'a Association,
     /// The sequence of the association record that they were judged by.
     pub ledger: Option<u64>,
+    /// Whose they are, or why nobody's; `None` where nobody said anything.
+    pub whose: Option<&'a Result<Attributed, Unattributed>>,
     pub held: &'a [Held],
 }
 
@@ -36,14 +39,14 @@ pub fn write(parts: &WaveformParts<'_>, out: &mut Vec<u8>) {
         array(waveform, first, out);
     }
     out.push(b']');
-    data::association(parts.association, parts.ledger, object.key("association"));
+    let out = object.key("association");
+    data::association((parts.association, parts.whose), parts.ledger, out);
+    data::encounter(parts.whose, &mut object);
     object.put("firmware", &parts.firmware);
     let held: Vec<&str> = parts.held.iter().copied().map(Held::as_str).collect();
     object.put_if(!held.is_empty(), "held", &held);
     object.put_text("mode", parts.mode.as_str());
-    // Nobody has said whose they are.
-    object.put("patient", &());
-    object.put_text("patient_absent", "not-associated");
+    data::patient(parts.whose, &mut object);
     data::profile(parts.profile, object.key("profile"));
     object.put_text("profile_status", parts.profile_status);
     object.put_text("purpose", "for the record, not for watching");
@@ -161,6 +164,7 @@ mod tests {
             arrays: &[(waveform(scale), first)],
             association: &ledger.of(&name),
             ledger: Some(4),
+            whose: None,
             held: &[Held::NotProduction],
         };
         let mut text = Vec::new();

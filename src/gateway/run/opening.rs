@@ -1,13 +1,16 @@
 //! The journal of a house that starts: opened, and what the runs before left in it.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use tokio::sync::watch;
 
 use super::RunError;
+use crate::association::{EntryId, Ledger};
 use crate::forward::cursor::CursorError;
 use crate::forward::pump;
 use crate::gateway::configuration::Configuration;
+use crate::gateway::ledger::corrections::Examine;
 use crate::gateway::ledger::{LedgerDesk, LedgerKeeper};
 use crate::gateway::memory::Memory;
 use crate::gateway::room::Room;
@@ -67,8 +70,19 @@ pub fn ledger(
 ) -> (Memory, LedgerKeeper) {
     let places = configuration.devices.iter();
     let places = places.map(|one| (one.name.clone(), one.place.clone())).collect();
-    let lines = configuration.lines();
     let mut memory = memory.at_site(configuration.ledger_site(), places);
-    lines.from_the_beginning(Arc::make_mut(&mut memory.ledger));
-    (memory, LedgerKeeper::new(desk.clone(), lines))
+    let keeper = configuration.ledger_keeper(desk.clone());
+    keeper.lines.from_the_beginning(Arc::make_mut(&mut memory.ledger));
+    (memory, keeper)
+}
+
+/// The entries of which a stop left open whether kept values change hands by them.
+pub fn left_unexamined(memory: &Memory) -> Option<Examine> {
+    let open: BTreeSet<&EntryId> = memory.unexamined.values().collect();
+    let mut before = memory.ledger.checkpoint();
+    before.entries.retain(|entry| !open.contains(&entry.id));
+    let before = Ledger::restore(memory.ledger.site().clone(), before).ok()?;
+    let entries = memory.unexamined.iter().map(|(record, id)| (*record, id.clone())).collect();
+    let examine = Examine { entries, before: Arc::new(before) };
+    (!open.is_empty()).then_some(examine)
 }

@@ -22,7 +22,7 @@ use crate::gateway::configuration::Configuration;
 use crate::gateway::destinations::{self, Ground};
 use crate::gateway::door;
 use crate::gateway::gaps::GapCause;
-use crate::gateway::ledger::LedgerKeeper;
+use crate::gateway::ledger::LedgerDesk;
 use crate::gateway::memory::Memory;
 use crate::gateway::room::Room;
 use crate::gateway::routing::Samplers;
@@ -50,12 +50,12 @@ struct Running {
 
 impl WaveformHouse {
     /// Starts it on the delivery's runtime. `house`: the journal that goes first when the disk is
-    /// short. `before`: why samples could not be had until now.
+    /// short, and the desk of the house's ledger. `before`: why samples could not be had until now.
     pub(in crate::gateway) fn start(
         configuration: &Configuration,
         world: &World,
         identities: &[Arc<DeviceIdentity>],
-        house: Option<(Arc<Room>, Reader)>,
+        (house, desk): (Option<(Arc<Room>, Reader)>, &LedgerDesk),
         before: GapCause,
     ) -> Self {
         if configuration.waveforms.is_empty() {
@@ -71,6 +71,7 @@ impl WaveformHouse {
             world: world.clone(),
             identities: identities.to_vec(),
             house,
+            desk: desk.clone(),
             inlet: Arc::clone(&inlet),
             shown: Arc::clone(&shown),
             segment_bytes,
@@ -86,7 +87,8 @@ impl WaveformHouse {
         delivery: Handle,
     ) -> Self {
         let world = World::of(&configuration.gateway, delivery);
-        Self::start(configuration, &world, identities, None, GapCause::BoxRestarted)
+        let alone = (None, &LedgerDesk::default());
+        Self::start(configuration, &world, identities, alone, GapCause::BoxRestarted)
     }
 
     /// Where devices leave samples, if anybody takes them.
@@ -115,6 +117,8 @@ struct Ward {
     world: World,
     identities: Vec<Arc<DeviceIdentity>>,
     house: Option<(Arc<Room>, Reader)>,
+    /// Where the house's ledger is read: whose the samples are.
+    desk: LedgerDesk,
     inlet: Arc<Inlet>,
     shown: Arc<Shown>,
     segment_bytes: u64,
@@ -240,7 +244,7 @@ impl Ward {
             appender,
             stream: reader.stream(),
             memory: memory.at_site(Site::default(), places),
-            ledger: LedgerKeeper::default(),
+            ledger: self.configuration.ledger_keeper(self.desk.clone()),
             destinations: self.configuration.waveforms.clone(),
             samplers: Samplers::default(),
             room: Arc::clone(room),

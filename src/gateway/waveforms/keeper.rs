@@ -13,12 +13,13 @@ use super::quota::{Quota, Shed};
 use super::shown::Shown;
 use crate::forward::stored::{EventKind, NewStored};
 use crate::gateway::committer::{Committer, DeviceIdentity, Request};
-use crate::gateway::configuration::{DestinationTable, Files};
+use crate::gateway::configuration::DestinationTable;
 use crate::gateway::gaps::GapCause;
+use crate::gateway::ledger::verdicts::Said;
 use crate::gateway::record::{self, WaveformParts};
+use crate::gateway::routing::Fate;
 use crate::journal::{self, Door, Kind, NewRecord, Reader};
 use crate::link::clock;
-use crate::profile::Status;
 use crate::protocol::NotKept;
 use crate::vocabulary::Moment;
 use crate::vocabulary::moment::utc_text;
@@ -107,10 +108,13 @@ impl Keeper {
             | Request::GapEnded { .. }
             | Request::Identity { .. }
             | Request::Person { .. }
+            | Request::Unplugged { .. }
             | Request::Ledger { .. }
             | Request::Act { .. }
             | Request::Rows { .. }
             | Request::Forget { .. }
+            | Request::Moves { .. }
+            | Request::Examined(_)
             | Request::End(..)
             | Request::Manifest { .. }
             | Request::Free { .. }
@@ -147,7 +151,8 @@ impl Keeper {
     async fn samples(&mut self, submission: Submission, permit: OwnedSemaphorePermit) {
         let name = submission.device.name.as_str().to_owned();
         self.committer.gaps_ended(&name, None, submission.begins()).await;
-        let (record, routes) = self.record(&submission);
+        let said = self.committer.ledger.said_of_samples(&submission);
+        let (record, routes) = self.record(&submission, &said);
         let (received_us, began) = (record.time_us, submission.begins());
         let device = Arc::clone(&submission.device);
         let shown = Arc::clone(&self.shown);
@@ -170,13 +175,14 @@ impl Keeper {
     }
 
     /// The record of these samples, and where it goes: the same rules as for observations.
-    fn record(&self, submission: &Submission) -> (NewRecord, BTreeMap<String, u64>) {
+    fn record(&self, submission: &Submission, said: &Said) -> (NewRecord, BTreeMap<String, u64>) {
         let Committer { memory, destinations, .. } = &self.committer;
         let Submission { device, received, mode, firmware, proof, arrays } = submission;
         let held = record::held(*mode, *proof);
-        let released = device.profile_status == Status::Released;
-        let goes =
-            |one: &&DestinationTable| held.is_empty() && (one.files == Files::Trial || released);
+        let whose = said.as_deref();
+        let of_somebody = whose.is_some_and(Result::is_ok);
+        let fate = Fate { held: !held.is_empty(), of_somebody };
+        let goes = |one: &&DestinationTable| fate.may_go(one, device.profile_status);
         let previous = |one: &DestinationTable| {
             let known = memory.last_routed.get(&one.name).copied().unwrap_or(0);
             (one.name.clone(), known)
@@ -194,6 +200,7 @@ impl Keeper {
             arrays,
             association: &memory.ledger.of(&device.name),
             ledger: associated.map(|(_, sequence)| *sequence),
+            whose,
             held: &held,
         };
         let first_us = arrays.iter().map(|(_, first)| first.utc_us).min();

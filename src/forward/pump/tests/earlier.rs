@@ -67,7 +67,8 @@ fn ward(appender: &mut Appender) {
 
 fn begins(folder: &Path, opened: &Opened, released_only: bool) -> Earlier {
     let through = opened.reader.durable().unwrap().number();
-    let earlier = Earlier { from: 1, through, released_only, settled: 0, last: 0 };
+    let earlier =
+        Earlier { from: 1, through, released_only, unattributed: false, settled: 0, last: 0 };
     let state = State { earlier: Some(earlier), ..State::start(opened.reader.stream()) };
     let (mut file, _) = CursorFile::open(&cursor::path(folder, "core")).unwrap();
     file.write(&state).unwrap();

@@ -4,6 +4,7 @@ use std::io;
 
 use super::*;
 use crate::forward::stored::Stored;
+use crate::gateway::ledger::LedgerDesk;
 use crate::gateway::run::identities;
 use crate::gateway::world::{DataDisk, World};
 use crate::journal::memory::Memory;
@@ -60,7 +61,13 @@ async fn a_disk_that_fails_costs_samples_and_the_gap_says_so() {
     };
     let devices = identities(&configuration);
     let before = crate::gateway::gaps::GapCause::BoxRestarted;
-    let house = WaveformHouse::start(&configuration, &world, &devices, None, before);
+    let house = WaveformHouse::start(
+        &configuration,
+        &world,
+        &devices,
+        (None, &LedgerDesk::default()),
+        before,
+    );
     let (inlet, shown) = (house.inlet().unwrap(), house.shown().unwrap());
     wait("it is open", || shown.snapshot().door == "open").await;
     let kept = four(&devices[0]);

@@ -1,0 +1,394 @@
+//! Beside the committer: which kept values change hands by a new entry, found in the journal and
+//! handed to the committer in small batches, so that it never waits for them.
+//!
+//! Whom a value was filed for is read off its newest record, and whose it is off the ledger of
+//! today; so doing it twice does nothing the second time, and what a stop cut short is done at the
+//! next start ([`crate::gateway::memory::Memory::unexamined`]).
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use serde_json::Value as Json;
+use tokio::sync::{mpsc, oneshot, watch};
+
+use super::LedgerDesk;
+use super::lines::Lines;
+use super::moves::{NewStatement, Since, around_of, moved};
+use super::verdicts::{BoxClock, Verdicts};
+use crate::association::{
+    Around, Asked, Change, EntryId, Ledger, MeasurementId, Origin, Says, Span, Utc,
+};
+use crate::forward::stored::{EventKind, Stored, Written};
+use crate::gateway::committer::Request;
+use crate::journal::{Error, Kind, Reader, Record, beside};
+use crate::link::clock;
+use crate::vocabulary::{ObservationId, RecordId, Sequence, StreamId};
+
+const READ_RECORDS: usize = 512;
+const READ_BYTES: usize = 2 << 20;
+
+/// How many records move in one request: some milliseconds of the committer.
+const MOVES_AT_ONCE: usize = 32;
+
+/// What is measured is received at most so much earlier than its chart time, by a box whose clock
+/// runs true; and a time near the edge of a span is judged again.
+const SLACK_S: i64 = 3600;
+
+/// Entries that were added, and the ledger before them.
+#[derive(Clone, Debug)]
+pub struct Examine {
+    pub entries: Vec<(u64, EntryId)>,
+    pub before: Arc<Ledger>,
+}
+
+/// Records for one kept record that changes hands; whole or not at all.
+pub type Move = Vec<NewStatement>;
+
+/// The task.
+pub struct Corrector {
+    pub desk: LedgerDesk,
+    pub lines: Lines,
+    pub clock: BoxClock,
+    pub reader: Reader,
+    pub requests: mpsc::UnboundedSender<Request>,
+}
+
+impl Corrector {
+    /// Runs until it is told to stop.
+    pub async fn run(
+        self,
+        mut asked: mpsc::UnboundedReceiver<Examine>,
+        mut stop: watch::Receiver<bool>,
+    ) {
+        loop {
+            let examine = tokio::select! {
+                biased;
+                _ = stop.wait_for(|stop| *stop) => return,
+                examine = asked.recv() => examine,
+            };
+            let Some(mut examine) = examine else { return };
+            // What has come meanwhile is one look through the journal.
+            while let Ok(more) = asked.try_recv() {
+                examine.entries.extend(more.entries);
+            }
+            if !self.examine(examine, &stop).await {
+                return;
+            }
+        }
+    }
+
+    /// False if the house stops.
+    async fn examine(&self, examine: Examine, stop: &watch::Receiver<bool>) -> bool {
+        let sequences: Vec<u64> = examine.entries.iter().map(|(sequence, _)| *sequence).collect();
+        let (ledger, lines) = (self.desk.now(), self.lines.clone());
+        let now = Utc::from_us(clock::now().utc_us());
+        let touched = beside({
+            let ledger = Arc::clone(&ledger);
+            move || touched(&examine, &ledger, &lines, now)
+        });
+        let Some(touched) = touched.await else { return true };
+        if !touched.is_empty() {
+            let looked = self.look_through(touched, stop).await;
+            match looked {
+                Ok(true) => {}
+                Ok(false) => return false,
+                Err(error) => {
+                    // They stay unexamined, and the next start looks again.
+                    tracing::error!(%error, "kept values could not be looked through");
+                    return true;
+                }
+            }
+        }
+        // The committer is gone only when the house stops.
+        self.requests.send(Request::Examined(sequences)).is_ok()
+    }
+
+    /// False if the house stops.
+    async fn look_through(
+        &self,
+        touched: Touched,
+        stop: &watch::Receiver<bool>,
+    ) -> Result<bool, Error> {
+        let mut reader = self.reader.clone();
+        let Some(end) = reader.durable() else { return Ok(true) };
+        // Every record up to the end was judged by entries that are durable now.
+        let ledger = self.desk.now();
+        let first = match touched.first(&reader)? {
+            Some(first) => first,
+            None => return Ok(true),
+        };
+        let mut look = Look {
+            stream: reader.stream(),
+            touched,
+            ledger,
+            lines: self.lines.clone(),
+            clock: self.clock,
+            verdicts: Verdicts::default(),
+            known: Known::default(),
+        };
+        for pass in [Pass::Learn, Pass::Judge] {
+            let mut next = first;
+            while next <= end {
+                if *stop.borrow() {
+                    return Ok(false);
+                }
+                let step = beside(move || {
+                    let read = reader.read_from(next, READ_RECORDS, READ_BYTES);
+                    let moves = read.map(|read| {
+                        let ours = read.records.iter().filter(|one| one.sequence <= end);
+                        (ours.flat_map(|one| look.take(pass, one)).collect::<Vec<_>>(), read.next)
+                    });
+                    (reader, look, moves)
+                });
+                let Some((back, looked, moves)) = step.await else { return Ok(true) };
+                (reader, look) = (back, looked);
+                let (moves, behind) = moves?;
+                for some in moves.chunks(MOVES_AT_ONCE) {
+                    let (done, kept) = oneshot::channel();
+                    let request = Request::Moves { moves: some.to_vec(), done };
+                    if self.requests.send(request).is_err() || kept.await != Ok(true) {
+                        return Ok(false);
+                    }
+                }
+                if behind == next {
+                    break;
+                }
+                next = behind;
+            }
+        }
+        Ok(true)
+    }
+}
+
+/// Of which lines values may change hands, in which span, and which single records.
+#[derive(Debug, Default)]
+struct Touched {
+    lines: BTreeMap<String, Span>,
+    /// By record, which measurement a spot check names.
+    records: BTreeMap<String, MeasurementId>,
+}
+
+impl Touched {
+    fn is_empty(&self) -> bool {
+        self.lines.is_empty() && self.records.is_empty()
+    }
+
+    fn add(&mut self, line: &str, span: Span) {
+        let later = |one: Option<Utc>, other: Option<Utc>| Some(one?.max(other?));
+        let wide = self.lines.entry(line.to_owned()).or_insert(span);
+        wide.from = wide.from.min(span.from);
+        wide.until = later(wide.until, span.until);
+    }
+
+    /// Where to begin to read.
+    fn first(&self, reader: &Reader) -> Result<Option<Sequence>, Error> {
+        let from = self.lines.values().map(|span| span.from.plus_s(-SLACK_S)).min();
+        let of_lines = match from {
+            Some(from) if from > Utc::from_us(0) => Some(reader.first_since(from.us())?),
+            Some(_) => Some(reader.first()),
+            None => None,
+        };
+        let stream = reader.stream();
+        let named = self.records.keys().filter_map(|id| RecordId::parse(id).ok());
+        let of_records = named.filter(|id| id.is_of(stream)).map(|id| id.sequence()).min();
+        Ok(of_lines.into_iter().chain(of_records).min())
+    }
+}
+
+/// What these entries touch.
+fn touched(examine: &Examine, ledger: &Ledger, lines: &Lines, now: Utc) -> Touched {
+    let mut touched = Touched::default();
+    let mut before = Ledger::clone(&examine.before);
+    for (_, id) in &examine.entries {
+        let Some(entry) = ledger.entry(id) else { continue };
+        for change in before.changes(entry, now) {
+            let Change { origin, span, measurement, .. } = change;
+            let Some(line) = lines.of_origin(&origin) else { continue };
+            match measurement {
+                None => touched.add(line, span),
+                Some(_) => {}
+            }
+        }
+        if let Says::SpotCheck { measurement, .. } = &entry.says {
+            let record = record_of(measurement);
+            touched.records.insert(record, measurement.clone());
+        }
+        // It was taken by the rules; a ledger that has it already is as good.
+        let _ = before.add(entry.clone());
+    }
+    touched
+}
+
+/// The record of an observation id, or the record itself.
+fn record_of(measurement: &MeasurementId) -> String {
+    let text = measurement.as_str();
+    match text.rsplit_once('.') {
+        Some((record, index)) if index.bytes().all(|byte| byte.is_ascii_digit()) => {
+            record.to_owned()
+        }
+        Some(_) | None => text.to_owned(),
+    }
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Pass {
+    /// What has happened to statements since.
+    Learn,
+    /// What happens to them now.
+    Judge,
+}
+
+/// What later records say of earlier ones.
+#[derive(Default)]
+struct Known {
+    /// Records in whose place another one stands.
+    replaced: BTreeSet<String>,
+    /// Records that were withdrawn.
+    withdrawn: BTreeSet<String>,
+    disputed: BTreeSet<String>,
+    /// Observation ids.
+    confirmed: BTreeSet<String>,
+}
+
+struct Look {
+    stream: StreamId,
+    touched: Touched,
+    ledger: Arc<Ledger>,
+    lines: Lines,
+    clock: BoxClock,
+    verdicts: Verdicts,
+    known: Known,
+}
+
+impl Look {
+    fn take(&mut self, pass: Pass, record: &Record) -> Option<Move> {
+        if record.kind != Kind::Observation {
+            return None;
+        }
+        let written = Written::from_bytes(&record.payload)?;
+        let id = RecordId::of(self.stream, record.sequence);
+        let ours = self.touched.lines.contains_key(written.subject.as_ref())
+            || self.touched.records.contains_key(id.as_str())
+            || written.kind == EventKind::Confirmation;
+        let stored = ours.then(|| written.stored()).flatten()?;
+        match pass {
+            Pass::Learn => {
+                self.known.learn(&stored);
+                None
+            }
+            Pass::Judge => self.judge(&id, &stored).filter(|made| !made.is_empty()),
+        }
+    }
+
+    fn judge(&mut self, id: &RecordId, stored: &Stored) -> Option<Move> {
+        let statement = matches!(
+            stored.kind,
+            EventKind::Observation
+                | EventKind::Alarm
+                | EventKind::PumpEvent
+                | EventKind::Correction
+        );
+        let has = |key: &str| stored.data.contains_key(key);
+        let mode = stored.data.get("mode").and_then(Json::as_str);
+        if !statement
+            || has("held")
+            || has("disputed")
+            || mode != Some("production")
+            || self.known.replaced.contains(id.as_str())
+        {
+            return None;
+        }
+        let line = self.lines.get(&stored.subject).filter(|line| !line.is_analyser)?;
+        let around = self.around(&stored.data)?;
+        let verdict = match self.touched.records.get(id.as_str()) {
+            Some(measurement) => {
+                let origin = Origin::Line(line.line.clone());
+                let measurement = Some(measurement.clone());
+                let asked = Asked { origin, channel: None, measurement, at: around };
+                super::verdicts::said(self.ledger.attribute(&asked, Utc::MAX))
+            }
+            None => {
+                let span = self.touched.lines.get(&stored.subject)?;
+                if !reaches(*span, around) {
+                    return None;
+                }
+                self.verdicts.said(&self.ledger, line, around)
+            }
+        };
+        let nobody = || {
+            let why = crate::association::WhyNot::NotAssociated;
+            let (proposal, place, entries) = (None, None, Vec::new());
+            Arc::new(Err(crate::association::Unattributed { why, proposal, place, entries }))
+        };
+        let verdict = verdict.unwrap_or_else(nobody);
+        let withdrawn = self.known.withdrawn.contains(id.as_str());
+        let since = if withdrawn { Since::Withdrawn } else { Since::Stands };
+        let ledger = &self.ledger;
+        let survivor = |patient: &_| ledger.survivor(patient);
+        let mut made = moved((id, stored), since, &verdict, &self.known.confirmed, survivor);
+        if self.known.disputed.contains(id.as_str()) {
+            // It is said once.
+            made.retain(|one| !one.data.contains_key("disputed"));
+        }
+        Some(made)
+    }
+
+    fn around(&self, data: &serde_json::Map<String, Json>) -> Option<Around> {
+        let clock = data.get("times")?.pointer("/received/clock")?.as_str()?;
+        if clock != "synchronised" && self.clock == BoxClock::Vouched {
+            return Some(Around { earliest: Utc::MIN, latest: Utc::MAX });
+        }
+        around_of(data)
+    }
+}
+
+impl Known {
+    fn learn(&mut self, stored: &Stored) {
+        let names = || stored.data.get("names").and_then(Json::as_str).map(str::to_owned);
+        match stored.kind {
+            EventKind::Void => self.withdrawn.extend(names()),
+            EventKind::Correction if stored.data.contains_key("disputed") => {
+                self.disputed.extend(names());
+            }
+            EventKind::Correction => self.replaced.extend(names()),
+            EventKind::Confirmation => {
+                let metrics = stored.data.get("metrics").and_then(Json::as_array);
+                for metric in metrics.into_iter().flatten() {
+                    let text = |key: &str| metric.get(key).and_then(Json::as_str);
+                    let Some(id) = text("observation_id") else { continue };
+                    if text("status") == Some("withdrawn") {
+                        self.confirmed.remove(id);
+                    } else {
+                        self.confirmed.insert(id.to_owned());
+                    }
+                }
+            }
+            EventKind::Observation
+            | EventKind::Alarm
+            | EventKind::PumpEvent
+            | EventKind::DeviceState
+            | EventKind::Association
+            | EventKind::Entry
+            | EventKind::Gap
+            | EventKind::Waveform
+            | EventKind::Manifest => {}
+        }
+    }
+}
+
+/// Whether a value's time may lie in the span.
+fn reaches(span: Span, around: Around) -> bool {
+    let before_end = span.until.is_none_or(|until| around.earliest <= until.plus_s(SLACK_S));
+    before_end && span.from.plus_s(-SLACK_S) <= around.latest
+}
+
+/// Gives the metrics of a record the observation ids that they lack.
+pub(super) fn state_ids(data: &mut serde_json::Map<String, Json>, id: &RecordId) {
+    let metrics = data.get_mut("metrics").and_then(Json::as_array_mut);
+    for (index, metric) in metrics.into_iter().flatten().enumerate() {
+        if let Some(fields) = metric.as_object_mut() {
+            let stated = || serde_json::json!(ObservationId::of(id, index));
+            fields.entry("observation_id").or_insert_with(stated);
+        }
+    }
+}
