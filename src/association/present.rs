@@ -45,7 +45,7 @@ impl Ledger {
     }
 
     /// Where a patient is by the patient administration, as known now.
-    pub fn place_of(&self, patient: &PatientId, at: Utc) -> Option<Place> {
+    pub fn place_of_patient(&self, patient: &PatientId, at: Utc) -> Option<Place> {
         self.view(Utc::MAX).whereabouts(patient, at).place().cloned()
     }
 }

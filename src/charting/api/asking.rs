@@ -226,7 +226,7 @@ fn identifier(error: crate::vocabulary::PatientIdError) -> &'static str {
 fn patient_shown(bedside: &Bedside, patient: &PatientId) -> Json {
     let shown = bedside.house.shown(patient);
     let now = Utc::from_us(bedside.house.now().utc_us());
-    let place = bedside.house.ledger().place_of(patient, now);
+    let place = bedside.house.ledger().place_of_patient(patient, now);
     json!({
         "ref": bedside.refs.name(patient),
         "name": shown.name,

@@ -110,7 +110,7 @@ impl Door {
         reason: Option<&str>,
     ) -> Result<(), Refusal> {
         let now = Utc::from_us(self.house.now().utc_us());
-        let Some(place) = self.house.ledger().place_of(patient, now) else { return Ok(()) };
+        let Some(place) = self.house.ledger().place_of_patient(patient, now) else { return Ok(()) };
         let ward = place.as_str().split('/').next().unwrap_or_default();
         let whereabouts = Whereabouts { ward: Some(ward), encounters: &[] };
         person.care(whereabouts, reason).map(drop).map_err(Refusal::from)
