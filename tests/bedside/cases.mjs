@@ -406,6 +406,7 @@ async function otherWard(browser) {
   await touch(page, named(page, 'Autan toisella osastolla'));
   await at(page, 'patient');
   assert.ok(box.requests.some((one) => one.url === '/v1/patients/p-other?reason=covering'));
+  assert.ok(box.requests.some((one) => one.url === '/v1/patients/p-other/values?reason=covering'));
   await touch(page, named(page, 'Tulostettava lomake'));
   await page.frameLocator('iframe').locator('h1', { hasText: 'Lahtinen Veikko' }).waitFor();
   await checkAxe(page, 'the sheet');

@@ -84,12 +84,17 @@ export async function keptSession() {
   return kept;
 }
 
-/** Forgets the session here; the box is told if it can be. */
+/** Forgets the session on this phone. */
+export function forgetSession() {
+  useSession(null);
+  return drop('notes', 'session');
+}
+
+/** Signs out; the box is told if it can be. */
 export async function signOut() {
-  await drop('notes', 'session');
   try {
     await ask('DELETE', '/v1/session');
   } finally {
-    useSession(null);
+    await forgetSession();
   }
 }

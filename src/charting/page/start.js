@@ -9,7 +9,7 @@ import { actsScreen, doneScreen, recoveryScreen, refreshDone, sheetScreen } from
 import { connectScreen, patientScreen, refresh } from './screen-patient.js';
 import { careReason, deviceAloneScreen, leaving, noBoxScreen, otherPatientScreen, readyScreen, signInScreen } from './screen-ready.js';
 import { bar, clearRefusal, frame, refuse, show, shown, tell } from './shell.js';
-import { fictionalPersons, fictionalToken, fromProvider, goToProvider, keptSession, openSession, signOut } from './sign-in.js';
+import { fictionalPersons, fictionalToken, forgetSession, fromProvider, goToProvider, keptSession, openSession, signOut } from './sign-in.js';
 import { chooseLanguage, chooseZone, loadWords, say, spoken } from './words.js';
 import { listenToScanner } from './wedge.js';
 
@@ -73,6 +73,7 @@ function signedOut() {
   const was = round.person;
   if (round.patient) close();
   round.person = null;
+  forgetSession();
   topBar();
   signIn(was ? 'session-ended' : undefined);
 }
