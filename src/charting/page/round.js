@@ -67,8 +67,7 @@ async function tried(work, values) {
     return await work();
   } catch (error) {
     if (!(error instanceof NoAnswer || error instanceof Refused)) throw error;
-    if (error.status === 401) round.screens.signedOut();
-    else sayRefusal(error, values);
+    if (error.status !== 401) sayRefusal(error, values);
     return null;
   }
 }
@@ -227,8 +226,7 @@ export async function fetchSet({ quiet = false } = {}) {
     round.screens.refresh();
     return true;
   } catch (error) {
-    if (error instanceof Refused && error.status === 401) round.screens.signedOut();
-    else if (!(error instanceof NoAnswer || error instanceof Refused)) throw error;
+    if (!(error instanceof NoAnswer || error instanceof Refused)) throw error;
     return false;
   }
 }
