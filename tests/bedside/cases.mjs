@@ -406,6 +406,7 @@ async function otherWard(browser) {
   await touch(page, named(page, 'Autan toisella osastolla'));
   await at(page, 'patient');
   assert.ok(box.requests.some((one) => one.url === '/v1/patients/p-other?reason=covering'));
+  assert.ok(box.requests.some((one) => one.url === '/v1/patients/p-other/values?reason=covering'));
   await touch(page, named(page, 'Tulostettava lomake'));
   await page.frameLocator('iframe').locator('h1', { hasText: 'Lahtinen Veikko' }).waitFor();
   await checkAxe(page, 'the sheet');
@@ -430,6 +431,31 @@ async function provider(browser) {
   assert.equal(issuer.refusals.length, 0, 'the forged code went nowhere');
   await end({ box, page });
   issuer.close();
+}
+
+async function vouchedAgain(browser) {
+  const { box, page } = await withValues(browser);
+  // The provider was out of reach for long, and has to vouch for the session again.
+  box.isUnverified = true;
+  await touch(page, '#confirm');
+  await refusedWith(page, 'Kirjautuminen ei onnistunut');
+  await at(page, 'sign-in');
+  assert.match(await refusal(page).innerText(), /Kirjauksesi ovat tallessa/);
+  assert.equal(await page.locator('text=Virtanen').count(), 0);
+  await touch(page, named(page, /Helmi/));
+  await page.locator('main[data-screen="ready"], main[data-screen="recovery"]').first().waitFor();
+  if (await page.locator('#send-all').count()) await touch(page, '#send-all');
+  await until('the act is there', () => box.world.confirmations.length === 1);
+  assert.equal(box.sessions.size, 1, 'the same session: its acts are verified');
+  // A session that is over is over.
+  box.sessions.clear();
+  await scan(page, AINO.wristband);
+  await at(page, 'sign-in');
+  assert.match(await refusal(page).innerText(), /Istunto päättyi/);
+  await touch(page, named(page, /Helmi/));
+  await at(page, 'ready');
+  assert.equal(box.sessions.size, 1);
+  await end({ box, page });
 }
 
 async function untouched(browser) {
@@ -459,6 +485,6 @@ async function studentsEntry(browser) {
 
 export const CASES = {
   countedRound, nursesRound, smallPhoneLargeText, wrongWristband, neighboursDevice, refusedCodes, scannerAndFields, doubleTouch,
-  changedSet, lockedInTheMiddle, offline, keyboardAlone, scriptInName, marksOnOldValues, twoSources, otherWard, provider, untouched, studentsEntry,
+  changedSet, lockedInTheMiddle, offline, keyboardAlone, scriptInName, marksOnOldValues, twoSources, otherWard, provider, vouchedAgain, untouched, studentsEntry,
 };
 export { begin, end, withValues };

@@ -158,7 +158,7 @@ export async function startStub({ settings = {}, provider = null } = {}) {
   const world = new World();
   const sessions = new Map();
   const used = new Set();
-  const box = { world, reach: 'up', url: '', requests: [], losesAnswers: false, isBusy: false };
+  const box = { world, reach: 'up', url: '', requests: [], losesAnswers: false, isBusy: false, isUnverified: false, sessions };
   const all = () => ({ ...SETTINGS, ...settings, ...provider?.settings(box.url), time: iso(world.now()) });
 
   function session(body, request) {
@@ -188,6 +188,8 @@ export async function startStub({ settings = {}, provider = null } = {}) {
     const known = sessions.get(token);
     if (!known) throw new Refusal(401, 'session-unknown');
     if (proven(request, box.url, token, world.now(), used) !== known.key) throw new Refusal(401, 'proof-key');
+    if (`${method} ${url}` === 'POST /v1/session/verify') { box.isUnverified = false; return { verified: true }; }
+    if (box.isUnverified) throw new Refusal(401, 'token-session-unverified');
     const { work, params } = match(method, url);
     if (body.client_id && box.isBusy) throw new Refusal(503, 'busy');
     const before = body.client_id && world.acts.get(body.client_id);

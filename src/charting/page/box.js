@@ -21,12 +21,16 @@ export class Refused extends Error {
 let session = null;
 let reachable = true;
 const listeners = new Set();
+const outListeners = new Set();
 
 /** The session's token, once signed in. */
 export const useSession = (token) => { session = token; };
 
 /** Calls with `true` or `false` when the box is reached again or no longer. */
 export const onReach = (call) => listeners.add(call);
+
+/** Calls with the box's word when it does not know the session any more, or wants it vouched for again. */
+export const onSignedOut = (call) => outListeners.add(call);
 
 /** Whether the last request was answered. */
 export const isReachable = () => reachable;
@@ -70,7 +74,11 @@ export async function ask(method, path, body, { token, text = false } = {}) {
     const answer = text && response.ok ? raw : read(raw);
     if (!text) heardTime(answer.now ?? answer.time ?? '');
     if (isLater(response.status)) throw new NoAnswer(answer.error ?? String(response.status));
-    if (!response.ok) throw new Refused(response.status, answer);
+    if (!response.ok) {
+      const refused = new Refused(response.status, answer);
+      if (response.status === 401 && session && !token) outListeners.forEach((call) => call(refused.code));
+      throw refused;
+    }
     return { status: response.status, body: answer, askedAt };
   } catch (error) {
     if (error instanceof Refused || error instanceof NoAnswer) throw error;

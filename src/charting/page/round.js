@@ -46,6 +46,12 @@ const path = (ref, rest = '', query = {}) => {
   return `/v1/patients/${encodeURIComponent(ref)}${rest}${tail}`;
 };
 
+/** A route of an act on the open patient: why they were opened goes with it. */
+export const withReason = (route) => (patientReason ? `${route}?${new URLSearchParams({ reason: patientReason })}` : route);
+
+/** The address of something of the open patient. */
+export const patientPath = (rest, query) => path(round.patient.ref, rest, { ...query, reason: patientReason });
+
 /** Says what was refused, in the page's own words. */
 export function sayRefusal(error, values = {}) {
   if (error instanceof NoAnswer) return refuse(say('no-answer'), say('no-answer.advice'));
@@ -61,8 +67,7 @@ async function tried(work, values) {
     return await work();
   } catch (error) {
     if (!(error instanceof NoAnswer || error instanceof Refused)) throw error;
-    if (error.status === 401) round.screens.signedOut();
-    else sayRefusal(error, values);
+    if (error.status !== 401) sayRefusal(error, values);
     return null;
   }
 }
@@ -147,6 +152,11 @@ async function deviceScanned(device) {
     round.screens.deviceAlone(device);
     return;
   }
+  if (device.analyser) {
+    round.device = null;
+    sayRefusal({ code: 'analyser' });
+    return;
+  }
   if (device.on?.patient_ref === round.patient.ref) {
     round.device = null;
     closeCamera();
@@ -166,7 +176,7 @@ export async function connect(device, { move = false, from = null } = {}) {
   round.busy = true;
   const body = { patient: round.patient.ref, device: device.id, scanned: { patient: true, device: true }, ...(move && { move }), ...(from && { from }) };
   const label = { patient: round.patient.name, what: device.name };
-  const act = await perform('association', '/v1/associations', body, label).finally(() => { round.busy = false; });
+  const act = await perform('association', withReason('/v1/associations'), body, label).finally(() => { round.busy = false; });
   if (act.state === 'refused' && act.code === 'device-on-other-patient' && !move) {
     round.screens.connect({ ...device, on: { ...act.details, since: act.details.since } });
     return;
@@ -201,7 +211,7 @@ async function reopen() {
 export async function fetchSet({ quiet = false } = {}) {
   const { patient, asOf } = round;
   if (!patient) return false;
-  const work = () => ask('GET', path(patient.ref, '/values', { at: asOf }));
+  const work = () => ask('GET', path(patient.ref, '/values', { at: asOf, reason: patientReason }));
   try {
     const { body, askedAt } = quiet ? await work() : await tried(work) ?? {};
     if (!body || round.patient !== patient || round.asOf !== asOf) return false;
@@ -216,8 +226,7 @@ export async function fetchSet({ quiet = false } = {}) {
     round.screens.refresh();
     return true;
   } catch (error) {
-    if (error instanceof Refused && error.status === 401) round.screens.signedOut();
-    else if (!(error instanceof NoAnswer || error instanceof Refused)) throw error;
+    if (!(error instanceof NoAnswer || error instanceof Refused)) throw error;
     return false;
   }
 }
@@ -284,17 +293,17 @@ export async function confirm() {
   if (round.busy || !set) return;
   round.busy = true;
   round.screens.refresh();
-  const open = set.rows.filter((row) => !row.charted);
   const body = {
     patient: patient.ref,
     at: set.at,
     version: set.version,
-    values: open.map((row) => ({ observation_id: row.observation_id, ...actOf(row) })),
+    // Every value that was shown; what is on the chart already is left as it is.
+    values: set.rows.map((row) => ({ observation_id: row.observation_id, ...(row.charted ? { act: 'leave' } : actOf(row)) })),
     entries: [...round.entries.values()].map(({ body: entry }) => entry),
     ...(round.asOfReason && { reason: round.asOfReason }),
   };
   const counts = tally();
-  const act = await perform('confirmation', '/v1/confirmations', body, { patient: patient.name, at: set.at, ...counts })
+  const act = await perform('confirmation', withReason('/v1/confirmations'), body, { patient: patient.name, at: set.at, ...counts })
     .finally(() => { round.busy = false; });
   if (round.patient !== patient) return;
   if (act.state === 'refused') {

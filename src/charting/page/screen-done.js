@@ -3,7 +3,7 @@
 import { askStates, discard, myActs, perform, sendLookedAt, waitingActs } from './acts.js';
 import { NoAnswer, Refused, ask } from './box.js';
 import { button, drawing, element, write } from './dom.js';
-import { close, goOn, round, sayRefusal } from './round.js';
+import { close, goOn, patientPath, round, sayRefusal } from './round.js';
 import { who } from './screen-patient.js';
 import { choose, show, tell } from './shell.js';
 import { clockTime, dayTime, say, spoken } from './words.js';
@@ -117,10 +117,9 @@ export async function recoveryScreen() {
 
 /** The box's printable sheet, in a frame where nothing of it can run. */
 export async function sheetScreen() {
-  const path = `/v1/patients/${encodeURIComponent(round.patient.ref)}/sheet?lang=${spoken()}`;
   let html;
   try {
-    ({ body: html } = await ask('GET', path, undefined, { text: true }));
+    ({ body: html } = await ask('GET', patientPath('/sheet', { lang: spoken() }), undefined, { text: true }));
   } catch (error) {
     noAnswer(error);
     sayRefusal(error);

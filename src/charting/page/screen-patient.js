@@ -9,6 +9,9 @@ import { askMinute, askTime } from './screen-time.js';
 import { choose, show } from './shell.js';
 import { ageWords, birthDate, clockSeconds, clockTime, dayTime, figure, given, say, sayCode } from './words.js';
 
+/** A name, or that there is none: a patient whom the register does not know yet. */
+export const nameOfPatient = (patient) => patient.name ?? say('no-name');
+
 /** Who it is: the name and the birth date, for a person to compare. */
 export function who(patient, level = 'h1') {
   const marks = [
@@ -17,7 +20,7 @@ export function who(patient, level = 'h1') {
     patient.test && say('test-patient'),
   ].filter(Boolean);
   return element('section', { class: 'patient', 'aria-label': say('patient') },
-    element(level, { class: 'name' }, patient.name),
+    element(level, { class: 'name' }, nameOfPatient(patient)),
     element('p', {}, element('span', { class: 'born' }, `${say('born')} ${birthDate(patient.birth_date)}`),
       patient.place && element('span', {}, patient.place)),
     marks.length > 0 ? element('p', { class: 'marks' }, marks.map((mark) => element('span', {}, mark))) : null);
@@ -172,7 +175,8 @@ function connected(device) {
       ['patient-left', 'device-changed', 'no-longer-needed'].map((code) => ({ words: say(`end.${code}`), value: code })));
     if (choice) await end(device, choice);
   };
-  const since = device.paused ? say('paused') : say('connected-since', { time: dayTime(device.since) });
+  const since = device.stale ? say('stale-association') : device.paused ? say('paused')
+    : say('connected-since', { time: dayTime(device.since) });
   return element('li', { class: 'connected' },
     element('div', {}, element('span', { class: 'name' }, device.name), element('span', {}, since)),
     button(say('disconnect'), leave, { 'aria-label': `${say('disconnect')}: ${device.name}` }));

@@ -82,7 +82,7 @@ export function deviceAloneScreen(device) {
 /** Two wristbands in one round. */
 export function otherPatientScreen(open, other) {
   const who = (heading, patient) => element('div', { class: 'who' }, element('h2', {}, heading),
-    element('p', { class: 'name' }, patient.name),
+    element('p', { class: 'name' }, patient.name ?? say('no-name')),
     element('p', {}, [birthDate(patient.birth_date), patient.place].filter(Boolean).join(' · ')));
   show('other-patient',
     element('div', { class: 'invitation stop' }, drawing('stop'),
@@ -90,14 +90,14 @@ export function otherPatientScreen(open, other) {
       element('p', {}, say('other-patient.advice'))),
     who(say('other-patient.open'), open), who(say('other-patient.scanned'), other),
     element('div', { class: 'choices' },
-      button(say('other-patient.keep', { patient: open.name }), () => round.screens.patient(), { class: 'main' }),
-      button(say('other-patient.change', { patient: other.name }), () => round.screens.change(other))));
+      button(say('other-patient.keep', { patient: open.name ?? say('no-name') }), () => round.screens.patient(), { class: 'main' }),
+      button(say('other-patient.change', { patient: other.name ?? say('no-name') }), () => round.screens.change(other))));
 }
 
 /** Why somebody without a care relationship opens a patient. `null` if they do not. */
 export function careReason(patient) {
   const reasons = ['emergency', 'covering', 'consultation'];
-  return choose(say('care.title'), say('care.advice', { patient: patient.name }),
+  return choose(say('care.title'), say('care.advice', { patient: patient.name ?? say('no-name') }),
     reasons.map((code) => ({ words: say(`care.${code}`), value: code })));
 }
 

@@ -1,7 +1,7 @@
 // Signing in: at the hospital's provider (OpenID Connect, code flow with PKCE), or in development
 // among fictional persons. What comes of it is a shift session that is bound to this phone's key.
 
-import { ask, useSession } from './box.js';
+import { Refused, ask, useSession } from './box.js';
 import { boxTime } from './clock.js';
 import { deviceKey, digest, randomText } from './key.js';
 import { drop, put, take } from './shelf.js';
@@ -69,7 +69,7 @@ export async function fictionalToken(id) {
 }
 
 /** Opens the shift session. */
-export async function openSession(token) {
+async function openSession(token) {
   const { body } = await ask('POST', '/v1/session', { device_key: await deviceKey() }, { token });
   await put('notes', 'session', body);
   useSession(body.session);
@@ -84,12 +84,32 @@ export async function keptSession() {
   return kept;
 }
 
-/** Forgets the session here; the box is told if it can be. */
+/** The session that was, if the provider vouches for it again: its acts are verified by that. Else a new one. */
+export async function vouchedSession(token) {
+  const kept = await keptSession();
+  if (kept) {
+    try {
+      await ask('POST', '/v1/session/verify', { token });
+      return kept;
+    } catch (error) {
+      if (!(error instanceof Refused)) throw error;
+      useSession(null);
+    }
+  }
+  return openSession(token);
+}
+
+/** Forgets the session on this phone. */
+export function forgetSession() {
+  useSession(null);
+  return drop('notes', 'session');
+}
+
+/** Signs out; the box is told if it can be. */
 export async function signOut() {
-  await drop('notes', 'session');
   try {
     await ask('DELETE', '/v1/session');
   } finally {
-    useSession(null);
+    await forgetSession();
   }
 }

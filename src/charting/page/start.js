@@ -1,7 +1,7 @@
 // The page begins here: what the box is, who is signed in, and how scans come in.
 
 import { loadActs, needsLook, watchActs } from './acts.js';
-import { NoAnswer, Refused, ask } from './box.js';
+import { NoAnswer, Refused, ask, onSignedOut } from './box.js';
 import { watchClock } from './clock.js';
 import { button, element } from './dom.js';
 import { close, connect, openPatient, round, scanned, touched, watchRound } from './round.js';
@@ -9,7 +9,7 @@ import { actsScreen, doneScreen, recoveryScreen, refreshDone, sheetScreen } from
 import { connectScreen, patientScreen, refresh } from './screen-patient.js';
 import { careReason, deviceAloneScreen, leaving, noBoxScreen, otherPatientScreen, readyScreen, signInScreen } from './screen-ready.js';
 import { bar, clearRefusal, frame, refuse, show, shown, tell } from './shell.js';
-import { fictionalPersons, fictionalToken, fromProvider, goToProvider, keptSession, openSession, signOut } from './sign-in.js';
+import { fictionalPersons, fictionalToken, forgetSession, fromProvider, goToProvider, keptSession, signOut, vouchedSession } from './sign-in.js';
 import { chooseLanguage, chooseZone, loadWords, say, spoken } from './words.js';
 import { listenToScanner } from './wedge.js';
 
@@ -60,21 +60,27 @@ function topBar() {
 
 async function leave() {
   close();
+  round.person = null;
   await signOut().catch(expected);
-  signedOut();
+  topBar();
+  signIn();
 }
 
 function expected(error) {
   if (!(error instanceof NoAnswer || error instanceof Refused)) throw error;
 }
 
-/** Nobody is signed in any more. Acts stay on the shelf. */
-function signedOut() {
-  const was = round.person;
+// The session itself is good, but the provider has to vouch for it again.
+const UNVERIFIED = 'token-session-unverified';
+
+/** The box takes nothing from this session now. Acts stay on the shelf. */
+function signedOut(code) {
+  if (!round.person) return;
   if (round.patient) close();
   round.person = null;
+  if (code !== UNVERIFIED) forgetSession();
   topBar();
-  signIn(was ? 'session-ended' : undefined);
+  signIn(code === UNVERIFIED ? 'session-unverified' : 'session-ended');
 }
 
 async function signIn(failed) {
@@ -91,7 +97,7 @@ async function signIn(failed) {
   }
   const enter = async (token) => {
     try {
-      signedIn(await openSession(await token));
+      signedIn(await vouchedSession(await token));
     } catch (error) {
       expected(error);
       signIn(error instanceof NoAnswer ? 'identity-unavailable' : error.code);
@@ -131,7 +137,6 @@ round.screens = {
   acts: actsScreen,
   sheet: sheetScreen,
   close: () => close(),
-  signedOut,
   leaving,
   refresh,
   scanner: scannerState,
@@ -170,12 +175,13 @@ async function begin() {
     scanned: (text) => scanned(text, 'wedge'),
     broken: () => { touched(); refuse(say('scan-broken'), say('scan-broken.advice')); },
   });
+  onSignedOut(signedOut);
   watchClock();
   watchActs();
   watchRound();
   try {
     const token = await fromProvider(settings);
-    if (token) { signedIn(await openSession(token)); return; }
+    if (token) { signedIn(await vouchedSession(token)); return; }
   } catch (error) {
     signIn(error.code ?? error.message);
     return;
