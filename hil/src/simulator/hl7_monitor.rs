@@ -10,7 +10,8 @@
 //! | `efficia-cm` | OBR-4 MONITOR or ALARM; status X with and without a number |
 //! | `ge-b-series` | asks for AA; status R; times without offset; one code under two channels |
 //!
-//! All of them start up with sensors that measure nothing yet.
+//! All but the first start up with sensors that measure nothing yet, and wait for the
+//! acknowledgement of a message as long as the connection stands.
 
 mod ge_b_series;
 mod mindray;
@@ -88,7 +89,9 @@ impl Dialect {
 pub async fn run(options: MonitorOptions) -> io::Result<()> {
     let MonitorOptions { network, dialect, .. } = options;
     let mut bench = Bench::set_up(network.common)?;
-    let mut sender = Sender::new(network.connect);
+    let sender = Sender::new(network.connect);
+    // Whether such a monitor sends again what nobody has acknowledged is in no source.
+    let mut sender = if dialect == Dialect::Pcd01 { sender } else { sender.that_waits() };
     if bench.stop.clone().or(sender.connected()).await.is_none() || !bench.go().await {
         return Ok(());
     }

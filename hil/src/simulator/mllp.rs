@@ -87,11 +87,20 @@ pub struct Sender {
     received: Vec<u8>,
     /// How often a message was acknowledged otherwise than it asked for.
     pub breaches: u64,
+    /// When a message goes again that nobody has acknowledged; never while the connection stands,
+    /// where no source says that such a device does that.
+    again_after: Option<Duration>,
 }
 
 impl Sender {
     pub fn new(address: String) -> Self {
-        Self { address, stream: None, received: Vec::new(), breaches: 0 }
+        let (stream, received) = (None, Vec::new());
+        Self { address, stream, received, breaches: 0, again_after: Some(ACK_WITHIN) }
+    }
+
+    /// The same, but it waits for an acknowledgement as long as the connection stands.
+    pub fn that_waits(self) -> Self {
+        Self { again_after: None, ..self }
     }
 
     /// Connects, however long it takes.
@@ -133,7 +142,7 @@ impl Sender {
 
     async fn until_answered(&mut self, message: &Message, log: &mut SendLog) -> io::Result<()> {
         let block = message.block();
-        let mut is_first = true;
+        let (mut is_first, again_after) = (true, self.again_after);
         loop {
             if self.connected().await.write_all(&block).await.is_err() {
                 self.stream = None;
@@ -146,9 +155,15 @@ impl Sender {
                 }
                 log.flush()?;
             }
-            let answered = tokio::time::timeout(ACK_WITHIN, self.answer(&message.control_id)).await;
-            // Silence: the same bytes again on the same connection.
-            let Ok(answered) = answered else { continue };
+            let answer = self.answer(&message.control_id);
+            let answered = match again_after {
+                // Silence: the same bytes again on the same connection.
+                Some(time) => match tokio::time::timeout(time, answer).await {
+                    Ok(answered) => answered,
+                    Err(_) => continue,
+                },
+                None => answer.await,
+            };
             let Ok((kind, answer)) = answered else {
                 self.stream = None;
                 continue;
