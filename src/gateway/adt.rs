@@ -17,7 +17,7 @@ pub mod quiet;
 pub mod server;
 pub mod sink;
 #[cfg(test)]
-mod tests;
+pub(in crate::gateway) mod tests;
 pub mod tls;
 
 use std::collections::{BTreeMap, BTreeSet};
