@@ -6,6 +6,7 @@
 //! the comparison does not come out even. What it proves is self-consistency: the devices are ours.
 
 mod acknowledged;
+mod bedside;
 mod charted;
 mod children;
 mod join;
@@ -145,7 +146,7 @@ async fn show(options: &Options, folder: &Path, children: &mut Children) -> Resu
         Some(path) => path.clone(),
         None => children::built_gateway(&watch)?,
     };
-    let mut plan = Plan::new(options, folder);
+    let mut plan = Plan::new(options, folder)?;
     plan.ask_for_waveforms()?;
     let plan = plan;
     watch.say("starting the cores, the devices that wait to be asked and the gateway");
@@ -158,6 +159,8 @@ async fn show(options: &Options, folder: &Path, children: &mut Children) -> Resu
     plan.start_gateway(&gateway, children)?;
     let listening = |snapshot: &Snapshot| plan.listening(snapshot).is_some();
     let snapshot = until_status("the gateway's ports", &plan, children, listening).await?;
+    plan.bedside.admit().await?;
+    watch.say(&plan.bedside.words());
     watch.say("the gateway listens; the devices that connect to it do so");
     plan.start_network_devices(&plan.listening(&snapshot).unwrap_or_default(), children)?;
     until_status("all links", &plan, children, |snapshot| plan.all_up(snapshot)).await?;

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
+use super::bedside::{Bedside, Tables};
 use super::children::Children;
 use super::status::Snapshot;
 use super::ward::{self, Device, Join, Transport, Ward};
@@ -26,17 +27,20 @@ pub struct Plan {
     ward: Ward,
     devices: Vec<Device>,
     device_profiles: PathBuf,
+    /// The page and the administration's port.
+    pub bedside: Bedside,
 }
 
 impl Plan {
-    pub fn new(options: &Options, folder: &Path) -> Self {
+    pub fn new(options: &Options, folder: &Path) -> Result<Self, Error> {
         let repository = Path::new(env!("CARGO_MANIFEST_DIR")).join("../device-profiles");
-        Self {
+        Ok(Self {
             folder: folder.to_owned(),
             ward: options.ward,
             devices: options.ward.devices(),
             device_profiles: options.device_profiles.clone().unwrap_or(repository),
-        }
+            bedside: Bedside::on_free_ports()?,
+        })
     }
 
     /// Device files are off by default where they would ask for waveforms: the ward that has some
@@ -227,12 +231,13 @@ impl Plan {
                 mode: "bench",
                 time_zone: "UTC",
             },
-            device: self.devices.iter().map(|device| self.device_table(device)).collect(),
+            device: self.devices.iter().enumerate().map(|one| self.device_table(one)).collect(),
             destination: self.cores().iter().map(|core| destination(core, core_ports)).collect(),
+            bedside: self.bedside.tables(),
         }
     }
 
-    fn device_table<'a>(&self, device: &'a Device) -> DeviceTable<'a> {
+    fn device_table<'a>(&self, (number, device): (usize, &'a Device)) -> DeviceTable<'a> {
         let mut link = LinkTable::default();
         match &device.transport {
             Transport::Serial => link.serial = Some(self.line(&device.name)),
@@ -247,6 +252,7 @@ impl Plan {
             profile: device.profile,
             place: format!("{}/{}", self.ward.name(), device.bed),
             firmware: device.firmware,
+            machine: Bedside::label(number),
             link,
         }
     }
@@ -291,6 +297,8 @@ struct ConfigurationFile<'a> {
     gateway: GatewayTable,
     device: Vec<DeviceTable<'a>>,
     destination: Vec<DestinationTable>,
+    #[serde(flatten)]
+    bedside: Tables,
 }
 
 #[derive(Serialize)]
@@ -314,6 +322,7 @@ struct DeviceTable<'a> {
     place: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     firmware: Option<&'static str>,
+    machine: String,
     link: LinkTable,
 }
 

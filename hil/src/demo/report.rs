@@ -222,7 +222,7 @@ mod tests {
             gateway: None,
             device_profiles: None,
         };
-        Plan::new(&options, Path::new("."))
+        Plan::new(&options, Path::new(".")).unwrap()
     }
 
     #[test]

@@ -1,0 +1,90 @@
+// The nurse's round on a real box: the demo runs, the page is opened at the address it tells, and
+// what the core has at the end is compared with what was done.
+//   node tests/bedside/box.mjs TARGET/DEBUG/WARDGATE-HIL [FOLDER-FOR-PICTURES]
+
+import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
+import { readFileSync, rmSync } from 'node:fs';
+import path from 'node:path';
+
+import { checkAxe, closePage, openPage, scan, startBrowser } from './house.mjs';
+import { longRound, pictures, shortRound } from './round.mjs';
+
+const [program, folder] = process.argv.slice(2);
+const LASTS_S = 75;
+
+const WHAT = {
+  person: 'Sari Sairaanhoitaja', wristband: 'P00000001', patient: 'Testinen', device: 'D000001',
+  reject: 'pulse-rate-pleth', pain: 'pain-nrs', as_of_minutes: 0,
+};
+
+const demo = spawn(program, ['demo', '--for', `${LASTS_S}s`, '--keep', '--json'], { stdio: ['ignore', 'pipe', 'pipe'] });
+let [said, told] = ['', ''];
+demo.stdout.on('data', (piece) => { said += piece; });
+demo.stderr.on('data', (piece) => { told += piece; });
+const ended = new Promise((resolve) => { demo.on('exit', resolve); });
+
+async function until(what, found) {
+  for (let tries = 0; tries < 600; tries += 1) {
+    const value = found();
+    if (value) return value;
+    await new Promise((resolve) => { setTimeout(resolve, 100); });
+  }
+  throw new Error(`${what}: not there after a minute\n${told}`);
+}
+
+/** The core's records of a kind, in order. */
+const records = (store, kind) => readFileSync(store, 'utf8').split('\n').filter(Boolean)
+  .map((line) => JSON.parse(line)).map((one) => one.record ?? one)
+  .filter((one) => one.type === `fi.wardgate.${kind}.v1`);
+
+try {
+  const url = await until('the address of the page', () => told.match(/open at (http:\S+)/)?.[1]);
+  await until('the devices', () => /go|send/i.test(told));
+  const browser = await startBrowser();
+  const picture = folder ? pictures(folder) : () => {};
+  const page = await openPage(browser, url);
+  // A few seconds of data come first.
+  await new Promise((resolve) => { setTimeout(resolve, 4000); });
+  await longRound(page, WHAT, async (on, name) => { await picture(on, name); await checkAxe(on, name); });
+  const counted = await shortRound(page, { ...WHAT, wristband: 'P00000002', device: 'D000002' });
+  console.log(`from unlocked phone to confirmed set: ${counted.touches} touches, ${counted.scans} scans`);
+  await closePage(page);
+
+  // Wrong labels, in a second phone.
+  const other = await openPage(browser, url);
+  await other.locator('text=Sari Sairaanhoitaja').first().tap();
+  await other.locator('[data-screen="ready"], #ready, main').first().waitFor();
+  await scan(other, 'S00000001');
+  await picture(other, 'specimen-label');
+  await closePage(other);
+  await browser.close();
+
+  const code = await ended;
+  const summary = JSON.parse(said.trim().split('\n').at(-1));
+  assert.equal(code, 0, told.slice(-2000));
+  assert.equal(summary.lost, 0);
+  assert.equal(summary.duplicates, 0);
+  const kept = told.match(/kept: (\S+)/)[1];
+  const store = path.join(kept, 'core-store.jsonl');
+  const confirmations = records(store, 'confirmation').map((one) => one.data);
+  const signed = confirmations.filter((one) => one.act === 'confirm');
+  assert.equal(signed.length, 2);
+  const values = signed.flatMap((one) => one.values);
+  const ids = values.filter((one) => one.act === 'confirm').map((one) => one.observation_id);
+  assert.ok(ids.length >= 2 && new Set(ids).size === ids.length, `${ids}`);
+  assert.equal(values.filter((one) => one.act === 'reject').length, 1);
+  for (const metric of signed.flatMap((one) => one.metrics)) assert.equal(metric.status, 'final');
+  const pain = signed.flatMap((one) => one.entries).filter((one) => one.parameter === 'pain-nrs');
+  assert.deepEqual(pain.map((one) => one.value), ['3']);
+  const observations = records(store, 'observation').map((one) => one.data);
+  const known = new Map(observations.flatMap((one) => one.metrics.map((metric) => [metric.observation_id, metric.value])));
+  for (const metric of signed.flatMap((one) => one.metrics)) assert.equal(metric.value, known.get(metric.observation_id));
+  assert.ok(observations.some((one) => one.patient?.id === 'P00000001' || one.patient?.value === 'P00000001'));
+  const text = readFileSync(path.join(kept, 'gateway.err'), 'utf8');
+  for (const secret of ['P00000001', 'Testinen']) assert.ok(!text.includes(secret), `${secret} stands in the log`);
+  rmSync(kept, { recursive: true, force: true });
+  console.log(`the round on a real box: ${signed.length} sets, ${ids.length} values confirmed, 1 rejected, pain 3; nothing lost`);
+} finally {
+  demo.kill('SIGTERM');
+}
