@@ -267,6 +267,7 @@ async function offline(browser, { look } = {}) {
   // Sent again by itself while it is fresh.
   box.reach = 'up';
   await page.locator('.state', { hasText: 'Palvelin on tallentanut' }).waitFor();
+  assert.match(await page.locator('h1').innerText(), /^Vahvistettu · klo/);
   assert.equal(box.world.confirmations.length, 1);
   assert.deepEqual(box.world.confirmations[0].entries, [{ parameter: 'pain-nrs', value: '7' }]);
   // Another, and the page is gone meanwhile: then a person looks first.

@@ -34,7 +34,7 @@ const thumbprint = ({ crv, kty, x, y }) => sha256(JSON.stringify({ crv, kty, x, 
 /** Checks a proof by RFC 9449 4.3. Answers the thumbprint of its key. */
 function proven(request, base, token, now, used) {
   const [head, claims, signature] = (request.headers.dpop ?? '').split('.');
-  if (!signature) throw new Refusal(401, 'proof-missing');
+  if (!signature) throw new Refusal(401, 'token-proof-missing');
   const { typ, alg, jwk } = unpack(head);
   const { jti, htm, htu, iat, ath } = unpack(claims);
   const key = createPublicKey({ key: jwk, format: 'jwk' });
@@ -45,7 +45,8 @@ function proven(request, base, token, now, used) {
     time: Math.abs(iat * 1000 - now) < 60_000, token: ath === sha256(token), once: !used.has(jti),
   };
   const wrong = Object.entries(checks).find(([, good]) => !good);
-  if (wrong) throw new Refusal(401, `proof-${wrong[0]}`);
+  const codes = { once: 'token-proof-replayed', time: 'token-proof-time' };
+  if (wrong) throw new Refusal(401, codes[wrong[0]] ?? 'token-proof');
   used.add(jti);
   return thumbprint(jwk);
 }
@@ -166,7 +167,7 @@ export async function startStub({ settings = {}, provider = null } = {}) {
     const person = provider ? provider.person(token) : PERSONS.find((one) => `token-of-${one.id}` === token);
     if (!person) throw new Refusal(401, 'token-unknown');
     const key = proven(request, box.url, token, world.now(), used);
-    if (key !== thumbprint(body.device_key)) throw new Refusal(401, 'proof-key');
+    if (key !== thumbprint(body.device_key)) throw new Refusal(401, 'token-proof');
     const id = randomUUID();
     const student = person.role === 'student';
     sessions.set(id, { key, person });
@@ -186,8 +187,8 @@ export async function startStub({ settings = {}, provider = null } = {}) {
     if (free) return free;
     const token = (request.headers.authorization ?? '').replace(/^DPoP /, '');
     const known = sessions.get(token);
-    if (!known) throw new Refusal(401, 'session-unknown');
-    if (proven(request, box.url, token, world.now(), used) !== known.key) throw new Refusal(401, 'proof-key');
+    if (!known) throw new Refusal(401, 'token-session-unknown');
+    if (proven(request, box.url, token, world.now(), used) !== known.key) throw new Refusal(401, 'token-proof');
     if (`${method} ${url}` === 'POST /v1/session/verify') { box.isUnverified = false; return { verified: true }; }
     if (box.isUnverified) throw new Refusal(401, 'token-session-unverified');
     const { work, params } = match(method, url);

@@ -18,6 +18,10 @@ export class Refused extends Error {
   }
 }
 
+// Not the person's fault: a browser sends a request again by itself when its connection breaks, and
+// a proof counts once; or the box's time was not known well. Another proof is made.
+const PROOF_AGAIN = new Set(['token-proof-replayed', 'token-proof-time']);
+
 let session = null;
 let reachable = true;
 const listeners = new Set();
@@ -58,7 +62,16 @@ const isLater = (status) => status === 429 || status >= 502;
  * One request. Answers `{status, body, askedAt}`; `askedAt` is from before it was sent.
  * `token` is the provider's, for opening a session.
  */
-export async function ask(method, path, body, { token, text = false } = {}) {
+export async function ask(method, path, body, options = {}) {
+  try {
+    return await askOnce(method, path, body, options);
+  } catch (error) {
+    if (!PROOF_AGAIN.has(error.code)) throw error;
+    return askOnce(method, path, body, options);
+  }
+}
+
+async function askOnce(method, path, body, { token, text = false }) {
   const askedAt = passed();
   const stop = new AbortController();
   const timer = setTimeout(() => stop.abort(), WAIT_MS);
@@ -76,7 +89,8 @@ export async function ask(method, path, body, { token, text = false } = {}) {
     if (isLater(response.status)) throw new NoAnswer(answer.error ?? String(response.status));
     if (!response.ok) {
       const refused = new Refused(response.status, answer);
-      if (response.status === 401 && session && !token) outListeners.forEach((call) => call(refused.code));
+      const isOut = response.status === 401 && !PROOF_AGAIN.has(refused.code);
+      if (isOut && session && !token) outListeners.forEach((call) => call(refused.code));
       throw refused;
     }
     return { status: response.status, body: answer, askedAt };

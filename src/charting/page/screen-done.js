@@ -26,18 +26,17 @@ let live = null;
 export function doneScreen(act, counts) {
   const lines = ['confirm', 'reject', 'leave', 'entries'].filter((what) => counts[what] > 0)
     .map((what) => element('li', {}, say(`done.${what}`, { n: counts[what] })));
-  const state = element('p', { class: 'state', role: 'status' });
-  live = { act, state };
+  live = { act, state: element('p', { class: 'state', role: 'status' }), title: element('h1'), sign: element('div', { class: 'sign' }) };
+  live.withdraw = button(say('withdraw'), () => withdraw(act), { id: 'withdraw' });
+  refreshDone();
   show('done', who(round.patient, 'p'),
-    element('div', { class: 'invitation' }, drawing(act.state === 'kept' ? 'done' : 'stop'),
-      element('h1', {}, say(act.state === 'kept' ? 'done' : 'not-yet', { time: clockTime(act.label.at) })), state),
+    element('div', { class: 'invitation' }, live.sign, live.title, live.state),
     element('ul', { class: 'lines' }, lines),
     element('p', { class: 'next' }, say('done.next')),
     element('div', { class: 'choices' },
       button(say('done.values'), goOn),
-      act.state === 'kept' ? button(say('withdraw'), () => withdraw(act), { id: 'withdraw' }) : null,
+      live.withdraw,
       button(say('close-patient'), () => close(), { class: 'plain', id: 'close-patient' })));
-  refreshDone();
   if (act.state === 'kept') askStates().catch(noAnswer);
 }
 
@@ -45,9 +44,16 @@ const noAnswer = (error) => {
   if (!(error instanceof NoAnswer || error instanceof Refused)) throw error;
 };
 
-/** Writes the state where it is shown. */
+/** Writes how far the confirmation is. What waited on the phone may have come through meanwhile. */
 export function refreshDone() {
-  if (live?.state.isConnected) write(live.state, stateOf(live.act));
+  if (!live) return;
+  const { act } = live;
+  const isThere = !['sending', 'waiting', 'refused', 'discarded'].includes(act.state);
+  const title = isThere ? 'done' : act.state === 'refused' ? 'refused' : 'not-yet';
+  write(live.title, say(title, { time: clockTime(act.label.at) }));
+  write(live.state, stateOf(act));
+  live.sign.replaceChildren(drawing(isThere ? 'done' : 'stop'));
+  live.withdraw.hidden = !act.answer?.confirmation || act.withdrawn === true;
 }
 
 async function withdraw(act) {
@@ -59,7 +65,6 @@ async function withdraw(act) {
   if (withdrawal.state === 'refused') { sayRefusal(withdrawal); return; }
   act.withdrawn = true;
   refreshDone();
-  document.getElementById('withdraw')?.remove();
   tell(say('act.withdrawn'));
 }
 
