@@ -2,7 +2,7 @@
 // as the forger. It listens on a free port of this machine and takes one JSON object per line:
 //
 //   {"do": "sign-in", "person", "roles", "wards", "bound"}  code flow with PKCE -> {tokens, thumbprint}
-//   {"do": "prove", "method", "address", "credential"}      a proof of the phone's key -> {proof}
+//   {"do": "prove", "method", "address", "credential", "at"}  a proof of the phone's key -> {proof}
 //   {"do": "forge", "header", "claims", "key"}              signed with the provider's own key -> {token}
 //   {"do": "turn", "keys": ["k2", "k1"]}                    the provider's keys, the first one signs
 //   {"do": "away"} and {"do": "back"}                       the provider stops and starts to listen
@@ -94,12 +94,12 @@ const phone = await jose.generateKeyPair('ES256', { extractable: true });
 const phoneJwk = await jose.exportJWK(phone.publicKey);
 const hash = (text) => createHash('sha256').update(text).digest('base64url');
 
-async function prove({ method, address, credential }) {
+async function prove({ method, address, credential, at }) {
   const claims = { htm: method, htu: address, jti: randomBytes(12).toString('hex') };
   if (credential !== undefined) claims.ath = hash(credential);
   return new jose.SignJWT(claims)
     .setProtectedHeader({ alg: 'ES256', typ: 'dpop+jwt', jwk: phoneJwk })
-    .setIssuedAt()
+    .setIssuedAt(at)
     .sign(phone.privateKey);
 }
 
