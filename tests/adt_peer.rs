@@ -41,7 +41,8 @@ fn told(house: &mut House, python: &std::path::PathBuf, words: &[&str]) -> Vec<S
 fn a_foreign_feed_is_acknowledged_and_kept() {
     let Some(python) = judges::python("adt_peer") else { return };
     let devices = device("monitor", "generic/pcd-01", "PCD-01 2.6", TCP_SERVER) + ADT;
-    let mut house = House::open(Plan::of(devices));
+    let nobody = Some(String::new());
+    let mut house = House::open(Plan { destinations: nobody, ..Plan::of(devices) });
     let words =
         ["A01:A1:1:00", "A28:B2:1:01", "A08:A1:1:02", "A60:A1:1:03", "A01:C3:1:04", "A40:A1:C3:05"];
     let codes = told(&mut house, &python, &words);

@@ -37,7 +37,7 @@ pub use codes::Trouble;
 pub use query::is_subscription;
 pub use read::{Heard, Unread, read};
 pub use site::PcimSite;
-pub use tell::{current, told_of};
+pub use tell::{current, heard_by, told_of};
 pub use write::{Envelope, write};
 
 use super::names::{DeviceId, EntryId, PersonId};

@@ -22,7 +22,7 @@ use super::{Act, Evidence, Status};
 use crate::association::claims::Claim;
 use crate::association::entry::{By, Entry, Says};
 use crate::association::ledger::{Ledger, Taken};
-use crate::association::names::{DeviceId, EntryId};
+use crate::association::names::{DeviceId, EntryId, PersonId};
 use crate::association::register::Statement;
 use crate::association::time::{Span, Utc};
 use crate::vocabulary::{Grade, PatientId};
@@ -168,6 +168,29 @@ impl Book {
         })
     }
 
+    /// A person's word on a proposal, as evidence: it is validated, or it never was. `event` is a
+    /// new id. `None` if nothing waits under this association.
+    pub fn decided(
+        &self,
+        association: &EntryId,
+        event: EntryId,
+        (person, holds): (PersonId, bool),
+        at: Utc,
+    ) -> Option<Evidence> {
+        let proposal = self.proposals().find(|one| one.association == *association)?;
+        let status = if holds { Status::Validated } else { Status::Wrong };
+        let time = |stated: Option<Utc>| stated.filter(|_| holds);
+        Some(Evidence {
+            event,
+            status,
+            begin: time(proposal.begin),
+            end: time(proposal.end),
+            stated: at,
+            validator: Some(person),
+            ..proposal.clone()
+        })
+    }
+
     /// Everything that is known of an association, by the time at which it was stated.
     fn sorted<'a>(&'a self, association: &EntryId, own: Option<&'a Evidence>) -> Vec<&'a Evidence> {
         let known = self.of.get(association).into_iter().flat_map(BTreeMap::values);
@@ -179,16 +202,20 @@ impl Book {
     /// The association that an entry of the ledger belongs to: its own id, unless the entry is a
     /// later form of one.
     pub(super) fn root_of(&self, entry: &EntryId) -> EntryId {
-        let has = |events: &BTreeMap<EntryId, Evidence>| {
-            events.keys().any(|event| part(event, ASSOCIATION).as_ref() == Some(entry))
-        };
-        let found = self.of.iter().find(|(_, events)| has(events));
-        found.map_or(entry, |(association, _)| association).clone()
+        self.behind(entry).map_or(entry, |evidence| &evidence.association).clone()
     }
 
-    /// The evidence of an association that came from others.
-    pub(super) fn of_association(&self, association: &EntryId) -> impl Iterator<Item = &Evidence> {
-        self.of.get(association).into_iter().flat_map(BTreeMap::values)
+    /// All evidence.
+    pub fn all(&self) -> impl Iterator<Item = &Evidence> {
+        self.of.values().flat_map(BTreeMap::values)
+    }
+
+    /// The evidence that an entry of the ledger came with; `None` for what was done here.
+    pub(super) fn behind(&self, entry: &EntryId) -> Option<&Evidence> {
+        let first = self.of.get(entry).and_then(|events| events.get(entry));
+        let mut all = self.all();
+        let later = |one: &&Evidence| part(&one.event, ASSOCIATION).as_ref() == Some(entry);
+        first.or_else(|| all.find(later))
     }
 
     /// The events of the association that have an entry of such a form in the ledger.

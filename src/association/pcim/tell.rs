@@ -1,5 +1,8 @@
-//! What the ledger holds, as evidence for others: only what a person stands behind. An association
-//! of one channel of a device cannot be said in this profile and is not told.
+//! What others are told: what a person did here, as evidence; and by a manager what other systems
+//! told it, as it came, so that whoever is told everything comes to the same in any order. An
+//! association of one channel of a device cannot be said in this profile and is not told.
+
+use std::collections::BTreeSet;
 
 use super::book::Book;
 use super::{Act, Evidence, Status, Transaction};
@@ -9,17 +12,40 @@ use crate::association::names::{DeviceId, EntryId, PersonId};
 use crate::association::time::{Span, Utc};
 use crate::vocabulary::{Digest, PatientId};
 
-/// All associations that are open at a time: what a consumer gets first at each connection.
+/// All associations that are open at a time: what a consumer gets first at each connection. Of one
+/// that other systems told of, all that they said.
 pub fn current(ledger: &Ledger, book: &Book, to: Transaction, now: Utc) -> Vec<Evidence> {
     let teller = Teller { ledger, book, to };
     let view = ledger.view(Utc::MAX);
     let open = ledger.entries().filter(|entry| {
         teller.associated(entry).is_some_and(|(.., span)| span.holds(now)) && view.counts(entry)
     });
-    open.filter_map(|entry| teller.begins(entry, None)).collect()
+    let (mut told, mut roots) = (Vec::new(), BTreeSet::new());
+    for entry in open {
+        roots.insert(book.root_of(&entry.id));
+        if entry.by != By::Core {
+            told.extend(teller.begins(entry, None));
+        }
+    }
+    told.extend(heard_by(book, to).into_iter().filter(|one| roots.contains(&one.association)));
+    told.sort_by(|one, other| (one.stated, &one.event).cmp(&(other.stated, &other.event)));
+    told
 }
 
-/// What an entry that is in the ledger by now is for others. Empty if it is nothing for them.
+/// What a manager tells of what other systems told it: everything behind which a person stands, by
+/// when it was stated.
+pub fn heard_by(book: &Book, to: Transaction) -> Vec<Evidence> {
+    if to == Transaction::Communicate {
+        return Vec::new();
+    }
+    let validated = |one: &&Evidence| one.status != Status::Asserted;
+    let mut told: Vec<Evidence> = book.all().filter(validated).cloned().collect();
+    told.sort_by(|one, other| (one.stated, &one.event).cmp(&(other.stated, &other.event)));
+    told
+}
+
+/// What an entry that is in the ledger by now is for others. Empty if it is nothing for them, or
+/// comes from them.
 pub fn told_of(entry: &Entry, ledger: &Ledger, book: &Book, to: Transaction) -> Vec<Evidence> {
     Teller { ledger, book, to }.of(entry)
 }
@@ -45,7 +71,7 @@ impl Teller<'_> {
         if let Says::Merged { retired, surviving, .. } = &entry.says {
             return self.merged(entry, retired, surviving);
         }
-        if !self.tells(&entry.by) {
+        if entry.by == By::Core || !self.tells(&entry.by) {
             return Vec::new();
         }
         let one = match &entry.says {
@@ -169,13 +195,13 @@ impl Teller<'_> {
         entry: &Entry,
         (device, patient, span): (&DeviceId, &PatientId, Span),
     ) -> Evidence {
-        let heard = self.book.of_association(root).max_by_key(|one| (one.stated, &one.event));
-        let is_first = *root == entry.id;
+        // What was done here may be echoed by others, who say nothing new of it.
+        let heard = self.book.behind(&entry.id).filter(|_| entry.by == By::Core);
         Evidence {
             association: root.clone(),
             event: entry.id.clone(),
             act: Act::Begins,
-            status: if is_first { Status::Validated } else { Status::Corrected },
+            status: Status::Validated,
             device: device.clone(),
             patient: self.ledger.survivor(patient),
             begin: Some(span.from),

@@ -13,7 +13,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::sync::watch;
 
 use crate::association::pcim::{
-    Envelope, Evidence, PcimSite, Transaction, current, told_of, write,
+    Envelope, Evidence, PcimSite, Transaction, current, heard_by, told_of, write,
 };
 use crate::association::{EntryId, Ledger, Utc};
 use crate::forward::hl7v2::answer::{Answer, Code};
@@ -36,6 +36,9 @@ const CONNECT_WITHIN: Duration = Duration::from_secs(15);
 /// What happened in this time is told again to a peer of which this house never heard.
 const TOLD_AGAIN_S: i64 = 24 * 3600;
 
+/// How often it is looked for what others told and what changed nothing in the ledger.
+const LOOK_AFTER: Duration = Duration::from_secs(30);
+
 /// A peer in a snapshot.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PeerSnapshot {
@@ -57,6 +60,8 @@ pub struct Teller<S> {
     shown: Arc<Mutex<PeerSnapshot>>,
     /// Entries that the peer needs not hear of any more.
     told: BTreeSet<EntryId>,
+    /// Events of other systems that it needs not hear of any more.
+    passed_on: BTreeSet<EntryId>,
     number: u64,
 }
 
@@ -86,6 +91,7 @@ impl<S: EntrySink> Teller<S> {
             sink,
             shown: Arc::default(),
             told: BTreeSet::new(),
+            passed_on: BTreeSet::new(),
             number: 0,
         }
     }
@@ -105,6 +111,9 @@ impl<S: EntrySink> Teller<S> {
         let ledger = self.sink.ledger();
         let old = ledger.entries().filter(|entry| entry.learned < since);
         self.told.extend(old.map(|entry| entry.id.clone()));
+        let register = self.sink.register();
+        let old = register.claims.all().filter(|one| one.stated < since);
+        self.passed_on.extend(old.map(|one| one.event.clone()));
         let mut back_off = BackOff::default();
         loop {
             let why = match self.connected(&mut changes, &mut stop, &mut back_off).await {
@@ -161,6 +170,8 @@ impl<S: EntrySink> Teller<S> {
                         return Over::Stopped;
                     }
                 }
+                // Some of what others tell changes no entry.
+                () = tokio::time::sleep(LOOK_AFTER) => {}
                 // Nobody answers what was not asked; who closes is gone.
                 read = wire.read(&mut byte) => {
                     if !matches!(read, Ok(1)) {
@@ -178,17 +189,25 @@ impl<S: EntrySink> Teller<S> {
         ledger: &Ledger,
         stop: &mut watch::Receiver<bool>,
     ) -> Result<(), Over> {
+        let register = self.sink.register();
+        for evidence in heard_by(&register.claims, self.transaction) {
+            if !self.passed_on.contains(&evidence.event) {
+                self.tell(wire, &evidence, stop).await?;
+                self.passed_on.insert(evidence.event);
+            }
+        }
         let mut new: Vec<_> =
             ledger.entries().filter(|entry| !self.told.contains(&entry.id)).collect();
         new.sort_by_key(|entry| (entry.learned, entry.stated, &entry.id));
         for entry in new {
-            let register = self.sink.register();
             for evidence in told_of(entry, ledger, &register.claims, self.transaction) {
                 self.tell(wire, &evidence, stop).await?;
             }
             self.told.insert(entry.id.clone());
         }
         self.told.retain(|id| ledger.entry(id).is_some());
+        let known: BTreeSet<&EntryId> = register.claims.all().map(|one| &one.event).collect();
+        self.passed_on.retain(|event| known.contains(event));
         Ok(())
     }
 

@@ -83,13 +83,20 @@ fn any_order_of_arrival_comes_to_the_interval_of_the_sorted_evidence() {
         for _ in 0..3 {
             shuffle(&mut evidence, &mut chance);
             let (mut book, mut ledger) = (Book::default(), Ledger::default());
+            let (mut far_book, mut far_ledger) = (Book::default(), Ledger::default());
             for one in &evidence {
                 take(&mut book, &mut ledger, one.clone());
+                // Others are told everything at each connection, and again.
+                for told in heard_by(&book, Transaction::Report) {
+                    take(&mut far_book, &mut far_ledger, told);
+                }
                 // What is sent again changes nothing.
                 let taken = book.clone().take(one.clone(), &ledger);
                 assert_eq!(taken, Ok(crate::association::Taken::Known));
             }
             assert!(interval(&ledger) == expected, "seed {seed}");
+            // Who is told of each change has come to the same.
+            assert!(interval(&far_ledger) == expected, "seed {seed}, told");
             // A restart in between loses nothing: the book is written and read.
             let text = serde_json::to_string(&book).unwrap();
             assert!(serde_json::from_str::<Book>(&text).unwrap() == book);
@@ -179,6 +186,25 @@ fn a_proposal_files_nothing_until_somebody_stands_behind_it() {
     // And one that confirms nothing at all is refused.
     let other = Evidence { association: id("z"), begin: None, ..begins("z") };
     assert_eq!(book.take(other, &ledger), Err(Trouble::Other));
+}
+
+#[test]
+fn a_person_here_validates_a_proposal_or_declares_it_wrong_and_others_hear_of_it() {
+    for holds in [true, false] {
+        let (mut book, mut ledger) = (Book::default(), Ledger::default());
+        take(&mut book, &mut ledger, Evidence { status: Status::Asserted, ..begins("x") });
+        assert!(heard_by(&book, Transaction::Report).is_empty());
+        let who = (person("59123"), holds);
+        let word = book.decided(&id("x"), id("d"), who.clone(), at(10, 30)).unwrap();
+        take(&mut book, &mut ledger, word);
+        assert_eq!(book.proposals().count(), 0);
+        assert!(book.decided(&id("x"), id("e"), who, at(10, 40)).is_none());
+        let told: Vec<Evidence> = current(&ledger, &book, Transaction::Report, at(11, 0));
+        let kinds: Vec<(Status, Option<PersonId>)> =
+            told.into_iter().map(|one| (one.status, one.validator)).collect();
+        let expected = (Status::Validated, Some(person("59123")));
+        assert_eq!(kinds, if holds { vec![expected] } else { Vec::new() });
+    }
 }
 
 #[test]
