@@ -7,6 +7,7 @@
 //! | `door` | who asks, and whether they may; signing in and out |
 //! | `doing` | acts: kept before they are answered |
 //! | `page` | the page itself, from the program |
+//! | `settings` | what the page is told before anybody has signed in |
 //! | `sheet` | a printable sheet of one patient |
 //!
 //! No identity stands in an address: patients are named by a keyed hash. What cannot be read or may
@@ -17,6 +18,7 @@ mod asking;
 mod doing;
 mod door;
 mod page;
+mod settings;
 mod sheet;
 
 use std::sync::Arc;
@@ -74,7 +76,7 @@ pub fn router(server: Server) -> Router {
         .route("/", get(page::index))
         .route("/bedside/{file}", get(page::file))
         .route("/bedside/vendor/{file}", get(page::vendored))
-        .route("/v1/settings", get(asking::settings))
+        .route("/v1/settings", get(settings::settings))
         .route("/v1/scan", post(asking::scan))
         .route("/v1/patients/{patient}", get(asking::patient))
         .route("/v1/patients/{patient}/values", get(asking::patient_values))

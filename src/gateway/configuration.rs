@@ -367,24 +367,6 @@ impl Loader<'_> {
         }
     }
 
-    fn charting(&mut self, file: &ConfigurationFile) {
-        let has_identity = file.identity.is_some();
-        let problems = file.charting.iter();
-        let problems = problems.flat_map(|table| table.problems(self.mode, has_identity));
-        for (step, what) in problems.collect::<Vec<_>>() {
-            self.add(&[Key("charting"), step], what);
-        }
-    }
-
-    fn identity(&mut self, file: &ConfigurationFile) {
-        let problems = file.identity.iter().flat_map(|table| table.problems(self.mode));
-        for (place, what) in problems.collect::<Vec<_>>() {
-            let mut path = vec![Key("identity")];
-            path.extend(place.steps());
-            self.add(&path, what);
-        }
-    }
-
     fn maps(&mut self, file: &ConfigurationFile) -> BTreeMap<String, Arc<Map>> {
         let mut maps = BTreeMap::new();
         for table in &file.destination {

@@ -14,11 +14,11 @@ use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
-use super::Mode;
+use super::{ConfigurationFile, Loader, Mode};
 use crate::charting::acts::{Owner, Rules};
 use crate::charting::form::Form;
 use crate::link::tls_server::ServerFiles;
-use crate::profile::position::Step;
+use crate::profile::position::Step::{self, Key};
 
 /// The most minutes for which a set may be signed without a reason.
 const AS_OF_MINUTES_MAX: u32 = 240;
@@ -117,6 +117,17 @@ impl ChartingTable {
             add("form", what);
         }
         problems
+    }
+}
+
+impl Loader<'_> {
+    pub(super) fn charting(&mut self, file: &ConfigurationFile) {
+        let has_identity = file.identity.is_some();
+        let problems = file.charting.iter();
+        let problems = problems.flat_map(|table| table.problems(self.mode, has_identity));
+        for (step, what) in problems.collect::<Vec<_>>() {
+            self.add(&[Key("charting"), step], what);
+        }
     }
 }
 

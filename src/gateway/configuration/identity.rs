@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use serde::Deserialize;
 
-use super::Mode;
+use super::{ConfigurationFile, Loader, Mode};
 use crate::profile::position::Step;
 use crate::vocabulary::role::Role;
 
@@ -322,6 +322,17 @@ impl IdentityTable {
             if self.person.iter().take(index).any(|other| other.id == person.id) {
                 add(Place::Item("person", index, Some("id")), "another person has this id");
             }
+        }
+    }
+}
+
+impl Loader<'_> {
+    pub(super) fn identity(&mut self, file: &ConfigurationFile) {
+        let problems = file.identity.iter().flat_map(|table| table.problems(self.mode));
+        for (place, what) in problems.collect::<Vec<_>>() {
+            let mut path = vec![Step::Key("identity")];
+            path.extend(place.steps());
+            self.add(&path, what);
         }
     }
 }
