@@ -8,7 +8,21 @@ import { connect, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 
-import { assert, at, checkSizes, closePage, named, openPage, row, says, scan, signIn, startBrowser, touch, until } from './house.mjs';
+import {
+  assert,
+  at,
+  checkSizes,
+  closePage,
+  named,
+  openPage,
+  row,
+  says,
+  scan,
+  signIn,
+  startBrowser,
+  touch,
+  until,
+} from './house.mjs';
 import { longRound, shortRound } from './round.mjs';
 
 const programs = path.resolve(process.argv[2]);
@@ -18,14 +32,23 @@ const children = [];
 
 const ROOT = '1.2.246.10.1234567.22.2026';
 const WHAT = {
-  person: 'Harjoitus-Hoitaja Helmi', wristband: 'P10000001', patient: 'Virtanen Aino', device: 'D000012',
-  reject: 'spo2', pain: 'pain-nrs', as_of_minutes: 0,
+  person: 'Harjoitus-Hoitaja Helmi',
+  wristband: 'P10000001',
+  patient: 'Virtanen Aino',
+  device: 'D000012',
+  reject: 'spo2',
+  pain: 'pain-nrs',
+  as_of_minutes: 0,
 };
 
-const freePort = () => new Promise((resolve) => {
-  const server = createServer();
-  server.listen(0, '127.0.0.1', () => { const { port } = server.address(); server.close(() => resolve(port)); });
-});
+const freePort = () =>
+  new Promise((resolve) => {
+    const server = createServer();
+    server.listen(0, '127.0.0.1', () => {
+      const { port } = server.address();
+      server.close(() => resolve(port));
+    });
+  });
 
 const oximeter = (n, code) => `
 [[device]]
@@ -89,9 +112,15 @@ person = [{ id = "n1", name = "Harjoitus-Hoitaja Helmi", roles = ["registered-nu
 `;
 
 function start(program, ...given) {
-  const child = spawn(path.join(programs, program), given, { cwd: folder, stdio: ['ignore', 'pipe', 'pipe'] });
+  const child = spawn(path.join(programs, program), given, {
+    cwd: folder,
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
   child.said = '';
-  for (const stream of [child.stdout, child.stderr]) stream.on('data', (text) => { child.said += text; });
+  for (const stream of [child.stdout, child.stderr])
+    stream.on('data', (text) => {
+      child.said += text;
+    });
   children.push(child);
   return child;
 }
@@ -111,7 +140,10 @@ function admit(port, { number, code, name, born, bed, kept }) {
     let answer = '';
     line.on('data', (text) => {
       answer += text;
-      if (answer.includes('\x1c')) { line.destroy(); resolve(answer); }
+      if (answer.includes('\x1c')) {
+        line.destroy();
+        resolve(answer);
+      }
     });
     line.on('error', reject);
   });
@@ -120,25 +152,52 @@ function admit(port, { number, code, name, born, bed, kept }) {
 async function startBox() {
   const [port, adt, core] = [await freePort(), await freePort(), await freePort()];
   writeFileSync(path.join(folder, 'wardgate.toml'), configuration({ port, adt, core }));
-  for (const n of [1, 2]) start('wardgate-hil', 'device', 'line-oximeter', '--link', `${folder}/line-${n}`, '--seed', String(n), '--serial', `70012${n}`);
-  await new Promise((resolve) => { setTimeout(resolve, 500); });
+  for (const n of [1, 2])
+    start(
+      'wardgate-hil',
+      'device',
+      'line-oximeter',
+      '--link',
+      `${folder}/line-${n}`,
+      '--seed',
+      String(n),
+      '--serial',
+      `70012${n}`,
+    );
+  await new Promise((resolve) => {
+    setTimeout(resolve, 500);
+  });
   const box = start('wardgate', 'run', '--config', path.join(folder, 'wardgate.toml'));
   const url = `http://127.0.0.1:${port}`;
   const isUp = async () => {
     assert.equal(box.exitCode, null, box.said);
-    return fetch(`${url}/v1/settings`).then((answer) => answer.ok, () => false);
+    return fetch(`${url}/v1/settings`).then(
+      (answer) => answer.ok,
+      () => false,
+    );
   };
   await until('the box answers', isUp, 20_000);
   const patients = [
     { number: 'A1', code: 'P10000001', name: 'Virtanen^Aino', born: '19460502', bed: 'vuode-1' },
-    { number: 'A2', code: 'P10000002', name: 'Korhonen^Eeva', born: '19511130', bed: 'vuode-2', kept: true },
+    {
+      number: 'A2',
+      code: 'P10000002',
+      name: 'Korhonen^Eeva',
+      born: '19511130',
+      bed: 'vuode-2',
+      kept: true,
+    },
   ];
   for (const patient of patients) assert.match(await admit(adt, patient), /MSA\|[AC]A\|/);
   return { url, box };
 }
 
 async function refusals(page) {
-  for (const [code, words] of [['S00012345', 'näytetarra'], ['0106430000000016', 'vain laitetyyppi'], ['X99999999', 'ei tunnisteta']]) {
+  for (const [code, words] of [
+    ['S00012345', 'näytetarra'],
+    ['0106430000000016', 'vain laitetyyppi'],
+    ['X99999999', 'ei tunnisteta'],
+  ]) {
     await scan(page, code);
     await page.locator('.refusal h2', { hasText: words }).waitFor();
   }
@@ -147,7 +206,10 @@ async function refusals(page) {
 async function neighboursDevice(page) {
   await scan(page, 'P10000002');
   await at(page, 'patient');
-  assert.match(await page.locator('.patient').innerText(), /Korhonen Eeva[\s\S]*(30\.11\.1951|19511130)[\s\S]*osasto-5\/vuode-2[\s\S]*Turvakielto/);
+  assert.match(
+    await page.locator('.patient').innerText(),
+    /Korhonen Eeva[\s\S]*(30\.11\.1951|19511130)[\s\S]*osasto-5\/vuode-2[\s\S]*Turvakielto/,
+  );
   await scan(page, 'D000014');
   await at(page, 'connect');
   await touch(page, '#connect');
@@ -160,7 +222,12 @@ async function neighboursDevice(page) {
   await at(page, 'connect');
   const text = await page.locator('main').innerText();
   // Her data are protected: beside another bed she is not named.
-  assert.ok(text.includes('Siirretäänkö laite') && text.includes('toinen potilas') && !text.includes('Korhonen'), text);
+  assert.ok(
+    text.includes('Siirretäänkö laite') &&
+      text.includes('toinen potilas') &&
+      !text.includes('Korhonen'),
+    text,
+  );
   await touch(page, '#cancel');
   await at(page, 'patient');
 }
@@ -169,7 +236,11 @@ async function stopped(page, box) {
   await page.locator('#confirm:enabled').waitFor();
   assert.equal(await row(page, 'spo2').getAttribute('data-present'), 'true');
   box.kill('SIGSTOP');
-  await until('nothing passes as present', async () => (await page.locator('.row[data-present="true"]').count()) === 0, 13_000);
+  await until(
+    'nothing passes as present',
+    async () => (await page.locator('.row[data-present="true"]').count()) === 0,
+    13_000,
+  );
   assert.match(await says(page, 'spo2', 'age'), /Vanha arvo/);
   await touch(page, '#confirm');
   await at(page, 'done');
@@ -197,9 +268,11 @@ try {
   await signIn(page, /Helmi/);
   await closePage(page);
   isGood = true;
-  console.log('ok      on a real box: refusals, a neighbour\'s device, a stopped box, signing out');
+  console.log("ok      on a real box: refusals, a neighbour's device, a stopped box, signing out");
 } catch (error) {
-  console.log(`FAILED  on a real box\n${error.stack}\n${children.map((child) => child.said.slice(-3000)).join('\n')}`);
+  console.log(
+    `FAILED  on a real box\n${error.stack}\n${children.map((child) => child.said.slice(-3000)).join('\n')}`,
+  );
 } finally {
   await browser.close();
   for (const child of children) child.kill('SIGCONT') && child.kill('SIGKILL');

@@ -35,7 +35,8 @@ export function say(key, values = {}) {
 export const knows = (key) => key in table;
 
 /** The words of a code under a heading (`absent`, `quality` ...), or the code itself. */
-export const sayCode = (heading, code) => (knows(`${heading}.${code}`) ? say(`${heading}.${code}`) : code);
+export const sayCode = (heading, code) =>
+  knows(`${heading}.${code}`) ? say(`${heading}.${code}`) : code;
 
 /** What the box gave in three languages. */
 export const given = (words, otherwise) => words?.[language] ?? words?.fi ?? words?.en ?? otherwise;
