@@ -74,6 +74,8 @@ function served() {
       .map((name) => `vendor/${name}`),
   ].sort();
   assert.deepEqual(listed, there, 'README.md lists what is served');
+  const embedded = [...text('../api/page.rs').matchAll(/^ {4}"([^"]+)",$/gm)].map(([, name]) => name);
+  assert.deepEqual(embedded.sort(), [...there, 'index.html'].sort(), 'the program has each file');
 }
 
 export const FILES = { words, textOnly, decoder, served };

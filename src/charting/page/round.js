@@ -1,41 +1,17 @@
 // The round at the bedside: one patient, opened by scan, with what is connected and what it says.
-// Holds what is going on; the screens show it. What a code is, the box says.
+// Does what a scan or a touch asks for; the screens show it. What a code is, the box says.
 
 import { onActs, perform } from './acts.js';
 import { NoAnswer, Refused, ask } from './box.js';
 import { cameraHint, closeCamera } from './camera.js';
-import { ageNow, boxTime, onDoubt, onTick, passed } from './clock.js';
+import { boxTime, onDoubt, onTick, passed } from './clock.js';
 import { clearRefusal, leaveQuestions, refuse, shown, tell } from './shell.js';
+import { actOf, round, tally } from './state.js';
 import { say } from './words.js';
 
 // While a set of now is shown and nobody has begun to work on it, it is fetched again so often.
 const AGAIN_MS = 3000;
 const WARN_MS = 20_000;
-
-export const round = {
-  settings: null,
-  person: null,
-  student: false,
-  patient: null,
-  devices: [],
-  device: null,
-  set: null,
-  askedAt: 0,
-  doubted: false,
-  held: false,
-  marks: new Map(),
-  entries: new Map(),
-  asOf: null,
-  asOfReason: null,
-  flow: crypto.randomUUID(),
-  isDone: false,
-  isPressed: false,
-  busy: false,
-  touchedAt: passed(),
-  touchedWall: Date.now(),
-  touchedBox: null,
-  screens: {},
-};
 
 let patientReason = null;
 let scans = Promise.resolve();
@@ -294,37 +270,6 @@ export async function chooseTime(at, reason) {
 }
 
 const isHidden = () => document.visibilityState === 'hidden';
-
-const presentMs = () => (round.settings.periodic_present_seconds ?? 10) * 1000;
-
-/** Whether a row's figure may be shown as what is so now. */
-export function isPresent(row) {
-  if (round.asOf || round.doubted || row.value === null || !row.fresh) return false;
-  return row.kind !== 'periodic' || ageNow(row, round.askedAt) <= presentMs();
-}
-
-/** Whether the set as a whole may be called what is so now. */
-export const isNow = () =>
-  Boolean(round.set) &&
-  !round.asOf &&
-  !round.held &&
-  !round.doubted &&
-  passed() - round.askedAt <= presentMs() &&
-  round.set.rows.some(isPresent);
-
-/** What becomes of a row when the set is confirmed. */
-export function actOf(row) {
-  if (row.charted) return { act: 'charted' };
-  if (row.value === null) return { act: 'leave' };
-  return round.marks.get(row.observation_id) ?? { act: row.fresh ? 'confirm' : 'leave' };
-}
-
-/** How many of each. */
-export function tally() {
-  const count = { confirm: 0, leave: 0, reject: 0, charted: 0 };
-  for (const row of round.set?.rows ?? []) if (row.value !== null) count[actOf(row).act] += 1;
-  return { ...count, entries: round.entries.size };
-}
 
 /** Confirms what is shown. One touch, one confirmation. */
 export async function confirm() {

@@ -3,9 +3,10 @@
 import { askStates, discard, myActs, perform, sendLookedAt, waitingActs } from './acts.js';
 import { NoAnswer, Refused, ask } from './box.js';
 import { button, drawing, element, write } from './dom.js';
-import { close, goOn, patientPath, round, sayRefusal } from './round.js';
-import { who } from './screen-patient.js';
+import { close, goOn, patientPath, sayRefusal } from './round.js';
+import { who } from './screen-connect.js';
 import { choose, show, tell } from './shell.js';
+import { round } from './state.js';
 import { clockTime, dayTime, say, spoken } from './words.js';
 
 const stateOf = (act) => {

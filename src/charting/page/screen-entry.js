@@ -2,8 +2,8 @@
 // figure stands beside it, as entered by hand.
 
 import { button, element } from './dom.js';
-import { round } from './round.js';
 import { choose } from './shell.js';
+import { round } from './state.js';
 import { figure, given, say } from './words.js';
 
 // Up to so many steps each has its own button; a thumb is quicker than a keyboard.

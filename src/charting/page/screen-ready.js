@@ -3,8 +3,9 @@
 import { myActs, needsLook, waitingActs } from './acts.js';
 import { cameraIsOn, hasCamera, openCamera } from './camera.js';
 import { button, drawing, element, write } from './dom.js';
-import { round, scanned } from './round.js';
+import { scanned } from './round.js';
 import { choose, refuse, show } from './shell.js';
+import { round } from './state.js';
 import { birthDate, knows, say, sayCode } from './words.js';
 
 /** Ways to scan without a scanner. */

@@ -2,8 +2,9 @@
 
 import { boxTime } from './clock.js';
 import { button, element, write } from './dom.js';
-import { chooseTime, round } from './round.js';
+import { chooseTime } from './round.js';
 import { choose } from './shell.js';
+import { round } from './state.js';
 import { clockTime, dayTime, say } from './words.js';
 
 const MINUTE = 60_000;

@@ -4,9 +4,11 @@ import { loadActs, needsLook, watchActs } from './acts.js';
 import { NoAnswer, Refused, ask, onSignedOut } from './box.js';
 import { watchClock } from './clock.js';
 import { button, element } from './dom.js';
-import { close, connect, openPatient, round, scanned, touched, watchRound } from './round.js';
+import { close, connect, openPatient, scanned, touched, watchRound } from './round.js';
 import { actsScreen, doneScreen, recoveryScreen, refreshDone, sheetScreen } from './screen-done.js';
-import { connectScreen, patientScreen, refresh } from './screen-patient.js';
+import { connectScreen } from './screen-connect.js';
+import { patientScreen, refresh } from './screen-patient.js';
+import { round } from './state.js';
 import {
   careReason,
   deviceAloneScreen,
