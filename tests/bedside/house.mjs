@@ -8,7 +8,7 @@ import { load } from './modules.mjs';
 const { chromium } = load('playwright-core');
 const AXE = readFileSync(load.resolve('axe-core/axe.min.js'), 'utf8');
 
-export const PHONE = { width: 390, height: 844 };
+const PHONE = { width: 390, height: 844 };
 export const SMALL = { width: 320, height: 640 };
 
 /** Debian's Chromium. */

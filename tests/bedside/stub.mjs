@@ -19,7 +19,7 @@ const TYPES = {
 };
 
 /** As src/charting/page/README.md asks for. */
-export const policy = (issuer) =>
+const policy = (issuer) =>
   [
     "default-src 'none'",
     "script-src 'self' 'wasm-unsafe-eval'",

@@ -61,7 +61,7 @@ async function send(act) {
 }
 
 /** Sends what waits, in order, and stops at the first that is not answered. */
-export async function sendWaiting() {
+async function sendWaiting() {
   sending ??= (async () => {
     while (waiting.length > 0) {
       const [first] = waiting;

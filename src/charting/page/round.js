@@ -23,7 +23,7 @@ const path = (ref, rest = '', query = {}) => {
 };
 
 /** A route of an act on the open patient: why they were opened goes with it. */
-export const withReason = (route) =>
+const withReason = (route) =>
   patientReason ? `${route}?${new URLSearchParams({ reason: patientReason })}` : route;
 
 /** The address of something of the open patient. */

@@ -7,7 +7,7 @@ import { round } from './state.js';
 import { birthDate, dayTime, say } from './words.js';
 
 /** A name, or that there is none: a patient whom the register does not know yet. */
-export const nameOfPatient = (patient) => patient.name ?? say('no-name');
+const nameOfPatient = (patient) => patient.name ?? say('no-name');
 
 /** Who it is: the name and the birth date, for a person to compare. */
 export function who(patient, level = 'h1') {
