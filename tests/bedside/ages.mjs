@@ -8,7 +8,8 @@ const PARAMETERS = ['heart-rate', 'spo2', 'pulse-rate', 'resp-rate'];
 
 /** The age in words, as milliseconds. */
 function read(text) {
-  const [, hours, minutes, seconds] = /(?:(\d+) h )?(?:(\d+) min )?(?:(\d+) s)?/.exec(text.slice(text.search(/\d/))) ?? [];
+  const [, hours, minutes, seconds] =
+    /(?:(\d+) h )?(?:(\d+) min )?(?:(\d+) s)?/.exec(text.slice(text.search(/\d/))) ?? [];
   return (Number(hours ?? 0) * 3600 + Number(minutes ?? 0) * 60 + Number(seconds ?? 0)) * 1000;
 }
 
@@ -18,16 +19,28 @@ async function check(page, world, parameters = PARAMETERS) {
     const rows = world.set('p-aino', world.now()).rows;
     // The device measures on; what is shown was measured no later than at the last answer.
     const shown = read(await says(page, parameter, 'age'));
-    const newest = world.now() - Date.parse(rows.find((row) => row.parameter === parameter).measured);
-    assert.ok(shown + 1000 >= newest, `${parameter}: shown ${shown} ms, true at least ${newest} ms`);
+    const newest =
+      world.now() - Date.parse(rows.find((row) => row.parameter === parameter).measured);
+    assert.ok(
+      shown + 1000 >= newest,
+      `${parameter}: shown ${shown} ms, true at least ${newest} ms`,
+    );
   }
 }
 
-const present = (page) => page.locator('.row[data-present="true"]').evaluateAll((rows) => rows.map((one) => one.dataset.parameter));
+const present = (page) =>
+  page
+    .locator('.row[data-present="true"]')
+    .evaluateAll((rows) => rows.map((one) => one.dataset.parameter));
 
 async function nothingPresent(page, ms) {
-  await until('no periodic figure is shown as present', async () => !(await present(page)).some((one) => PARAMETERS.includes(one)), ms);
-  for (const parameter of PARAMETERS) assert.match(await says(page, parameter, 'age'), /Vanha arvo|Ikä epävarma/);
+  await until(
+    'no periodic figure is shown as present',
+    async () => !(await present(page)).some((one) => PARAMETERS.includes(one)),
+    ms,
+  );
+  for (const parameter of PARAMETERS)
+    assert.match(await says(page, parameter, 'age'), /Vanha arvo|Ikä epävarma/);
 }
 
 const wrongClock = (hours) => async (browser) => {
@@ -38,8 +51,14 @@ const wrongClock = (hours) => async (browser) => {
   assert.ok((await present(page)).includes('spo2'));
   // The ward's time, not the phone's: neither its clock nor its zone.
   const shown = (await page.locator('.as-of .time').innerText()).match(/(\d\d)\.(\d\d)\.\d\d/);
-  const helsinki = new Intl.DateTimeFormat('en-GB', { timeZone: 'Europe/Helsinki', hour: '2-digit', minute: '2-digit' });
-  const around = [0, -5000].map((by) => helsinki.format(new Date(box.world.now() + by)).replace(':', '.'));
+  const helsinki = new Intl.DateTimeFormat('en-GB', {
+    timeZone: 'Europe/Helsinki',
+    hour: '2-digit',
+    minute: '2-digit',
+  });
+  const around = [0, -5000].map((by) =>
+    helsinki.format(new Date(box.world.now() + by)).replace(':', '.'),
+  );
   assert.ok(around.includes(`${shown[1]}.${shown[2]}`), `${shown[0]} is not ${around[0]}`);
   await end({ box, page });
 };
@@ -50,16 +69,24 @@ async function stoppedBox(browser) {
   box.reach = 'silent';
   await page.waitForTimeout(200);
   const stopped = box.world.now();
-  for (const parameter of PARAMETERS) measured[parameter] = stopped - read(await says(page, parameter, 'age'));
+  for (const parameter of PARAMETERS)
+    measured[parameter] = stopped - read(await says(page, parameter, 'age'));
   // 10 s are over for each of them within 11 s.
   await nothingPresent(page, 11_500);
   for (const parameter of PARAMETERS) {
     const shown = read(await says(page, parameter, 'age'));
     assert.ok(shown + 1000 >= box.world.now() - stopped, `${parameter}: shown ${shown} ms`);
-    assert.ok(Math.abs(box.world.now() - shown - measured[parameter]) <= 2500, `${parameter} ages with the time`);
+    assert.ok(
+      Math.abs(box.world.now() - shown - measured[parameter]) <= 2500,
+      `${parameter} ages with the time`,
+    );
   }
   assert.match(await page.locator('#link-state').innerText(), /Ei yhteyttä palvelimeen/);
-  await until('the set is not of now', async () => /ei enää nyt/.test(await page.locator('.as-of .time').innerText()), 2500);
+  await until(
+    'the set is not of now',
+    async () => /ei enää nyt/.test(await page.locator('.as-of .time').innerText()),
+    2500,
+  );
   // The box is there again: present figures again.
   box.reach = 'up';
   await until('present again', async () => (await present(page)).includes('spo2'));
@@ -79,13 +106,23 @@ async function silentDevice(browser) {
 
 async function sleepingPhone(browser) {
   // The clock that nobody sets stands still in sleep on some phones; the wall's goes on.
-  const before = '{ globalThis.slept = 0; const now = Date.now; Date.now = () => now() + globalThis.slept; }';
+  const before =
+    '{ globalThis.slept = 0; const now = Date.now; Date.now = () => now() + globalThis.slept; }';
   const { box, page } = await withValues(browser, { before });
   box.reach = 'silent';
-  await page.evaluate(() => { globalThis.slept = 60_000; });
+  await page.evaluate(() => {
+    globalThis.slept = 60_000;
+  });
   box.world.shift += 60_000;
-  await until('the ages are doubted', async () => /Ikä epävarma/.test(await says(page, 'spo2', 'age')), 3000);
-  assert.deepEqual((await present(page)).filter((one) => PARAMETERS.includes(one)), []);
+  await until(
+    'the ages are doubted',
+    async () => /Ikä epävarma/.test(await says(page, 'spo2', 'age')),
+    3000,
+  );
+  assert.deepEqual(
+    (await present(page)).filter((one) => PARAMETERS.includes(one)),
+    [],
+  );
   box.reach = 'up';
   await until('fetched anew', async () => (await present(page)).includes('spo2'));
   await check(page, box.world);
@@ -94,7 +131,11 @@ async function sleepingPhone(browser) {
     Object.defineProperty(document, 'visibilityState', { value: 'hidden', configurable: true });
     document.dispatchEvent(new Event('visibilitychange'));
   });
-  await until('doubted while hidden', async () => /Ikä epävarma/.test(await says(page, 'spo2', 'age')), 1000);
+  await until(
+    'doubted while hidden',
+    async () => /Ikä epävarma/.test(await says(page, 'spo2', 'age')),
+    1000,
+  );
   await page.waitForTimeout(4000);
   assert.match(await says(page, 'spo2', 'age'), /Ikä epävarma/);
   await page.evaluate(() => {
@@ -103,11 +144,19 @@ async function sleepingPhone(browser) {
   });
   await until('fetched anew at waking', async () => (await present(page)).includes('spo2'));
   // Asleep for longer than a patient stays open: by whichever clock says so.
-  await page.evaluate(() => { globalThis.slept += 180_000; });
+  await page.evaluate(() => {
+    globalThis.slept += 180_000;
+  });
   box.world.shift += 180_000;
   await page.waitForSelector('main[data-screen="ready"]');
   assert.equal(await page.locator('text=Virtanen').count(), 0);
   await end({ box, page });
 }
 
-export const AGES = { wrongClockAhead: wrongClock(5), wrongClockBehind: wrongClock(-3), stoppedBox, silentDevice, sleepingPhone };
+export const AGES = {
+  wrongClockAhead: wrongClock(5),
+  wrongClockBehind: wrongClock(-3),
+  stoppedBox,
+  silentDevice,
+  sleepingPhone,
+};

@@ -1,14 +1,33 @@
 // What goes wrong at the bedside, and what the page does then.
 
 import {
-  SMALL, assert, at, checkAxe, checkSizes, closePage, named, openPage, row, says, scan, signIn, touch, until,
+  SMALL,
+  assert,
+  at,
+  checkAxe,
+  checkSizes,
+  closePage,
+  named,
+  openPage,
+  row,
+  says,
+  scan,
+  signIn,
+  touch,
+  until,
 } from './house.mjs';
 import { startIssuer } from './issuer.mjs';
 import { longRound, shortRound } from './round.mjs';
 import { startStub } from './stub.mjs';
 
 const AINO = { wristband: 'P10000001', patient: 'Virtanen Aino Maria', device: 'D000012' };
-export const WHAT = { ...AINO, person: 'Harjoitus-Hoitaja Helmi', reject: 'spo2', pain: 'pain-nrs', as_of_minutes: 5 };
+export const WHAT = {
+  ...AINO,
+  person: 'Harjoitus-Hoitaja Helmi',
+  reject: 'spo2',
+  pain: 'pain-nrs',
+  as_of_minutes: 5,
+};
 
 /** A box and a phone on which somebody is signed in. */
 async function begin(browser, { box: boxOptions, ...options } = {}) {
@@ -43,7 +62,11 @@ async function countedRound(browser) {
   assert.deepEqual(counted, { touches: 2, scans: 2 });
   const [filed] = here.box.world.confirmations;
   assert.equal(filed.values.length, 7);
-  assert.equal(filed.values.filter((one) => one.act === 'confirm').length, 6, 'temperature is absent');
+  assert.equal(
+    filed.values.filter((one) => one.act === 'confirm').length,
+    6,
+    'temperature is absent',
+  );
   assert.equal(filed.patient, 'p-aino');
   await end(here);
 }
@@ -59,7 +82,10 @@ async function nursesRound(browser, { look } = {}) {
   const [filed] = box.world.confirmations;
   const ago = Date.parse(filed.stated) - Date.parse(filed.at);
   assert.ok(ago >= 5 * 60_000 && ago < 6 * 60_000 + 30_000, `as of ${ago} ms ago`);
-  assert.deepEqual(filed.values.filter((one) => one.act === 'reject').map(({ reason }) => reason), ['artefact']);
+  assert.deepEqual(
+    filed.values.filter((one) => one.act === 'reject').map(({ reason }) => reason),
+    ['artefact'],
+  );
   assert.deepEqual(filed.entries, [{ parameter: 'pain-nrs', value: '3' }]);
   assert.notEqual(box.world.associations.at(-1).until, null, 'the association has ended');
   await end({ box, page });
@@ -68,11 +94,12 @@ async function nursesRound(browser, { look } = {}) {
 async function smallPhoneLargeText(browser) {
   const box = await startStub();
   // The phone's own setting for text: everything is in rem.
-  const before = () => document.addEventListener('DOMContentLoaded', () => {
-    const sheet = new CSSStyleSheet();
-    sheet.replaceSync('html { font-size: 200% }');
-    document.adoptedStyleSheets = [sheet];
-  });
+  const before = () =>
+    document.addEventListener('DOMContentLoaded', () => {
+      const sheet = new CSSStyleSheet();
+      sheet.replaceSync('html { font-size: 200% }');
+      document.adoptedStyleSheets = [sheet];
+    });
   const page = await openPage(browser, box.url, { size: SMALL, before, scheme: 'dark' });
   await longRound(page, { ...WHAT, as_of_minutes: 1 }, async (on, name) => {
     await checkSizes(on, name);
@@ -86,7 +113,12 @@ async function wrongWristband(browser) {
   await scan(page, 'P10000002');
   await at(page, 'other-patient');
   const text = await page.locator('main').innerText();
-  for (const words of ['Eri potilaan ranneke', 'Virtanen Aino Maria', 'Korhonen Eero', 'Mitään ei ole kirjattu']) {
+  for (const words of [
+    'Eri potilaan ranneke',
+    'Virtanen Aino Maria',
+    'Korhonen Eero',
+    'Mitään ei ole kirjattu',
+  ]) {
     assert.ok(text.includes(words), words);
   }
   await checkAxe(page, 'another wristband');
@@ -109,7 +141,12 @@ async function neighboursDevice(browser) {
   await scan(page, 'D000014');
   await at(page, 'connect');
   const text = await page.locator('main').innerText();
-  for (const words of ['Siirretäänkö laite tälle potilaalle?', 'Korhonen Eero', 'Virtanen Aino Maria', 'Tarkista']) {
+  for (const words of [
+    'Siirretäänkö laite tälle potilaalle?',
+    'Korhonen Eero',
+    'Virtanen Aino Maria',
+    'Tarkista',
+  ]) {
     assert.ok(text.includes(words), words);
   }
   await checkAxe(page, 'move');
@@ -147,12 +184,17 @@ async function refusedCodes(browser) {
   await scan(page, 'LT+?-Ö)=/');
   await refusedWith(page, 'Skanneri ja puhelin eivät sovi yhteen');
   assert.equal(await page.evaluate(() => localStorage.getItem('layout')), 'unproven');
-  assert.ok(!box.world.scans.some((one) => one.text.startsWith('LT')), 'a test label is nobody\'s code');
+  assert.ok(
+    !box.world.scans.some((one) => one.text.startsWith('LT')),
+    "a test label is nobody's code",
+  );
   await end({ box, page });
 }
 
 async function scannerAndFields(browser) {
-  const { box, page } = await withValues(browser, { box: { settings: { scanner: { prefix: 'F8' } } } });
+  const { box, page } = await withValues(browser, {
+    box: { settings: { scanner: { prefix: 'F8' } } },
+  });
   await touch(page, '[data-parameter="note"]');
   const field = page.locator('#entry');
   await field.waitFor();
@@ -230,7 +272,10 @@ async function lockedInTheMiddle(browser) {
   box.losesAnswers = true;
   await touch(page, '#confirm');
   await at(page, 'done');
-  assert.match(await page.locator('.invitation').innerText(), /Ei vielä lähetetty[\s\S]*Odottaa lähetystä/);
+  assert.match(
+    await page.locator('.invitation').innerText(),
+    /Ei vielä lähetetty[\s\S]*Odottaa lähetystä/,
+  );
   await checkAxe(page, 'waiting');
   await page.reload();
   // Somebody looks before anything is sent; the box is asked, and has it.
@@ -255,13 +300,17 @@ async function offline(browser, { look } = {}) {
   assert.match(await page.locator('#link-state').innerText(), /Ei yhteyttä palvelimeen/);
   await look?.(page, 'offline');
   // What waits is not to be read from the phone's memory by others.
-  const kept = await page.evaluate(() => new Promise((resolve) => {
-    const open = indexedDB.open('wardgate');
-    open.onsuccess = () => {
-      const all = open.result.transaction('acts').objectStore('acts').getAll();
-      all.onsuccess = () => resolve(all.result.map((one) => new TextDecoder('latin1').decode(one.sealed)));
-    };
-  }));
+  const kept = await page.evaluate(
+    () =>
+      new Promise((resolve) => {
+        const open = indexedDB.open('wardgate');
+        open.onsuccess = () => {
+          const all = open.result.transaction('acts').objectStore('acts').getAll();
+          all.onsuccess = () =>
+            resolve(all.result.map((one) => new TextDecoder('latin1').decode(one.sealed)));
+        };
+      }),
+  );
   assert.equal(kept.length, 1);
   assert.ok(!kept[0].includes('Virtanen') && !kept[0].includes('pain'));
   // Sent again by itself while it is fresh.
@@ -278,7 +327,10 @@ async function offline(browser, { look } = {}) {
   await at(page, 'done');
   await page.reload();
   await at(page, 'recovery');
-  assert.match(await page.locator('main').innerText(), /Lähettämättä jääneet kirjaukset[\s\S]*Virtanen Aino Maria/);
+  assert.match(
+    await page.locator('main').innerText(),
+    /Lähettämättä jääneet kirjaukset[\s\S]*Virtanen Aino Maria/,
+  );
   await look?.(page, 'recovery');
   await checkAxe(page, 'recovery');
   box.isBusy = false;
@@ -301,7 +353,10 @@ async function keyboardAlone(browser) {
       await press('Tab');
       const [text, outline] = await page.evaluate(() => {
         const node = document.activeElement;
-        return [node.getAttribute('aria-label') ?? node.innerText ?? '', getComputedStyle(node).outlineStyle];
+        return [
+          node.getAttribute('aria-label') ?? node.innerText ?? '',
+          getComputedStyle(node).outlineStyle,
+        ];
       });
       if (!words.test(text)) continue;
       assert.equal(outline, 'solid', `the focus on ${words} is seen`);
@@ -318,7 +373,10 @@ async function keyboardAlone(browser) {
     await press('Enter');
     await page.locator('#code').waitFor();
     await page.keyboard.type(code, { delay: 70 });
-    await until('the code is typed', async () => (await page.locator('#code').inputValue()) === code);
+    await until(
+      'the code is typed',
+      async () => (await page.locator('#code').inputValue()) === code,
+    );
     await press('Enter');
   };
   await typeCode('P10000001');
@@ -344,7 +402,9 @@ async function keyboardAlone(browser) {
   await page.locator('#entry').fill('');
   await page.keyboard.type('350', { delay: 70 });
   await press('Enter');
-  await until('entered', async () => /350 ml/.test(await page.locator('[data-parameter="urine-output"]').innerText()));
+  await until('entered', async () =>
+    /350 ml/.test(await page.locator('[data-parameter="urine-output"]').innerText()),
+  );
   await reach(/^Vahvista 6 · klo/);
   await press('Enter');
   await at(page, 'done');
@@ -379,7 +439,11 @@ async function marksOnOldValues(browser) {
   await touch(page, row(page, 'spo2'));
   await touch(page, named(page, 'Anturi huonosti paikallaan'));
   await page.waitForTimeout(3500);
-  assert.match(await row(page, 'spo2').innerText(), /Hylätty: Anturi huonosti paikallaan/, 'the set stays while it is worked on');
+  assert.match(
+    await row(page, 'spo2').innerText(),
+    /Hylätty: Anturi huonosti paikallaan/,
+    'the set stays while it is worked on',
+  );
   await touch(page, '#newest');
   await refusedWith(page, '1 merkintää koski aiempia arvoja');
   assert.match(await row(page, 'spo2').innerText(), /Mukana/);
@@ -464,7 +528,11 @@ async function untouched(browser) {
   await page.locator('#leaving', { hasText: /Potilas suljetaan \d s kuluttua/ }).waitFor();
   await touch(page, named(page, 'Jatka'));
   await page.waitForTimeout(4000);
-  assert.equal(await page.locator('main').getAttribute('data-screen'), 'patient', 'a touch keeps it open');
+  assert.equal(
+    await page.locator('main').getAttribute('data-screen'),
+    'patient',
+    'a touch keeps it open',
+  );
   await refusedWith(page, 'Potilas suljettiin, koska näyttöön ei koskettu 6 sekuntiin');
   await at(page, 'ready');
   assert.equal(await page.locator('text=Virtanen').count(), 0);
@@ -478,14 +546,35 @@ async function studentsEntry(browser) {
   box.world.associate('monitor-12', 'p-aino', 60_000);
   await scan(page, AINO.wristband);
   await at(page, 'patient');
-  assert.match(await page.locator('.action').innerText(), /Student: the entry waits for the supervisor/);
+  assert.match(
+    await page.locator('.action').innerText(),
+    /Student: the entry waits for the supervisor/,
+  );
   assert.match(await page.locator('.action').innerText(), /This screen gives no alarms/);
   assert.equal(await refusal(page).count(), 0);
   await end({ box, page });
 }
 
 export const CASES = {
-  countedRound, nursesRound, smallPhoneLargeText, wrongWristband, neighboursDevice, refusedCodes, scannerAndFields, doubleTouch,
-  changedSet, lockedInTheMiddle, offline, keyboardAlone, scriptInName, marksOnOldValues, twoSources, otherWard, provider, vouchedAgain, untouched, studentsEntry,
+  countedRound,
+  nursesRound,
+  smallPhoneLargeText,
+  wrongWristband,
+  neighboursDevice,
+  refusedCodes,
+  scannerAndFields,
+  doubleTouch,
+  changedSet,
+  lockedInTheMiddle,
+  offline,
+  keyboardAlone,
+  scriptInName,
+  marksOnOldValues,
+  twoSources,
+  otherWard,
+  provider,
+  vouchedAgain,
+  untouched,
+  studentsEntry,
 };
 export { begin, end, withValues };

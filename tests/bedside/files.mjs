@@ -16,7 +16,10 @@ function words() {
   for (const [key, { fi, sv, en }] of Object.entries(table)) {
     const places = (one) => [...one.matchAll(/\{\w+\}/g)].map(String).sort().join();
     assert.ok(fi && sv && en, `${key} in three languages`);
-    assert.ok(places(fi) === places(sv) && places(fi) === places(en), `${key} says the same in each`);
+    assert.ok(
+      places(fi) === places(sv) && places(fi) === places(en),
+      `${key} says the same in each`,
+    );
   }
   let used = 0;
   for (const name of scripts) {
@@ -30,7 +33,10 @@ function words() {
 
 function textOnly() {
   for (const name of [...scripts, 'index.html']) {
-    const found = /innerHTML|outerHTML|insertAdjacentHTML|document\.write|\beval\(|new Function|\son\w+="|style="/.exec(text(name));
+    const found =
+      /innerHTML|outerHTML|insertAdjacentHTML|document\.write|\beval\(|new Function|\son\w+="|style="/.exec(
+        text(name),
+      );
     assert.equal(found?.[0], undefined, name);
   }
   assert.ok(!/<script(?![^>]*\bsrc=)/.test(text('index.html')), 'no script in the page itself');
@@ -39,10 +45,18 @@ function textOnly() {
 function decoder() {
   const note = text('vendor/README.md');
   const listed = [...note.matchAll(/^\| `([^`]+)` \| `([0-9a-f]{64})` \|/gm)];
-  const there = readdirSync(path.join(PAGE, 'vendor')).filter((name) => name !== 'README.md').sort();
-  assert.deepEqual(listed.map(([, name]) => name).sort(), there, 'each vendored file is listed with its hash');
+  const there = readdirSync(path.join(PAGE, 'vendor'))
+    .filter((name) => name !== 'README.md')
+    .sort();
+  assert.deepEqual(
+    listed.map(([, name]) => name).sort(),
+    there,
+    'each vendored file is listed with its hash',
+  );
   for (const [, name, hash] of listed) {
-    const found = createHash('sha256').update(readFileSync(path.join(PAGE, 'vendor', name))).digest('hex');
+    const found = createHash('sha256')
+      .update(readFileSync(path.join(PAGE, 'vendor', name)))
+      .digest('hex');
     assert.equal(found, hash, name);
   }
   const pinned = /DECODER_SHA256 = '(\w+)'/.exec(text('decoder.js'))[1];
@@ -50,10 +64,18 @@ function decoder() {
 }
 
 function served() {
-  const listed = [...text('README.md').matchAll(/^\| `(?:\/bedside\/)([^`]+)` \|/gm)].map(([, name]) => name).sort();
-  const there = [...readdirSync(PAGE).filter((name) => /\.(js|css|json)$/.test(name)),
-    ...readdirSync(path.join(PAGE, 'vendor')).filter((name) => /\.(js|wasm)$/.test(name)).map((name) => `vendor/${name}`)].sort();
+  const listed = [...text('README.md').matchAll(/^\| `(?:\/bedside\/)([^`]+)` \|/gm)]
+    .map(([, name]) => name)
+    .sort();
+  const there = [
+    ...readdirSync(PAGE).filter((name) => /\.(js|css|json)$/.test(name)),
+    ...readdirSync(path.join(PAGE, 'vendor'))
+      .filter((name) => /\.(js|wasm)$/.test(name))
+      .map((name) => `vendor/${name}`),
+  ].sort();
   assert.deepEqual(listed, there, 'README.md lists what is served');
+  const embedded = [...text('../api/page.rs').matchAll(/^ {4}"([^"]+)",$/gm)].map(([, name]) => name);
+  assert.deepEqual(embedded.sort(), [...there, 'index.html'].sort(), 'the program has each file');
 }
 
 export const FILES = { words, textOnly, decoder, served };

@@ -8,7 +8,20 @@
 import { mkdirSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 
-import { assert, at, checkAxe, checkSizes, closePage, named, openPage, row, scan, signIn, startBrowser, touch } from './house.mjs';
+import {
+  assert,
+  at,
+  checkAxe,
+  checkSizes,
+  closePage,
+  named,
+  openPage,
+  row,
+  scan,
+  signIn,
+  startBrowser,
+  touch,
+} from './house.mjs';
 
 const TOUCHES_MAX = 3;
 const SCANS_MAX = 2;
@@ -75,7 +88,10 @@ export async function longRound(page, what, look) {
 }
 
 async function connectSince(page, minutes) {
-  if (minutes === 0) { await touch(page, '#connect'); return; }
+  if (minutes === 0) {
+    await touch(page, '#connect');
+    return;
+  }
   await touch(page, '#since');
   await touch(page, named(page, '−15 min'));
   await touch(page, named(page, 'Käytä tätä aikaa'));

@@ -13,8 +13,9 @@ const AT_ONCE = 5;
 const wanted = process.argv.slice(2);
 // The longest first.
 const { nursesRound, ...others } = CASES;
-const all = Object.entries({ nursesRound, ...AGES, ...CAMERA, ...others, ...FILES })
-  .filter(([name]) => wanted.length === 0 || wanted.includes(name));
+const all = Object.entries({ nursesRound, ...AGES, ...CAMERA, ...others, ...FILES }).filter(
+  ([name]) => wanted.length === 0 || wanted.includes(name),
+);
 const browser = await startBrowser();
 const failed = [];
 const queue = [...all];
@@ -35,5 +36,9 @@ async function work() {
 
 await Promise.all(Array.from({ length: AT_ONCE }, work));
 await browser.close();
-console.log(failed.length === 0 ? `${all.length} passed` : `${failed.length} of ${all.length} failed: ${failed.join(', ')}`);
+console.log(
+  failed.length === 0
+    ? `${all.length} passed`
+    : `${failed.length} of ${all.length} failed: ${failed.join(', ')}`,
+);
 process.exit(failed.length === 0 && all.length > 0 ? 0 : 1);

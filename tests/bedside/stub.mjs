@@ -11,14 +11,27 @@ import { PERSONS, SETTINGS, World, iso } from './world.mjs';
 const PAGE = path.resolve(import.meta.dirname, '../../src/charting/page');
 
 const TYPES = {
-  '.html': 'text/html; charset=utf-8', '.css': 'text/css; charset=utf-8', '.js': 'text/javascript; charset=utf-8',
-  '.json': 'application/json', '.wasm': 'application/wasm',
+  '.html': 'text/html; charset=utf-8',
+  '.css': 'text/css; charset=utf-8',
+  '.js': 'text/javascript; charset=utf-8',
+  '.json': 'application/json',
+  '.wasm': 'application/wasm',
 };
 
 /** As src/charting/page/README.md asks for. */
-export const policy = (issuer) => ["default-src 'none'", "script-src 'self' 'wasm-unsafe-eval'", "style-src 'self'",
-  "img-src 'self' data:", `connect-src 'self'${issuer ? ` ${issuer}` : ''}`, "worker-src 'self'", "frame-src 'self'",
-  "base-uri 'none'", "form-action 'none'", "frame-ancestors 'none'"].join('; ');
+const policy = (issuer) =>
+  [
+    "default-src 'none'",
+    "script-src 'self' 'wasm-unsafe-eval'",
+    "style-src 'self'",
+    "img-src 'self' data:",
+    `connect-src 'self'${issuer ? ` ${issuer}` : ''}`,
+    "worker-src 'self'",
+    "frame-src 'self'",
+    "base-uri 'none'",
+    "form-action 'none'",
+    "frame-ancestors 'none'",
+  ].join('; ');
 
 class Refusal extends Error {
   constructor(status, error, details = {}) {
@@ -38,11 +51,19 @@ function proven(request, base, token, now, used) {
   const { typ, alg, jwk } = unpack(head);
   const { jti, htm, htu, iat, ath } = unpack(claims);
   const key = createPublicKey({ key: jwk, format: 'jwk' });
-  const isSigned = verify('sha256', Buffer.from(`${head}.${claims}`), { key, dsaEncoding: 'ieee-p1363' }, Buffer.from(signature, 'base64url'));
+  const isSigned = verify(
+    'sha256',
+    Buffer.from(`${head}.${claims}`),
+    { key, dsaEncoding: 'ieee-p1363' },
+    Buffer.from(signature, 'base64url'),
+  );
   const checks = {
     signature: isSigned && typ === 'dpop+jwt' && alg === 'ES256' && jwk.d === undefined,
-    method: htm === request.method, url: htu === base + request.url.split('?')[0],
-    time: Math.abs(iat * 1000 - now) < 60_000, token: ath === sha256(token), once: !used.has(jti),
+    method: htm === request.method,
+    url: htu === base + request.url.split('?')[0],
+    time: Math.abs(iat * 1000 - now) < 60_000,
+    token: ath === sha256(token),
+    once: !used.has(jti),
   };
   const wrong = Object.entries(checks).find(([, good]) => !good);
   const codes = { once: 'token-proof-replayed', time: 'token-proof-time' };
@@ -52,12 +73,15 @@ function proven(request, base, token, now, used) {
 }
 
 function meaning(text, world, { method, scanner }) {
-  if (text.includes('\ufffd') || /^P\d{8}[+?]/.test(text)) throw new Refusal(422, 'changed-by-keyboard');
+  if (text.includes('\ufffd') || /^P\d{8}[+?]/.test(text))
+    throw new Refusal(422, 'changed-by-keyboard');
   if (text.length > 400) throw new Refusal(422, 'too-long');
-  if (/^(P\d{8}){2,}$/.test(text) || /^(D\d{6}){2,}$/.test(text) || /^P\d{8}D\d{6}$/.test(text)) throw new Refusal(422, 'ambiguous-code');
+  if (/^(P\d{8}){2,}$/.test(text) || /^(D\d{6}){2,}$/.test(text) || /^P\d{8}D\d{6}$/.test(text))
+    throw new Refusal(422, 'ambiguous-code');
   if (/^S\d{8}$/.test(text)) throw new Refusal(422, 'specimen-label');
   if (/^01\d{14}(10[0-9A-Z]+)?$/.test(text)) throw new Refusal(422, 'device-type-only');
-  if (method === 'wedge' && scanner.layout !== 'proven' && /[^0-9A-Za-z.]/.test(text)) throw new Refusal(422, 'layout-unproven');
+  if (method === 'wedge' && scanner.layout !== 'proven' && /[^0-9A-Za-z.]/.test(text))
+    throw new Refusal(422, 'layout-unproven');
   const patient = [...world.patients.values()].find((one) => one.code === text);
   if (patient) return { kind: 'patient', patient: world.shown(patient) };
   const device = [...world.devices.values()].find((one) => one.code === text);
@@ -73,10 +97,12 @@ const routes = {
   'GET /v1/patients/:ref': ({ params: [ref], query, world }) => {
     const patient = patientOf(world, ref);
     if (patient.elsewhere && !query.get('reason')) throw new Refusal(403, 'care-relationship');
-    const devices = world.associations.filter((one) => one.patient === ref && one.until === null).map((one) => {
-      const { id, name, class: kind } = world.devices.get(one.device);
-      return { id, name, class: kind, association: one.id, since: iso(one.from) };
-    });
+    const devices = world.associations
+      .filter((one) => one.patient === ref && one.until === null)
+      .map((one) => {
+        const { id, name, class: kind } = world.devices.get(one.device);
+        return { id, name, class: kind, association: one.id, since: iso(one.from) };
+      });
     return { ...world.shown(patient), devices };
   },
   'GET /v1/patients/:ref/values': ({ params: [ref], query, world }) => {
@@ -106,25 +132,41 @@ const routes = {
   'POST /v1/associations/:id/seen': () => ({}),
   'POST /v1/confirmations': ({ body, world, person }) => {
     const set = world.set(body.patient, Date.parse(body.at));
-    if (world.nextChange) { world.nextChange = false; throw new Refusal(409, 'changed'); }
+    if (world.nextChange) {
+      world.nextChange = false;
+      throw new Refusal(409, 'changed');
+    }
     if (set.version !== body.version) throw new Refusal(409, 'changed');
     const late = world.now() - Date.parse(body.at) > SETTINGS.as_of_minutes_max * 60_000;
     if (late && !body.reason) throw new Refusal(422, 'reason-needed');
     const taken = body.values.filter((one) => one.act === 'confirm');
-    if (taken.some((one) => world.charted.has(one.observation_id))) throw new Refusal(409, 'already-charted');
+    if (taken.some((one) => world.charted.has(one.observation_id)))
+      throw new Refusal(409, 'already-charted');
     for (const { observation_id, act } of body.values) {
-      if (act !== 'leave') world.charted.set(observation_id, act === 'confirm' ? 'confirmed' : 'rejected');
+      if (act !== 'leave')
+        world.charted.set(observation_id, act === 'confirm' ? 'confirmed' : 'rejected');
     }
     const confirmation = `c-${randomUUID()}`;
     world.confirmations.push({ confirmation, ...body });
-    return { status: 201, confirmation, state: person.role === 'student' ? 'needs-countersign' : 'kept', sent: [] };
+    return {
+      status: 201,
+      confirmation,
+      state: person.role === 'student' ? 'needs-countersign' : 'kept',
+      sent: [],
+    };
   },
   'POST /v1/confirmations/:id/withdraw': ({ params: [id], body, world }) => {
     world.confirmations.find((one) => one.confirmation === id).withdrawn = body.reason;
     return {};
   },
-  'GET /v1/acts': ({ world }) => [...world.acts.values()].map(({ client_id, kind, at, answer }) => (
-    { client_id, kind, at, id: answer.confirmation ?? answer.association ?? '', state: 'on-chart' })),
+  'GET /v1/acts': ({ world }) =>
+    [...world.acts.values()].map(({ client_id, kind, at, answer }) => ({
+      client_id,
+      kind,
+      at,
+      id: answer.confirmation ?? answer.association ?? '',
+      state: 'on-chart',
+    })),
   'DELETE /v1/session': () => ({}),
 };
 
@@ -137,7 +179,8 @@ function patientOf(world, ref) {
 function match(method, url) {
   for (const [route, work] of Object.entries(routes)) {
     const [verb, pattern] = route.split(' ');
-    const found = verb === method && new RegExp(`^${pattern.replace(/:\w+/g, '([^/]+)')}$`).exec(url);
+    const found =
+      verb === method && new RegExp(`^${pattern.replace(/:\w+/g, '([^/]+)')}$`).exec(url);
     if (found) return { work, params: found.slice(1).map(decodeURIComponent) };
   }
   throw new Refusal(404, 'no-such-route');
@@ -159,12 +202,28 @@ export async function startStub({ settings = {}, provider = null } = {}) {
   const world = new World();
   const sessions = new Map();
   const used = new Set();
-  const box = { world, reach: 'up', url: '', requests: [], losesAnswers: false, isBusy: false, isUnverified: false, sessions };
-  const all = () => ({ ...SETTINGS, ...settings, ...provider?.settings(box.url), time: iso(world.now()) });
+  const box = {
+    world,
+    reach: 'up',
+    url: '',
+    requests: [],
+    losesAnswers: false,
+    isBusy: false,
+    isUnverified: false,
+    sessions,
+  };
+  const all = () => ({
+    ...SETTINGS,
+    ...settings,
+    ...provider?.settings(box.url),
+    time: iso(world.now()),
+  });
 
   function session(body, request) {
     const token = (request.headers.authorization ?? '').replace(/^Bearer /, '');
-    const person = provider ? provider.person(token) : PERSONS.find((one) => `token-of-${one.id}` === token);
+    const person = provider
+      ? provider.person(token)
+      : PERSONS.find((one) => `token-of-${one.id}` === token);
     if (!person) throw new Refusal(401, 'token-unknown');
     const key = proven(request, box.url, token, world.now(), used);
     if (key !== thumbprint(body.device_key)) throw new Refusal(401, 'token-proof');
@@ -177,7 +236,8 @@ export async function startStub({ settings = {}, provider = null } = {}) {
   function open(method, url, body, request) {
     if (`${method} ${url}` === 'GET /v1/settings') return all();
     if (`${method} ${url}` === 'GET /v1/development/persons') return { persons: PERSONS };
-    if (`${method} ${url}` === 'POST /v1/development/token') return { access_token: `token-of-${body.person}` };
+    if (`${method} ${url}` === 'POST /v1/development/token')
+      return { access_token: `token-of-${body.person}` };
     if (`${method} ${url}` === 'POST /v1/session') return session(body, request);
     return null;
   }
@@ -188,23 +248,36 @@ export async function startStub({ settings = {}, provider = null } = {}) {
     const token = (request.headers.authorization ?? '').replace(/^DPoP /, '');
     const known = sessions.get(token);
     if (!known) throw new Refusal(401, 'token-session-unknown');
-    if (proven(request, box.url, token, world.now(), used) !== known.key) throw new Refusal(401, 'token-proof');
-    if (`${method} ${url}` === 'POST /v1/session/verify') { box.isUnverified = false; return { verified: true }; }
+    if (proven(request, box.url, token, world.now(), used) !== known.key)
+      throw new Refusal(401, 'token-proof');
+    if (`${method} ${url}` === 'POST /v1/session/verify') {
+      box.isUnverified = false;
+      return { verified: true };
+    }
     if (box.isUnverified) throw new Refusal(401, 'token-session-unverified');
     const { work, params } = match(method, url);
     if (body.client_id && box.isBusy) throw new Refusal(503, 'busy');
     const before = body.client_id && world.acts.get(body.client_id);
     if (before) return before.answer;
     const said = work({ params, query, body, world, person: known.person });
-    if (body.client_id) world.acts.set(body.client_id, { client_id: body.client_id, kind: url, at: iso(world.now()), answer: said });
+    if (body.client_id)
+      world.acts.set(body.client_id, {
+        client_id: body.client_id,
+        kind: url,
+        at: iso(world.now()),
+        answer: said,
+      });
     return said;
   }
 
   function file(url, response) {
     const name = url === '/' ? 'index.html' : url.replace(/^\/bedside\//, '');
     const headers = {
-      'Content-Type': TYPES[path.extname(name)] ?? 'text/plain; charset=utf-8', 'Content-Security-Policy': policy(provider?.url),
-      'X-Content-Type-Options': 'nosniff', 'Referrer-Policy': 'no-referrer', 'Cache-Control': 'no-cache',
+      'Content-Type': TYPES[path.extname(name)] ?? 'text/plain; charset=utf-8',
+      'Content-Security-Policy': policy(provider?.url),
+      'X-Content-Type-Options': 'nosniff',
+      'Referrer-Policy': 'no-referrer',
+      'Cache-Control': 'no-cache',
     };
     try {
       if (name.includes('..')) throw new Error('outside');
@@ -216,32 +289,56 @@ export async function startStub({ settings = {}, provider = null } = {}) {
 
   async function serve(request, response) {
     if (box.reach === 'silent') return;
-    if (box.reach === 'down') { request.socket.destroy(); return; }
+    if (box.reach === 'down') {
+      request.socket.destroy();
+      return;
+    }
     const [url, search] = request.url.split('?');
-    if (!url.startsWith('/v1/')) { file(url, response); return; }
+    if (!url.startsWith('/v1/')) {
+      file(url, response);
+      return;
+    }
     const body = await bodyOf(request);
     box.requests.push({ method: request.method, url: request.url, body });
     const headers = { 'Content-Type': 'application/json', 'X-Box-Time': iso(world.now()) };
     try {
-      const { status = 200, ...said } = wrap(answer(request.method, url, new URLSearchParams(search), body, request));
+      const { status = 200, ...said } = wrap(
+        answer(request.method, url, new URLSearchParams(search), body, request),
+      );
       // What was done stays done, but nobody hears of it.
-      if (box.losesAnswers && request.method === 'POST' && url !== '/v1/scan') { request.socket.destroy(); return; }
-      if (said.html) response.writeHead(status, { ...headers, 'Content-Type': TYPES['.html'] }).end(said.html);
+      if (box.losesAnswers && request.method === 'POST' && url !== '/v1/scan') {
+        request.socket.destroy();
+        return;
+      }
+      if (said.html)
+        response.writeHead(status, { ...headers, 'Content-Type': TYPES['.html'] }).end(said.html);
       else response.writeHead(status, headers).end(JSON.stringify(said.list ?? said));
     } catch (error) {
       if (!(error instanceof Refusal)) throw error;
-      response.writeHead(error.status, headers).end(JSON.stringify({ error: error.error, message: error.error, ...error.details }));
+      response
+        .writeHead(error.status, headers)
+        .end(JSON.stringify({ error: error.error, message: error.error, ...error.details }));
     }
   }
 
-  const server = createServer((request, response) => serve(request, response).catch((error) => {
-    response.writeHead(500).end(JSON.stringify({ error: 'defect', message: String(error.stack) }));
-    console.error(error);
-  }));
-  await new Promise((resolve) => { server.listen(0, '127.0.0.1', resolve); });
+  const server = createServer((request, response) =>
+    serve(request, response).catch((error) => {
+      response
+        .writeHead(500)
+        .end(JSON.stringify({ error: 'defect', message: String(error.stack) }));
+      console.error(error);
+    }),
+  );
+  await new Promise((resolve) => {
+    server.listen(0, '127.0.0.1', resolve);
+  });
   box.url = `http://127.0.0.1:${server.address().port}`;
-  box.close = () => { server.closeAllConnections(); server.close(); };
+  box.close = () => {
+    server.closeAllConnections();
+    server.close();
+  };
   return box;
 }
 
-const wrap = (said) => (typeof said === 'string' ? { html: said } : Array.isArray(said) ? { list: said } : said);
+const wrap = (said) =>
+  typeof said === 'string' ? { html: said } : Array.isArray(said) ? { list: said } : said;

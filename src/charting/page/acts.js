@@ -61,14 +61,16 @@ async function send(act) {
 }
 
 /** Sends what waits, in order, and stops at the first that is not answered. */
-export async function sendWaiting() {
+async function sendWaiting() {
   sending ??= (async () => {
     while (waiting.length > 0) {
       const [first] = waiting;
       await send(first);
       if (waiting[0] === first) break;
     }
-  })().finally(() => { sending = null; });
+  })().finally(() => {
+    sending = null;
+  });
   return sending;
 }
 
@@ -86,7 +88,13 @@ export async function perform(kind, path, body, label) {
   order = Math.max(order + 1, boxTime().getTime());
   const client_id = crypto.randomUUID();
   const act = {
-    client_id, kind, path, label, order, state: 'sending', began: passed(),
+    client_id,
+    kind,
+    path,
+    label,
+    order,
+    state: 'sending',
+    began: passed(),
     body: { client_id, ...stated(), ...body },
   };
   await keepAct(act);
@@ -124,7 +132,9 @@ export async function askStates() {
   if (mine.length === 0) return;
   const since = new Date(Math.min(...mine.map((act) => act.order)) - 60_000).toISOString();
   const { body } = await ask('GET', `/v1/acts?since=${encodeURIComponent(since)}`);
-  const states = new Map((Array.isArray(body) ? body : body.acts).map((one) => [one.client_id, one]));
+  const states = new Map(
+    (Array.isArray(body) ? body : body.acts).map((one) => [one.client_id, one]),
+  );
   for (const act of mine) {
     const found = states.get(act.client_id);
     if (!found || act.state === 'discarded') continue;

@@ -28,7 +28,9 @@ const listeners = new Set();
 const outListeners = new Set();
 
 /** The session's token, once signed in. */
-export const useSession = (token) => { session = token; };
+export const useSession = (token) => {
+  session = token;
+};
 
 /** Calls with `true` or `false` when the box is reached again or no longer. */
 export const onReach = (call) => listeners.add(call);
@@ -78,7 +80,13 @@ async function askOnce(method, path, body, { token, text = false }) {
   try {
     const all = await headers(method, path, token);
     if (body !== undefined) all['Content-Type'] = 'application/json';
-    const request = { method, headers: all, signal: stop.signal, cache: 'no-store', redirect: 'error' };
+    const request = {
+      method,
+      headers: all,
+      signal: stop.signal,
+      cache: 'no-store',
+      redirect: 'error',
+    };
     if (body !== undefined) request.body = JSON.stringify(body);
     const response = await fetch(path, request);
     const raw = await response.text();

@@ -41,10 +41,11 @@ function grab(video, canvas) {
   return context.getImageData(0, 0, canvas.width, canvas.height);
 }
 
-const decode = (picture) => new Promise((resolve) => {
-  worker.onmessage = ({ data }) => resolve(data);
-  worker.postMessage(picture, [picture.data.buffer]);
-});
+const decode = (picture) =>
+  new Promise((resolve) => {
+    worker.onmessage = ({ data }) => resolve(data);
+    worker.postMessage(picture, [picture.data.buffer]);
+  });
 
 function judge(codes, scanned) {
   const texts = [...new Set(codes.map((one) => one.text))];
@@ -96,10 +97,22 @@ export async function openCamera(scanned, hint, closed) {
   const video = element('video', { muted: true, playsinline: true, 'aria-hidden': 'true' });
   video.muted = true;
   video.srcObject = stream;
-  const close = () => { closeCamera(); closed(); };
+  const close = () => {
+    closeCamera();
+    closed();
+  };
   panel = { hint: element('p', { role: 'status' }, hint) };
-  document.getElementById('camera').replaceChildren(element('section', { class: 'viewfinder', 'aria-label': say('camera') },
-    video, panel.hint, button(say('camera-close'), close, { class: 'plain' })));
+  document
+    .getElementById('camera')
+    .replaceChildren(
+      element(
+        'section',
+        { class: 'viewfinder', 'aria-label': say('camera') },
+        video,
+        panel.hint,
+        button(say('camera-close'), close, { class: 'plain' }),
+      ),
+    );
   await video.play();
   look(video, scanned);
 }

@@ -31,7 +31,9 @@ onmessage = async ({ data }) => {
     await loaded;
     const found = await ZXingWASM.readBarcodes(data, OPTIONS);
     const valid = found.filter((one) => one.isValid);
-    postMessage({ codes: valid.map((one) => ({ text: one.text, symbology: one.symbologyIdentifier })) });
+    postMessage({
+      codes: valid.map((one) => ({ text: one.text, symbology: one.symbologyIdentifier })),
+    });
   } catch (error) {
     postMessage({ error: error.message });
   }

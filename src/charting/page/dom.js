@@ -25,8 +25,14 @@ export function write(node, text) {
 const SVG = 'http://www.w3.org/2000/svg';
 
 const DRAWINGS = {
-  wristband: ['M3 9c0-4 18-4 18 0', 'M3 9c0 4.5 18 4.5 18 0v6c0 4.5-18 4.5-18 0z',
-    'M8.5 13.2v4', 'M10.5 13.5v4', 'M12 13.6v4', 'M15 13.3v4'],
+  wristband: [
+    'M3 9c0-4 18-4 18 0',
+    'M3 9c0 4.5 18 4.5 18 0v6c0 4.5-18 4.5-18 0z',
+    'M8.5 13.2v4',
+    'M10.5 13.5v4',
+    'M12 13.6v4',
+    'M15 13.3v4',
+  ],
   device: ['M3 5h18v11H3z', 'M6 11h3l1.5-3 2.5 5 1.5-2H18', 'M9 20h6', 'M12 16v4'],
   camera: ['M3 8h4l2-3h6l2 3h4v11H3z', 'M12 9.5a3.5 3.5 0 1 0 .001 0z'],
   keys: ['M3 6h18v12H3z', 'M7 10h.01', 'M11 10h.01', 'M15 10h.01', 'M8 14h8'],

@@ -8,12 +8,16 @@ const CURVE = { name: 'ECDSA', namedCurve: 'P-256' };
 let pair;
 let publicKey;
 
-const encode = (bytes) => btoa(String.fromCharCode(...new Uint8Array(bytes)))
-  .replaceAll('+', '-').replaceAll('/', '_').replaceAll('=', '');
+const encode = (bytes) =>
+  btoa(String.fromCharCode(...new Uint8Array(bytes)))
+    .replaceAll('+', '-')
+    .replaceAll('/', '_')
+    .replaceAll('=', '');
 const encodeText = (text) => encode(new TextEncoder().encode(text));
 
 /** SHA-256, base64url. */
-export const digest = async (text) => encode(await crypto.subtle.digest('SHA-256', new TextEncoder().encode(text)));
+export const digest = async (text) =>
+  encode(await crypto.subtle.digest('SHA-256', new TextEncoder().encode(text)));
 
 /** Random text for state, nonce and verifier. */
 export const randomText = () => encode(crypto.getRandomValues(new Uint8Array(32)));
@@ -40,6 +44,10 @@ export async function proof(method, url, token, seconds) {
   if (token) claims.ath = await digest(token);
   const signed = `${encodeText(JSON.stringify(head))}.${encodeText(JSON.stringify(claims))}`;
   const bytes = new TextEncoder().encode(signed);
-  const signature = await crypto.subtle.sign({ name: 'ECDSA', hash: 'SHA-256' }, pair.privateKey, bytes);
+  const signature = await crypto.subtle.sign(
+    { name: 'ECDSA', hash: 'SHA-256' },
+    pair.privateKey,
+    bytes,
+  );
   return `${signed}.${encode(signature)}`;
 }

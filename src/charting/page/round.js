@@ -1,41 +1,17 @@
 // The round at the bedside: one patient, opened by scan, with what is connected and what it says.
-// Holds what is going on; the screens show it. What a code is, the box says.
+// Does what a scan or a touch asks for; the screens show it. What a code is, the box says.
 
 import { onActs, perform } from './acts.js';
 import { NoAnswer, Refused, ask } from './box.js';
 import { cameraHint, closeCamera } from './camera.js';
-import { ageNow, onDoubt, onTick, passed } from './clock.js';
+import { boxTime, onDoubt, onTick, passed } from './clock.js';
 import { clearRefusal, leaveQuestions, refuse, shown, tell } from './shell.js';
+import { actOf, round, tally } from './state.js';
 import { say } from './words.js';
 
 // While a set of now is shown and nobody has begun to work on it, it is fetched again so often.
 const AGAIN_MS = 3000;
 const WARN_MS = 20_000;
-
-export const round = {
-  settings: null,
-  person: null,
-  student: false,
-  patient: null,
-  devices: [],
-  device: null,
-  set: null,
-  askedAt: 0,
-  doubted: false,
-  held: false,
-  marks: new Map(),
-  entries: new Map(),
-  asOf: null,
-  asOfReason: null,
-  flow: crypto.randomUUID(),
-  isDone: false,
-  isPressed: false,
-  busy: false,
-  touchedAt: passed(),
-  touchedWall: Date.now(),
-  touchedBox: null,
-  screens: {},
-};
 
 let patientReason = null;
 let scans = Promise.resolve();
@@ -47,10 +23,12 @@ const path = (ref, rest = '', query = {}) => {
 };
 
 /** A route of an act on the open patient: why they were opened goes with it. */
-export const withReason = (route) => (patientReason ? `${route}?${new URLSearchParams({ reason: patientReason })}` : route);
+const withReason = (route) =>
+  patientReason ? `${route}?${new URLSearchParams({ reason: patientReason })}` : route;
 
 /** The address of something of the open patient. */
-export const patientPath = (rest, query) => path(round.patient.ref, rest, { ...query, reason: patientReason });
+export const patientPath = (rest, query) =>
+  path(round.patient.ref, rest, { ...query, reason: patientReason });
 
 /** Says what was refused, in the page's own words. */
 export function sayRefusal(error, values = {}) {
@@ -59,7 +37,10 @@ export function sayRefusal(error, values = {}) {
   const known = say(`refused.${code}`, values);
   const isKnown = known !== `refused.${code}`;
   const advice = say(`refused.${code}.advice`, values);
-  return refuse(isKnown ? known : say('refused'), isKnown && !advice.startsWith('refused.') ? advice : isKnown ? '' : code);
+  return refuse(
+    isKnown ? known : say('refused'),
+    isKnown && !advice.startsWith('refused.') ? advice : isKnown ? '' : code,
+  );
 }
 
 async function tried(work, values) {
@@ -76,7 +57,7 @@ async function tried(work, values) {
 export function touched() {
   round.touchedAt = passed();
   round.touchedWall = Date.now();
-  round.touchedBox = round.set?.now ?? null;
+  round.touchedBox = boxTime().getTime();
 }
 
 /** A scan. One after the other: two quick ones are two. */
@@ -91,7 +72,8 @@ async function readScan(text, method, symbology) {
   clearRefusal();
   if (method === 'wedge' && round.screens.testLabel(text)) return;
   if (round.isDone) round.flow = crypto.randomUUID();
-  const scanner = method === 'wedge' ? round.screens.scanner() : { layout: 'proven', separators: 'proven' };
+  const scanner =
+    method === 'wedge' ? round.screens.scanner() : { layout: 'proven', separators: 'proven' };
   const body = { text, method, flow: round.flow, scanner, ...(symbology && { symbology }) };
   const answer = await tried(() => ask('POST', '/v1/scan', body));
   if (!answer) return;
@@ -137,7 +119,9 @@ export async function openPatient(patient, reason = null) {
       else round.screens.ready();
       return;
     }
-    await tried(() => { throw error; });
+    await tried(() => {
+      throw error;
+    });
     return;
   }
   cameraHint(say('scan-device'));
@@ -160,7 +144,12 @@ async function deviceScanned(device) {
   if (device.on?.patient_ref === round.patient.ref) {
     round.device = null;
     closeCamera();
-    perform('seen', `/v1/associations/${encodeURIComponent(device.on.association)}/seen`, {}, { what: device.name });
+    perform(
+      'seen',
+      `/v1/associations/${encodeURIComponent(device.on.association)}/seen`,
+      {},
+      { what: device.name },
+    );
     tell(say('already-connected', { device: device.name }));
     await fetchSet();
     round.screens.patient();
@@ -174,9 +163,19 @@ async function deviceScanned(device) {
 export async function connect(device, { move = false, from = null } = {}) {
   if (round.busy) return;
   round.busy = true;
-  const body = { patient: round.patient.ref, device: device.id, scanned: { patient: true, device: true }, ...(move && { move }), ...(from && { from }) };
+  const body = {
+    patient: round.patient.ref,
+    device: device.id,
+    scanned: { patient: true, device: true },
+    ...(move && { move }),
+    ...(from && { from }),
+  };
   const label = { patient: round.patient.name, what: device.name };
-  const act = await perform('association', withReason('/v1/associations'), body, label).finally(() => { round.busy = false; });
+  const act = await perform('association', withReason('/v1/associations'), body, label).finally(
+    () => {
+      round.busy = false;
+    },
+  );
   if (act.state === 'refused' && act.code === 'device-on-other-patient' && !move) {
     round.screens.connect({ ...device, on: { ...act.details, since: act.details.since } });
     return;
@@ -190,7 +189,12 @@ export async function connect(device, { move = false, from = null } = {}) {
 /** Ends an association. */
 export async function end(device, reason) {
   const label = { patient: round.patient.name, what: device.name };
-  const act = await perform('end', `/v1/associations/${encodeURIComponent(device.association)}/end`, { reason }, label);
+  const act = await perform(
+    'end',
+    `/v1/associations/${encodeURIComponent(device.association)}/end`,
+    { reason },
+    label,
+  );
   if (act.state === 'refused') sayRefusal(act);
   else tell(say('disconnected', { device: device.name }));
   await reopen();
@@ -213,11 +217,18 @@ export async function fetchSet({ quiet = false } = {}) {
   if (!patient) return false;
   const work = () => ask('GET', path(patient.ref, '/values', { at: asOf, reason: patientReason }));
   try {
-    const { body, askedAt } = quiet ? await work() : await tried(work) ?? {};
+    const { body, askedAt } = quiet ? await work() : ((await tried(work)) ?? {});
     if (!body || round.patient !== patient || round.asOf !== asOf) return false;
     // A set that came by itself does not change under a finger, nor what is being worked on.
-    if (round.askedAt > askedAt || (quiet && !round.doubted && (round.isPressed || round.held || round.busy))) return false;
-    if (sleptPast(body.now)) { close('idle'); return false; }
+    if (
+      round.askedAt > askedAt ||
+      (quiet && !round.doubted && (round.isPressed || round.held || round.busy))
+    )
+      return false;
+    if (sleptPast(body.now)) {
+      close('idle');
+      return false;
+    }
     Object.assign(round, { set: body, askedAt, held: false, doubted: isHidden() });
     const still = new Set(body.rows.map((row) => row.observation_id));
     const gone = [...round.marks.keys()].filter((id) => !still.has(id));
@@ -232,9 +243,8 @@ export async function fetchSet({ quiet = false } = {}) {
 }
 
 /** By the box's time too much has passed since the last touch: the phone slept. */
-const sleptPast = (now) => round.touchedBox !== null
-  && Date.parse(now) - Date.parse(round.touchedBox) > (idleMs() + AGAIN_MS * 2)
-  && passed() - round.touchedAt < idleMs();
+const sleptPast = (now) =>
+  round.touchedBox !== null && Date.parse(now) - round.touchedBox > idleMs() + 2 * AGAIN_MS;
 
 /** The set is being worked on: it stays as it is shown. */
 export function hold() {
@@ -261,32 +271,6 @@ export async function chooseTime(at, reason) {
 
 const isHidden = () => document.visibilityState === 'hidden';
 
-const presentMs = () => (round.settings.periodic_present_seconds ?? 10) * 1000;
-
-/** Whether a row's figure may be shown as what is so now. */
-export function isPresent(row) {
-  if (round.asOf || round.doubted || row.value === null || !row.fresh) return false;
-  return row.kind !== 'periodic' || ageNow(row, round.askedAt) <= presentMs();
-}
-
-/** Whether the set as a whole may be called what is so now. */
-export const isNow = () => Boolean(round.set) && !round.asOf && !round.held && !round.doubted
-  && passed() - round.askedAt <= presentMs() && round.set.rows.some(isPresent);
-
-/** What becomes of a row when the set is confirmed. */
-export function actOf(row) {
-  if (row.charted) return { act: 'charted' };
-  if (row.value === null) return { act: 'leave' };
-  return round.marks.get(row.observation_id) ?? { act: row.fresh ? 'confirm' : 'leave' };
-}
-
-/** How many of each. */
-export function tally() {
-  const count = { confirm: 0, leave: 0, reject: 0, charted: 0 };
-  for (const row of round.set?.rows ?? []) if (row.value !== null) count[actOf(row).act] += 1;
-  return { ...count, entries: round.entries.size };
-}
-
 /** Confirms what is shown. One touch, one confirmation. */
 export async function confirm() {
   const { set, patient } = round;
@@ -298,13 +282,21 @@ export async function confirm() {
     at: set.at,
     version: set.version,
     // Every value that was shown; what is on the chart already is left as it is.
-    values: set.rows.map((row) => ({ observation_id: row.observation_id, ...(row.charted ? { act: 'leave' } : actOf(row)) })),
+    values: set.rows.map((row) => ({
+      observation_id: row.observation_id,
+      ...(row.charted ? { act: 'leave' } : actOf(row)),
+    })),
     entries: [...round.entries.values()].map(({ body: entry }) => entry),
     ...(round.asOfReason && { reason: round.asOfReason }),
   };
   const counts = tally();
-  const act = await perform('confirmation', withReason('/v1/confirmations'), body, { patient: patient.name, at: set.at, ...counts })
-    .finally(() => { round.busy = false; });
+  const act = await perform('confirmation', withReason('/v1/confirmations'), body, {
+    patient: patient.name,
+    at: set.at,
+    ...counts,
+  }).finally(() => {
+    round.busy = false;
+  });
   if (round.patient !== patient) return;
   if (act.state === 'refused') {
     sayRefusal(act);
@@ -313,7 +305,14 @@ export async function confirm() {
     return;
   }
   // What was shown is done with: another act needs another set.
-  Object.assign(round, { isDone: true, set: null, askedAt: 0, held: false, asOf: null, asOfReason: null });
+  Object.assign(round, {
+    isDone: true,
+    set: null,
+    askedAt: 0,
+    held: false,
+    asOf: null,
+    asOfReason: null,
+  });
   round.entries.clear();
   round.marks.clear();
   round.screens.done(act, counts);
@@ -321,8 +320,15 @@ export async function confirm() {
 
 function forget() {
   Object.assign(round, {
-    patient: null, devices: [], device: null, set: null, askedAt: 0, doubted: false, held: false,
-    asOf: null, asOfReason: null,
+    patient: null,
+    devices: [],
+    device: null,
+    set: null,
+    askedAt: 0,
+    doubted: false,
+    held: false,
+    asOf: null,
+    asOfReason: null,
   });
   round.marks.clear();
   round.entries.clear();
@@ -339,7 +345,10 @@ export function close(why) {
   closeCamera();
   round.screens.ready();
   if (why === 'idle' && had) {
-    refuse(say('closed-idle', { n: round.settings.idle_seconds ?? 120 }), lost > 0 ? say('closed-lost', { n: lost }) : '');
+    refuse(
+      say('closed-idle', { n: round.settings.idle_seconds ?? 120 }),
+      lost > 0 ? say('closed-lost', { n: lost }) : '',
+    );
   }
 }
 
@@ -351,10 +360,14 @@ const idleFor = () => Math.max(passed() - round.touchedAt, Date.now() - round.to
 function look() {
   if (!round.patient && !round.device) return;
   const left = idleMs() - idleFor();
-  if (left <= 0) { close('idle'); return; }
+  if (left <= 0) {
+    close('idle');
+    return;
+  }
   round.screens.leaving(left < WARN_MS ? Math.ceil(left / 1000) : null);
   round.screens.refresh();
-  const isOpen = shown() === 'patient' && !round.held && !round.asOf && !round.busy && !round.isPressed;
+  const isOpen =
+    shown() === 'patient' && !round.held && !round.asOf && !round.busy && !round.isPressed;
   if (isOpen && !isHidden() && passed() - round.askedAt > AGAIN_MS) fetchSet({ quiet: true });
 }
 
@@ -363,14 +376,20 @@ export function watchRound() {
   onTick(look);
   onDoubt(() => {
     if (!round.patient) return;
-    if (idleFor() > idleMs()) { close('idle'); return; }
+    if (idleFor() > idleMs()) {
+      close('idle');
+      return;
+    }
     round.doubted = true;
     round.screens.refresh();
     // Hidden, it stays doubted: what is on the glass when the phone wakes says so already.
     if (!isHidden()) fetchSet({ quiet: true });
   });
   onActs(() => round.screens.actsChanged());
-  const press = (pressed) => () => { round.isPressed = pressed; touched(); };
+  const press = (pressed) => () => {
+    round.isPressed = pressed;
+    touched();
+  };
   document.addEventListener('pointerdown', press(true), { capture: true });
   document.addEventListener('pointerup', press(false), { capture: true });
   document.addEventListener('pointercancel', press(false), { capture: true });

@@ -3,9 +3,10 @@
 import { askStates, discard, myActs, perform, sendLookedAt, waitingActs } from './acts.js';
 import { NoAnswer, Refused, ask } from './box.js';
 import { button, drawing, element, write } from './dom.js';
-import { close, goOn, patientPath, round, sayRefusal } from './round.js';
-import { who } from './screen-patient.js';
+import { close, goOn, patientPath, sayRefusal } from './round.js';
+import { who } from './screen-connect.js';
 import { choose, show, tell } from './shell.js';
+import { round } from './state.js';
 import { clockTime, dayTime, say, spoken } from './words.js';
 
 const stateOf = (act) => {
@@ -17,26 +18,44 @@ const stateOf = (act) => {
   return withdrawn ?? say(`act.${act.state}`);
 };
 
-const about = (act) => [say(`kind.${act.kind}`), act.label.what, act.label.at && say('at-time', { time: clockTime(act.label.at) })]
-  .filter(Boolean).join(' · ');
+const about = (act) =>
+  [
+    say(`kind.${act.kind}`),
+    act.label.what,
+    act.label.at && say('at-time', { time: clockTime(act.label.at) }),
+  ]
+    .filter(Boolean)
+    .join(' · ');
 
 let live = null;
 
 /** A confirmation, done: kept by the box, or waiting on the phone. */
 export function doneScreen(act, counts) {
-  const lines = ['confirm', 'reject', 'leave', 'entries'].filter((what) => counts[what] > 0)
+  const lines = ['confirm', 'reject', 'leave', 'entries']
+    .filter((what) => counts[what] > 0)
     .map((what) => element('li', {}, say(`done.${what}`, { n: counts[what] })));
-  live = { act, state: element('p', { class: 'state', role: 'status' }), title: element('h1'), sign: element('div', { class: 'sign' }) };
+  live = {
+    act,
+    state: element('p', { class: 'state', role: 'status' }),
+    title: element('h1'),
+    sign: element('div', { class: 'sign' }),
+  };
   live.withdraw = button(say('withdraw'), () => withdraw(act), { id: 'withdraw' });
   refreshDone();
-  show('done', who(round.patient, 'p'),
+  show(
+    'done',
+    who(round.patient, 'p'),
     element('div', { class: 'invitation' }, live.sign, live.title, live.state),
     element('ul', { class: 'lines' }, lines),
     element('p', { class: 'next' }, say('done.next')),
-    element('div', { class: 'choices' },
+    element(
+      'div',
+      { class: 'choices' },
       button(say('done.values'), goOn),
       live.withdraw,
-      button(say('close-patient'), () => close(), { class: 'plain', id: 'close-patient' })));
+      button(say('close-patient'), () => close(), { class: 'plain', id: 'close-patient' }),
+    ),
+  );
   if (act.state === 'kept') askStates().catch(noAnswer);
 }
 
@@ -57,12 +76,21 @@ export function refreshDone() {
 }
 
 async function withdraw(act) {
-  const reason = await choose(say('withdraw.question'), say('withdraw.advice'),
-    ['wrong-patient', 'wrong-values', 'wrong-time'].map((code) => ({ words: say(`withdraw.${code}`), value: code })));
+  const reason = await choose(
+    say('withdraw.question'),
+    say('withdraw.advice'),
+    ['wrong-patient', 'wrong-values', 'wrong-time'].map((code) => ({
+      words: say(`withdraw.${code}`),
+      value: code,
+    })),
+  );
   if (!reason) return;
   const path = `/v1/confirmations/${encodeURIComponent(act.answer.confirmation)}/withdraw`;
   const withdrawal = await perform('withdrawal', path, { reason }, act.label);
-  if (withdrawal.state === 'refused') { sayRefusal(withdrawal); return; }
+  if (withdrawal.state === 'refused') {
+    sayRefusal(withdrawal);
+    return;
+  }
   act.withdrawn = true;
   refreshDone();
   tell(say('act.withdrawn'));
@@ -70,12 +98,25 @@ async function withdraw(act) {
 
 /** Own acts, newest first. */
 export async function actsScreen() {
-  const draw = () => show('acts', element('h1', {}, say('my-acts.title')),
-    element('ul', { class: 'acts' }, myActs().map((act) => element('li', {},
-      element('span', { class: 'name' }, act.label.patient ?? ''),
-      element('span', {}, `${dayTime(act.body.stated)} · ${about(act)}`),
-      element('span', { class: 'state' }, stateOf(act))))),
-    button(say('back'), () => round.screens.ready(), { class: 'plain wide' }));
+  const draw = () =>
+    show(
+      'acts',
+      element('h1', {}, say('my-acts.title')),
+      element(
+        'ul',
+        { class: 'acts' },
+        myActs().map((act) =>
+          element(
+            'li',
+            {},
+            element('span', { class: 'name' }, act.label.patient ?? ''),
+            element('span', {}, `${dayTime(act.body.stated)} · ${about(act)}`),
+            element('span', { class: 'state' }, stateOf(act)),
+          ),
+        ),
+      ),
+      button(say('back'), () => round.screens.ready(), { class: 'plain wide' }),
+    );
   draw();
   try {
     await askStates();
@@ -100,40 +141,76 @@ export async function recoveryScreen() {
     round.screens.ready();
     return;
   }
-  const line = (act) => element('li', {},
-    element('span', { class: 'name' }, act.label.patient ?? ''),
-    element('span', {}, `${dayTime(act.body.stated)} · ${about(act)}`),
-    element('span', { class: 'state' }, say('act.waiting')),
-    button(say('recovery.discard'), async () => { await discard(act); recoveryScreen(); },
-      { 'aria-label': `${say('recovery.discard')}: ${act.label.patient ?? ''} ${about(act)}` }));
+  const line = (act) =>
+    element(
+      'li',
+      {},
+      element('span', { class: 'name' }, act.label.patient ?? ''),
+      element('span', {}, `${dayTime(act.body.stated)} · ${about(act)}`),
+      element('span', { class: 'state' }, say('act.waiting')),
+      button(
+        say('recovery.discard'),
+        async () => {
+          await discard(act);
+          recoveryScreen();
+        },
+        { 'aria-label': `${say('recovery.discard')}: ${act.label.patient ?? ''} ${about(act)}` },
+      ),
+    );
   const sendAll = async (event) => {
     event.currentTarget.disabled = true;
     await sendLookedAt();
     actsScreen();
   };
-  show('recovery', element('div', { class: 'invitation' }, element('h1', {}, say('recovery.title')),
-    element('p', {}, say(isAsked ? 'recovery.advice' : 'no-answer.advice'))),
-  element('ul', { class: 'acts' }, acts.map(line)),
-  element('div', { class: 'action' },
-    isAsked ? button(say('recovery.send', { n: acts.length }), sendAll, { class: 'main', id: 'send-all' })
-      : button(say('again'), () => recoveryScreen(), { class: 'main' }),
-    button(say('back'), () => round.screens.ready(), { class: 'plain' })));
+  show(
+    'recovery',
+    element(
+      'div',
+      { class: 'invitation' },
+      element('h1', {}, say('recovery.title')),
+      element('p', {}, say(isAsked ? 'recovery.advice' : 'no-answer.advice')),
+    ),
+    element('ul', { class: 'acts' }, acts.map(line)),
+    element(
+      'div',
+      { class: 'action' },
+      isAsked
+        ? button(say('recovery.send', { n: acts.length }), sendAll, {
+            class: 'main',
+            id: 'send-all',
+          })
+        : button(say('again'), () => recoveryScreen(), { class: 'main' }),
+      button(say('back'), () => round.screens.ready(), { class: 'plain' }),
+    ),
+  );
 }
 
 /** The box's printable sheet, in a frame where nothing of it can run. */
 export async function sheetScreen() {
   let html;
   try {
-    ({ body: html } = await ask('GET', patientPath('/sheet', { lang: spoken() }), undefined, { text: true }));
+    ({ body: html } = await ask('GET', patientPath('/sheet', { lang: spoken() }), undefined, {
+      text: true,
+    }));
   } catch (error) {
     noAnswer(error);
     sayRefusal(error);
     return;
   }
-  const frame = element('iframe', { title: say('sheet'), sandbox: 'allow-same-origin allow-modals' });
+  const frame = element('iframe', {
+    title: say('sheet'),
+    sandbox: 'allow-same-origin allow-modals',
+  });
   frame.srcdoc = html;
-  show('sheet', element('h1', {}, say('sheet')), frame,
-    element('div', { class: 'action' },
+  show(
+    'sheet',
+    element('h1', {}, say('sheet')),
+    frame,
+    element(
+      'div',
+      { class: 'action' },
       button(say('print'), () => frame.contentWindow.print(), { class: 'main' }),
-      button(say('back'), () => round.screens.patient(), { class: 'plain' })));
+      button(say('back'), () => round.screens.patient(), { class: 'plain' }),
+    ),
+  );
 }

@@ -2,8 +2,8 @@
 // figure stands beside it, as entered by hand.
 
 import { button, element } from './dom.js';
-import { round } from './round.js';
 import { choose } from './shell.js';
+import { round } from './state.js';
 import { figure, given, say } from './words.js';
 
 // Up to so many steps each has its own button; a thumb is quicker than a keyboard.
@@ -36,30 +36,60 @@ function field(item, check) {
   const isNumber = item.kind === 'number';
   const note = element('p', { id: 'entry-wrong', role: 'alert', class: 'wrong' });
   const input = element('input', {
-    id: 'entry', autocomplete: 'off', inputmode: isNumber ? 'decimal' : 'text', maxlength: isNumber ? 12 : 200,
-    'aria-describedby': 'entry-wrong', enterkeyhint: 'done',
+    id: 'entry',
+    autocomplete: 'off',
+    inputmode: isNumber ? 'decimal' : 'text',
+    maxlength: isNumber ? 12 : 200,
+    'aria-describedby': 'entry-wrong',
+    enterkeyhint: 'done',
   });
   input.addEventListener('keydown', (event) => {
     if (event.key !== 'Enter') return;
     event.preventDefault();
     check(input, note);
   });
-  const label = [given(item.words, item.parameter), item.unit && `(${item.unit})`].filter(Boolean).join(' ');
-  return { input, note, node: element('div', { class: 'field' }, element('label', { for: 'entry' }, label), input, note) };
+  const label = [given(item.words, item.parameter), item.unit && `(${item.unit})`]
+    .filter(Boolean)
+    .join(' ');
+  return {
+    input,
+    note,
+    node: element(
+      'div',
+      { class: 'field' },
+      element('label', { for: 'entry' }, label),
+      input,
+      note,
+    ),
+  };
 }
 
 async function enterText(item, title, clear) {
   let accept;
   const made = field(item, () => accept());
-  const dialogClosed = choose(title, '', clear, element('div', {}, made.node,
-    button(say('entry.keep'), () => accept(), { class: 'main', id: 'entry-keep' })));
+  const dialogClosed = choose(
+    title,
+    '',
+    clear,
+    element(
+      'div',
+      {},
+      made.node,
+      button(say('entry.keep'), () => accept(), { class: 'main', id: 'entry-keep' }),
+    ),
+  );
   const kept = new Promise((resolve) => {
     accept = () => {
       const text = made.input.value.trim().replace(',', item.kind === 'number' ? '.' : ',');
-      const problem = item.kind === 'number' ? wrong(item, text) : text === '' ? say('entry.empty') : null;
+      const problem =
+        item.kind === 'number' ? wrong(item, text) : text === '' ? say('entry.empty') : null;
       made.note.textContent = problem ?? '';
       if (problem) return;
-      keep(item, { value: text, ...(item.unit && { unit: item.unit }) }, [figure(text), item.unit].filter(Boolean).join(' '));
+      keep(
+        item,
+        { value: text, ...(item.unit && { unit: item.unit }) },
+        [figure(text), item.unit].filter(Boolean).join(' '),
+      );
       // First this, then the dialog: what comes first counts.
       resolve('kept');
       made.input.closest('dialog').dispatchEvent(new Event('given-up'));
@@ -72,16 +102,29 @@ async function enterText(item, title, clear) {
 /** Asks for one value. Answers whether something has changed. */
 export async function enter(item) {
   const title = given(item.words, item.parameter);
-  const clear = round.entries.has(item.parameter) ? [{ words: say('entry.clear'), value: 'clear' }] : [];
+  const clear = round.entries.has(item.parameter)
+    ? [{ words: say('entry.clear'), value: 'clear' }]
+    : [];
   const range = item.kind === 'number' ? steps(item) : null;
   let choice;
   if (item.kind === 'choice') {
-    choice = await choose(title, '', [...item.choices.map((one) => (
-      { words: given(one.words, one.code), value: { body: { code: one.code }, words: given(one.words, one.code) } })), ...clear]);
+    choice = await choose(title, '', [
+      ...item.choices.map((one) => ({
+        words: given(one.words, one.code),
+        value: { body: { code: one.code }, words: given(one.words, one.code) },
+      })),
+      ...clear,
+    ]);
   } else if (range) {
     const hint = item.parameter.includes('pain') ? say('entry.pain') : '';
-    choice = await choose(title, hint, [...range.map((text) => (
-      { words: text, class: 'step', value: { body: { value: text, ...(item.unit && { unit: item.unit }) }, words: text } })), ...clear]);
+    choice = await choose(title, hint, [
+      ...range.map((text) => ({
+        words: text,
+        class: 'step',
+        value: { body: { value: text, ...(item.unit && { unit: item.unit }) }, words: text },
+      })),
+      ...clear,
+    ]);
   } else {
     choice = await enterText(item, title, clear);
   }

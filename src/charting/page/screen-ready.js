@@ -3,39 +3,67 @@
 import { myActs, needsLook, waitingActs } from './acts.js';
 import { cameraIsOn, hasCamera, openCamera } from './camera.js';
 import { button, drawing, element, write } from './dom.js';
-import { round, scanned } from './round.js';
+import { scanned } from './round.js';
 import { choose, refuse, show } from './shell.js';
+import { round } from './state.js';
 import { birthDate, knows, say, sayCode } from './words.js';
 
 /** Ways to scan without a scanner. */
 export function otherWays() {
-  const camera = hasCamera() && button([drawing('camera'), say('camera')], startCamera, { class: 'way', id: 'camera-on' });
-  return element('div', { class: 'ways' }, camera || null,
-    button([drawing('keys'), say('type-code')], typeCode, { class: 'way', id: 'type-code' }));
+  const camera =
+    hasCamera() &&
+    button([drawing('camera'), say('camera')], startCamera, { class: 'way', id: 'camera-on' });
+  return element(
+    'div',
+    { class: 'ways' },
+    camera || null,
+    button([drawing('keys'), say('type-code')], typeCode, { class: 'way', id: 'type-code' }),
+  );
 }
 
 async function startCamera() {
   if (cameraIsOn()) return;
   const hint = say(round.patient ? 'scan-device' : 'scan-wristband');
   try {
-    await openCamera((text, symbology) => scanned(text, 'camera', symbology), hint, () => {});
+    await openCamera(
+      (text, symbology) => scanned(text, 'camera', symbology),
+      hint,
+      () => {},
+    );
   } catch (error) {
-    refuse(say('camera-refused'), say(error.name === 'NotAllowedError' ? 'camera-refused.advice' : 'camera-broken'));
+    refuse(
+      say('camera-refused'),
+      say(error.name === 'NotAllowedError' ? 'camera-refused.advice' : 'camera-broken'),
+    );
   }
 }
 
 async function typeCode() {
   const input = element('input', {
-    id: 'code', autocomplete: 'off', autocapitalize: 'characters', spellcheck: 'false', enterkeyhint: 'send', maxlength: 400,
+    id: 'code',
+    autocomplete: 'off',
+    autocapitalize: 'characters',
+    spellcheck: 'false',
+    enterkeyhint: 'send',
+    maxlength: 400,
   });
-  const field = element('div', { class: 'field' }, element('label', { for: 'code' }, say('type-code.label')), input);
+  const field = element(
+    'div',
+    { class: 'field' },
+    element('label', { for: 'code' }, say('type-code.label')),
+    input,
+  );
   input.addEventListener('keydown', (event) => {
     if (event.key !== 'Enter') return;
     event.preventDefault();
     document.getElementById('code-send').click();
   });
-  const asked = choose(say('type-code'), say('type-code.advice'),
-    [{ words: say('type-code.send'), value: true, class: 'main' }], field);
+  const asked = choose(
+    say('type-code'),
+    say('type-code.advice'),
+    [{ words: say('type-code.send'), value: true, class: 'main' }],
+    field,
+  );
   document.querySelector('dialog .main').id = 'code-send';
   input.focus();
   const sent = await asked;
@@ -46,22 +74,34 @@ async function typeCode() {
 /** What waits to be looked at, or a way to own acts. */
 function acts() {
   if (needsLook()) {
-    return element('section', { class: 'notice' },
+    return element(
+      'section',
+      { class: 'notice' },
       element('h2', {}, say('waiting-acts', { n: waitingActs().length })),
       element('p', {}, say('waiting-acts.advice')),
-      button(say('look'), () => round.screens.recovery(), { class: 'main' }));
+      button(say('look'), () => round.screens.recovery(), { class: 'main' }),
+    );
   }
   if (myActs().length === 0) return null;
-  return button(say('my-acts', { n: myActs().length }), () => round.screens.acts(), { class: 'plain wide' });
+  return button(say('my-acts', { n: myActs().length }), () => round.screens.acts(), {
+    class: 'plain wide',
+  });
 }
 
 /** The invitation to scan a wristband. */
 export function readyScreen() {
-  show('ready',
-    element('div', { class: 'invitation' }, drawing('wristband'),
+  show(
+    'ready',
+    element(
+      'div',
+      { class: 'invitation' },
+      drawing('wristband'),
       element('h1', {}, say('scan-wristband')),
-      element('p', {}, say('scan-wristband.advice'))),
-    otherWays(), acts());
+      element('p', {}, say('scan-wristband.advice')),
+    ),
+    otherWays(),
+    acts(),
+  );
 }
 
 /** A device was scanned first. */
@@ -69,56 +109,108 @@ export function deviceAloneScreen(device) {
   const on = device.on
     ? say('device-on', { patient: device.on.patient_name ?? say('other-patient') })
     : say('device-free');
-  show('device',
-    element('div', { class: 'invitation' }, drawing('device'),
+  show(
+    'device',
+    element(
+      'div',
+      { class: 'invitation' },
+      drawing('device'),
       element('h1', {}, device.name),
       element('p', {}, [device.model, device.place].filter(Boolean).join(' · ')),
       element('p', { class: 'strong' }, on),
-      element('p', {}, say('device-alone.advice'))),
+      element('p', {}, say('device-alone.advice')),
+    ),
     otherWays(),
-    button(say('back'), () => round.screens.close(), { class: 'plain wide' }));
+    button(say('back'), () => round.screens.close(), { class: 'plain wide' }),
+  );
 }
 
 /** Two wristbands in one round. */
 export function otherPatientScreen(open, other) {
-  const who = (heading, patient) => element('div', { class: 'who' }, element('h2', {}, heading),
-    element('p', { class: 'name' }, patient.name ?? say('no-name')),
-    element('p', {}, [birthDate(patient.birth_date), patient.place].filter(Boolean).join(' · ')));
-  show('other-patient',
-    element('div', { class: 'invitation stop' }, drawing('stop'),
+  const who = (heading, patient) =>
+    element(
+      'div',
+      { class: 'who' },
+      element('h2', {}, heading),
+      element('p', { class: 'name' }, patient.name ?? say('no-name')),
+      element('p', {}, [birthDate(patient.birth_date), patient.place].filter(Boolean).join(' · ')),
+    );
+  show(
+    'other-patient',
+    element(
+      'div',
+      { class: 'invitation stop' },
+      drawing('stop'),
       element('h1', {}, say('other-patient.title')),
-      element('p', {}, say('other-patient.advice'))),
-    who(say('other-patient.open'), open), who(say('other-patient.scanned'), other),
-    element('div', { class: 'choices' },
-      button(say('other-patient.keep', { patient: open.name ?? say('no-name') }), () => round.screens.patient(), { class: 'main' }),
-      button(say('other-patient.change', { patient: other.name ?? say('no-name') }), () => round.screens.change(other))));
+      element('p', {}, say('other-patient.advice')),
+    ),
+    who(say('other-patient.open'), open),
+    who(say('other-patient.scanned'), other),
+    element(
+      'div',
+      { class: 'choices' },
+      button(
+        say('other-patient.keep', { patient: open.name ?? say('no-name') }),
+        () => round.screens.patient(),
+        { class: 'main' },
+      ),
+      button(say('other-patient.change', { patient: other.name ?? say('no-name') }), () =>
+        round.screens.change(other),
+      ),
+    ),
+  );
 }
 
 /** Why somebody without a care relationship opens a patient. `null` if they do not. */
 export function careReason(patient) {
   const reasons = ['emergency', 'covering', 'consultation'];
-  return choose(say('care.title'), say('care.advice', { patient: patient.name ?? say('no-name') }),
-    reasons.map((code) => ({ words: say(`care.${code}`), value: code })));
+  return choose(
+    say('care.title'),
+    say('care.advice', { patient: patient.name ?? say('no-name') }),
+    reasons.map((code) => ({ words: say(`care.${code}`), value: code })),
+  );
 }
 
 /** Signing in. `persons` are the fictional ones of a box in development. */
 export function signInScreen({ persons, toProvider, choosePerson, failed }) {
-  const person = (one) => button([element('span', { class: 'name' }, one.name), element('span', {}, sayCode('role', one.role))],
-    () => choosePerson(one.id), { class: 'person' });
-  show('sign-in',
-    element('div', { class: 'invitation' },
+  const person = (one) =>
+    button(
+      [
+        element('span', { class: 'name' }, one.name),
+        element('span', {}, sayCode('role', one.role)),
+      ],
+      () => choosePerson(one.id),
+      { class: 'person' },
+    );
+  show(
+    'sign-in',
+    element(
+      'div',
+      { class: 'invitation' },
       element('h1', {}, say('sign-in')),
-      element('p', {}, say(persons ? 'sign-in.fictional' : 'sign-in.advice'))),
-    persons ? element('div', { class: 'choices' }, persons.map(person))
-      : button(say('sign-in.provider'), toProvider, { class: 'main wide' }));
-  if (failed) refuse(say('sign-in.failed'), knows(`refused.${failed}`) ? say(`refused.${failed}`) : failed);
+      element('p', {}, say(persons ? 'sign-in.fictional' : 'sign-in.advice')),
+    ),
+    persons
+      ? element('div', { class: 'choices' }, persons.map(person))
+      : button(say('sign-in.provider'), toProvider, { class: 'main wide' }),
+  );
+  if (failed)
+    refuse(say('sign-in.failed'), knows(`refused.${failed}`) ? say(`refused.${failed}`) : failed);
 }
 
 /** The box cannot be reached at all. */
 export function noBoxScreen(again) {
-  show('no-box', element('div', { class: 'invitation stop' }, drawing('stop'),
-    element('h1', {}, say('no-answer')), element('p', {}, say('no-answer.advice'))),
-  button(say('again'), again, { class: 'main wide' }));
+  show(
+    'no-box',
+    element(
+      'div',
+      { class: 'invitation stop' },
+      drawing('stop'),
+      element('h1', {}, say('no-answer')),
+      element('p', {}, say('no-answer.advice')),
+    ),
+    button(say('again'), again, { class: 'main wide' }),
+  );
 }
 
 /** Says how many seconds are left before the patient is closed. */

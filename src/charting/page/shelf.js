@@ -8,7 +8,8 @@ let opened;
 function open() {
   opened ??= new Promise((resolve, reject) => {
     const request = indexedDB.open('wardgate', 1);
-    request.onupgradeneeded = () => STORES.forEach((name) => request.result.createObjectStore(name));
+    request.onupgradeneeded = () =>
+      STORES.forEach((name) => request.result.createObjectStore(name));
     request.onsuccess = () => resolve(request.result);
     request.onerror = () => reject(request.error);
   });
@@ -27,14 +28,18 @@ async function within(store, mode, work) {
 }
 
 export const take = (store, key) => within(store, 'readonly', (shelf) => shelf.get(key));
-export const put = (store, key, value) => within(store, 'readwrite', (shelf) => shelf.put(value, key));
+export const put = (store, key, value) =>
+  within(store, 'readwrite', (shelf) => shelf.put(value, key));
 export const drop = (store, key) => within(store, 'readwrite', (shelf) => shelf.delete(key));
 const everything = (store) => within(store, 'readonly', (shelf) => shelf.getAll());
 
 async function sealingKey() {
   const kept = await take('keys', 'sealing');
   if (kept) return kept;
-  const made = await crypto.subtle.generateKey({ name: 'AES-GCM', length: 256 }, false, ['encrypt', 'decrypt']);
+  const made = await crypto.subtle.generateKey({ name: 'AES-GCM', length: 256 }, false, [
+    'encrypt',
+    'decrypt',
+  ]);
   await put('keys', 'sealing', made);
   return made;
 }
@@ -50,9 +55,11 @@ export async function keepAct(act) {
 /** The acts that were kept, in the order in which they were made. */
 export async function keptActs() {
   const key = await sealingKey();
-  const acts = await Promise.all((await everything('acts')).map(async ({ iv, sealed }) => {
-    const text = await crypto.subtle.decrypt({ name: 'AES-GCM', iv }, key, sealed);
-    return JSON.parse(new TextDecoder().decode(text));
-  }));
+  const acts = await Promise.all(
+    (await everything('acts')).map(async ({ iv, sealed }) => {
+      const text = await crypto.subtle.decrypt({ name: 'AES-GCM', iv }, key, sealed);
+      return JSON.parse(new TextDecoder().decode(text));
+    }),
+  );
   return acts.sort((one, other) => one.order - other.order);
 }

@@ -30,7 +30,10 @@ export function show(name, ...nodes) {
 function loosen() {
   const screen = at('screen');
   screen.classList.remove('loose');
-  const stuck = [...screen.querySelectorAll('.action, .patient')].reduce((sum, node) => sum + node.offsetHeight, 0);
+  const stuck = [...screen.querySelectorAll('.action, .patient')].reduce(
+    (sum, node) => sum + node.offsetHeight,
+    0,
+  );
   screen.classList.toggle('loose', stuck > innerHeight * STUCK_MAX);
 }
 
@@ -45,13 +48,24 @@ export const clearRefusal = () => at('refusal').replaceChildren();
 
 /** Says that something was refused, and what to do. Stays until the next act. */
 export function refuse(title, advice, ...actions) {
-  const box = element('section', { class: 'refusal' },
+  const box = element(
+    'section',
+    { class: 'refusal' },
     drawing('stop'),
-    element('div', {},
+    element(
+      'div',
+      {},
       element('h2', {}, title),
       advice && element('p', {}, advice),
-      element('div', { class: 'choices' }, actions.length > 0 ? actions
-        : [button(say('understood'), clearRefusal, { class: 'plain' })])));
+      element(
+        'div',
+        { class: 'choices' },
+        actions.length > 0
+          ? actions
+          : [button(say('understood'), clearRefusal, { class: 'plain' })],
+      ),
+    ),
+  );
   at('refusal').replaceChildren(box);
   box.scrollIntoView({ block: 'nearest' });
 }
@@ -60,16 +74,31 @@ export function refuse(title, advice, ...actions) {
 export function choose(title, text, choices, extra) {
   return new Promise((resolve) => {
     const dialog = element('dialog', { 'aria-labelledby': 'question' });
-    const done = (value) => { dialog.returnValue = ''; dialog.close(); dialog.remove(); resolve(value); };
+    const done = (value) => {
+      dialog.returnValue = '';
+      dialog.close();
+      dialog.remove();
+      resolve(value);
+    };
     dialog.append(
       element('h2', { id: 'question' }, title),
       ...(text ? [element('p', {}, text)] : []),
       ...(extra ? [extra] : []),
-      element('div', { class: 'choices' }, choices.map((choice) => (choice.heading
-        ? element('h3', {}, choice.heading)
-        : button(choice.words, () => done(choice.value), { class: choice.class ?? '' }))),
-      button(say('back'), () => done(null), { class: 'plain' })));
-    dialog.addEventListener('cancel', (event) => { event.preventDefault(); done(null); });
+      element(
+        'div',
+        { class: 'choices' },
+        choices.map((choice) =>
+          choice.heading
+            ? element('h3', {}, choice.heading)
+            : button(choice.words, () => done(choice.value), { class: choice.class ?? '' }),
+        ),
+        button(say('back'), () => done(null), { class: 'plain' }),
+      ),
+    );
+    dialog.addEventListener('cancel', (event) => {
+      event.preventDefault();
+      done(null);
+    });
     dialog.addEventListener('given-up', () => done(null));
     at('screen').append(dialog);
     dialog.showModal();
@@ -79,7 +108,8 @@ export function choose(title, text, choices, extra) {
 
 /** Leaves every question unanswered. */
 export function leaveQuestions() {
-  for (const dialog of document.querySelectorAll('dialog[open]')) dialog.dispatchEvent(new Event('given-up'));
+  for (const dialog of document.querySelectorAll('dialog[open]'))
+    dialog.dispatchEvent(new Event('given-up'));
 }
 
 /** The bar above: ward, person, what can be done anywhere. */

@@ -12,7 +12,12 @@ const redirectUri = () => `${location.origin}/`;
 
 /** Goes to the provider's page. */
 export async function goToProvider(settings) {
-  const login = { state: randomText(), nonce: randomText(), verifier: randomText(), at: Date.now() };
+  const login = {
+    state: randomText(),
+    nonce: randomText(),
+    verifier: randomText(),
+    at: Date.now(),
+  };
   await put('notes', 'login', login);
   const query = new URLSearchParams({
     response_type: 'code',
@@ -28,9 +33,14 @@ export async function goToProvider(settings) {
   location.assign(`${settings.authorization_endpoint}?${query}`);
 }
 
-const claims = (token) => JSON.parse(new TextDecoder().decode(
-  Uint8Array.from(atob(token.split('.')[1].replaceAll('-', '+').replaceAll('_', '/')), (one) => one.charCodeAt(0)),
-));
+const claims = (token) =>
+  JSON.parse(
+    new TextDecoder().decode(
+      Uint8Array.from(atob(token.split('.')[1].replaceAll('-', '+').replaceAll('_', '/')), (one) =>
+        one.charCodeAt(0),
+      ),
+    ),
+  );
 
 /** Back from the provider? Then the token for its code, else nothing. Throws `provider-...`. */
 export async function fromProvider(settings) {
@@ -56,12 +66,14 @@ export async function fromProvider(settings) {
   const response = await fetch(settings.token_endpoint, { method: 'POST', body });
   if (!response.ok) throw new Error('provider-refused');
   const tokens = await response.json();
-  if (tokens.id_token && claims(tokens.id_token).nonce !== login.nonce) throw new Error('provider-state');
+  if (tokens.id_token && claims(tokens.id_token).nonce !== login.nonce)
+    throw new Error('provider-state');
   return tokens.access_token;
 }
 
 /** The fictional persons of a box in development. */
-export const fictionalPersons = async () => (await ask('GET', '/v1/development/persons')).body.persons;
+export const fictionalPersons = async () =>
+  (await ask('GET', '/v1/development/persons')).body.persons;
 
 /** A token for one of them. */
 export async function fictionalToken(id) {

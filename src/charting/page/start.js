@@ -4,12 +4,31 @@ import { loadActs, needsLook, watchActs } from './acts.js';
 import { NoAnswer, Refused, ask, onSignedOut } from './box.js';
 import { watchClock } from './clock.js';
 import { button, element } from './dom.js';
-import { close, connect, openPatient, round, scanned, touched, watchRound } from './round.js';
+import { close, connect, openPatient, scanned, touched, watchRound } from './round.js';
 import { actsScreen, doneScreen, recoveryScreen, refreshDone, sheetScreen } from './screen-done.js';
-import { connectScreen, patientScreen, refresh } from './screen-patient.js';
-import { careReason, deviceAloneScreen, leaving, noBoxScreen, otherPatientScreen, readyScreen, signInScreen } from './screen-ready.js';
+import { connectScreen } from './screen-connect.js';
+import { patientScreen, refresh } from './screen-patient.js';
+import { round } from './state.js';
+import {
+  careReason,
+  deviceAloneScreen,
+  leaving,
+  noBoxScreen,
+  otherPatientScreen,
+  readyScreen,
+  signInScreen,
+} from './screen-ready.js';
 import { bar, clearRefusal, frame, refuse, show, shown, tell } from './shell.js';
-import { fictionalPersons, fictionalToken, forgetSession, fromProvider, goToProvider, keptSession, signOut, vouchedSession } from './sign-in.js';
+import {
+  fictionalPersons,
+  fictionalToken,
+  forgetSession,
+  fromProvider,
+  goToProvider,
+  keptSession,
+  signOut,
+  vouchedSession,
+} from './sign-in.js';
 import { chooseLanguage, chooseZone, loadWords, say, spoken } from './words.js';
 import { listenToScanner } from './wedge.js';
 
@@ -27,35 +46,64 @@ const scannerState = () => ({
 function testLabel(text) {
   const { layout_label: label } = round.settings;
   if (!label) return false;
-  const begins = (wanted) => wanted && text.slice(0, 2) === wanted.slice(0, 2) && text.length >= wanted.length - 3;
+  const begins = (wanted) =>
+    wanted && text.slice(0, 2) === wanted.slice(0, 2) && text.length >= wanted.length - 3;
   const isLayout = begins(label.text) && /[^0-9A-Za-z.]/.test(text);
-  const isSeparators = label.separators_text !== undefined && text.replaceAll('\u001d', '') === label.separators_text.replaceAll('\u001d', '');
+  const isSeparators =
+    label.separators_text !== undefined &&
+    text.replaceAll('\u001d', '') === label.separators_text.replaceAll('\u001d', '');
   if (!isLayout && !isSeparators) return false;
   const isGood = text === (isLayout ? label.text : label.separators_text);
   localStorage.setItem(isLayout ? 'layout' : 'separators', isGood ? 'proven' : 'unproven');
   if (isGood) tell(say('label-good'));
-  refuse(say(isGood ? 'label-good' : 'label-bad'), say(isGood ? 'label-good.advice' : 'label-bad.advice'));
+  refuse(
+    say(isGood ? 'label-good' : 'label-bad'),
+    say(isGood ? 'label-good.advice' : 'label-bad.advice'),
+  );
   return true;
 }
 
 function topBar() {
   const { settings, person } = round;
-  const language = element('select', { 'aria-label': say('language'), onchange: (event) => {
-    localStorage.setItem('language', event.target.value);
-    chooseLanguage(settings.languages, event.target.value);
-    frame();
-    topBar();
-    const [name] = [shown()];
-    if (name === 'patient') patientScreen();
-    else if (person) goReady();
-    else signIn();
-  } }, settings.languages.map((one) => element('option', { value: one, lang: one, selected: one === spoken() }, LANGUAGES[one] ?? one)));
+  const language = element(
+    'select',
+    {
+      'aria-label': say('language'),
+      onchange: (event) => {
+        localStorage.setItem('language', event.target.value);
+        chooseLanguage(settings.languages, event.target.value);
+        frame();
+        topBar();
+        const [name] = [shown()];
+        if (name === 'patient') patientScreen();
+        else if (person) goReady();
+        else signIn();
+      },
+    },
+    settings.languages.map((one) =>
+      element(
+        'option',
+        { value: one, lang: one, selected: one === spoken() },
+        LANGUAGES[one] ?? one,
+      ),
+    ),
+  );
   const place = [settings.site, settings.ward].filter(Boolean).join(' · ');
-  bar(element('div', { class: 'place' }, element('span', { class: 'ward' }, place),
-    person ? element('span', {}, `${person.name}`) : null,
-    settings.development ? element('span', { class: 'fictional' }, say('fictional')) : null),
-  element('div', { class: 'tools' }, language,
-    person ? button(say('sign-out'), leave, { class: 'plain', id: 'sign-out' }) : null));
+  bar(
+    element(
+      'div',
+      { class: 'place' },
+      element('span', { class: 'ward' }, place),
+      person ? element('span', {}, `${person.name}`) : null,
+      settings.development ? element('span', { class: 'fictional' }, say('fictional')) : null,
+    ),
+    element(
+      'div',
+      { class: 'tools' },
+      language,
+      person ? button(say('sign-out'), leave, { class: 'plain', id: 'sign-out' }) : null,
+    ),
+  );
 }
 
 async function leave() {
@@ -104,7 +152,8 @@ async function signIn(failed) {
     }
   };
   signInScreen({
-    persons, failed,
+    persons,
+    failed,
     toProvider: () => goToProvider(settings),
     choosePerson: (id) => enter(fictionalToken(id)),
   });
@@ -126,7 +175,10 @@ function goReady() {
 
 round.screens = {
   ready: goReady,
-  patient: () => { round.device = null; patientScreen(); },
+  patient: () => {
+    round.device = null;
+    patientScreen();
+  },
   connect: (device) => connectScreen(device, connect),
   deviceAlone: deviceAloneScreen,
   otherPatient: otherPatientScreen,
@@ -171,9 +223,13 @@ async function begin() {
   await loadActs();
   const { prefix, suffix } = settings.scanner ?? {};
   listenToScanner({
-    prefix, suffix,
+    prefix,
+    suffix,
     scanned: (text) => scanned(text, 'wedge'),
-    broken: () => { touched(); refuse(say('scan-broken'), say('scan-broken.advice')); },
+    broken: () => {
+      touched();
+      refuse(say('scan-broken'), say('scan-broken.advice'));
+    },
   });
   onSignedOut(signedOut);
   watchClock();
@@ -181,7 +237,10 @@ async function begin() {
   watchRound();
   try {
     const token = await fromProvider(settings);
-    if (token) { signedIn(await vouchedSession(token)); return; }
+    if (token) {
+      signedIn(await vouchedSession(token));
+      return;
+    }
   } catch (error) {
     signIn(error.code ?? error.message);
     return;

@@ -12,15 +12,19 @@ const GS = '\u001d';
 // A key that types no character by itself: the keyboard has changed the code. The box refuses it.
 const CHANGED = '\ufffd';
 
-const isField = (node) => node instanceof HTMLTextAreaElement
-  || (node instanceof HTMLInputElement && !['button', 'checkbox', 'radio', 'range'].includes(node.type));
+const isField = (node) =>
+  node instanceof HTMLTextAreaElement ||
+  (node instanceof HTMLInputElement &&
+    !['button', 'checkbox', 'radio', 'range'].includes(node.type));
 
 /** Puts characters that a person typed where they belong. */
 function type(field, text) {
   if (!isField(field) || field.readOnly || field.disabled) return;
   if (field.type === 'number') field.value += text;
   else field.setRangeText(text, field.selectionStart, field.selectionEnd, 'end');
-  field.dispatchEvent(new InputEvent('input', { bubbles: true, data: text, inputType: 'insertText' }));
+  field.dispatchEvent(
+    new InputEvent('input', { bubbles: true, data: text, inputType: 'insertText' }),
+  );
 }
 
 /** Takes characters out again that turned out to be the beginning of a scan. */
@@ -28,7 +32,9 @@ function untype(field, text) {
   const end = field.selectionStart ?? field.value.length;
   if (field.value.slice(end - text.length, end) !== text) return;
   field.setRangeText('', end - text.length, end, 'end');
-  field.dispatchEvent(new InputEvent('input', { bubbles: true, inputType: 'deleteContentBackward' }));
+  field.dispatchEvent(
+    new InputEvent('input', { bubbles: true, inputType: 'deleteContentBackward' }),
+  );
 }
 
 /**
@@ -128,7 +134,11 @@ export function listenToScanner({ scanned, broken, prefix, suffix }) {
       return;
     }
     if (['Alt', 'Control', 'AltGraph'].includes(event.key)) {
-      if (quick) { last = event.timeStamp; swallow(event); wait(); }
+      if (quick) {
+        last = event.timeStamp;
+        swallow(event);
+        wait();
+      }
       return;
     }
     if (event.ctrlKey && event.code === 'BracketRight' && quick) {

@@ -35,7 +35,8 @@ export function say(key, values = {}) {
 export const knows = (key) => key in table;
 
 /** The words of a code under a heading (`absent`, `quality` ...), or the code itself. */
-export const sayCode = (heading, code) => (knows(`${heading}.${code}`) ? say(`${heading}.${code}`) : code);
+export const sayCode = (heading, code) =>
+  knows(`${heading}.${code}`) ? say(`${heading}.${code}`) : code;
 
 /** What the box gave in three languages. */
 export const given = (words, otherwise) => words?.[language] ?? words?.fi ?? words?.en ?? otherwise;
@@ -72,11 +73,11 @@ export function dayTime(time) {
   return `${Number(day)}.${Number(month)}. ${clockTime(time)}`;
 }
 
-/** A birth date as it is written in Finland: 2.5.1946. What is no date stays as it is. */
+/** A birth date as it is written in Finland: 2.5.1946; from 1946-05-02 or HL7's 19460502. What is no date stays as it is. */
 export function birthDate(text) {
-  const [, year, month, day] = /^(\d{4})-(\d{2})-(\d{2})$/.exec(text ?? '') ?? [];
+  const [, year, month, day] = /^(\d{4})-?(\d{2})-?(\d{2})$/.exec(text ?? '') ?? [];
   if (!year) return text ?? say('unknown');
-  return language === 'en' ? text : `${Number(day)}.${Number(month)}.${year}`;
+  return language === 'en' ? `${year}-${month}-${day}` : `${Number(day)}.${Number(month)}.${year}`;
 }
 
 /** An age, rounded up: it is never less than the true one. */

@@ -1,0 +1,60 @@
+// What is going on at the bedside, and what follows from it without anything being done.
+
+import { ageNow, passed } from './clock.js';
+
+/** One patient, opened by scan, with devices, set, marks and entries; how far the person is. */
+export const round = {
+  settings: null,
+  person: null,
+  student: false,
+  patient: null,
+  devices: [],
+  device: null,
+  set: null,
+  askedAt: 0,
+  doubted: false,
+  held: false,
+  marks: new Map(),
+  entries: new Map(),
+  asOf: null,
+  asOfReason: null,
+  flow: crypto.randomUUID(),
+  isDone: false,
+  isPressed: false,
+  busy: false,
+  touchedAt: passed(),
+  touchedWall: Date.now(),
+  touchedBox: null,
+  screens: {},
+};
+
+const presentMs = () => (round.settings.periodic_present_seconds ?? 10) * 1000;
+
+/** Whether a row's figure may be shown as what is so now. */
+export function isPresent(row) {
+  if (round.asOf || round.doubted || row.value === null || !row.fresh) return false;
+  return row.kind !== 'periodic' || ageNow(row, round.askedAt) <= presentMs();
+}
+
+/** Whether the set as a whole may be called what is so now. */
+export const isNow = () =>
+  Boolean(round.set) &&
+  !round.asOf &&
+  !round.held &&
+  !round.doubted &&
+  passed() - round.askedAt <= presentMs() &&
+  round.set.rows.some(isPresent);
+
+/** What becomes of a row when the set is confirmed. */
+export function actOf(row) {
+  if (row.charted) return { act: 'charted' };
+  if (row.value === null) return { act: 'leave' };
+  return round.marks.get(row.observation_id) ?? { act: row.fresh ? 'confirm' : 'leave' };
+}
+
+/** How many of each. */
+export function tally() {
+  const count = { confirm: 0, leave: 0, reject: 0, charted: 0 };
+  for (const row of round.set?.rows ?? []) if (row.value !== null) count[actOf(row).act] += 1;
+  return { ...count, entries: round.entries.size };
+}
