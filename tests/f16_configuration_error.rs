@@ -70,10 +70,30 @@ host = "127.0.0.1"
 port = 1883
 receivers = ["core"]
 resend_after_s = 5
+
+[identity]
+issuer = "http://127.0.0.1:1"
+audience = "wardgate"
+algorithms = ["ES256", "RS256"]
+clients = ["bedside"]
+core_clients = ["core"]
+access_token = "rfc9068"
+scope = "ward"
+token_minutes_max = 15
+sign_in_minutes_max = 60
+roles_claim = ["roles"]
+wards_claim = ["wards"]
+name_claim = ["name"]
+role = [{ value = "nurse", role = "registered-nurse" }]
+session_hours = 12
+sessions_per_person = 2
+verify_minutes = 60
+outage_hours = 24
+development = false
 "#;
 
 /// Keys that exclude those of [`FULL`], or need files.
-const ELSEWHERE: [&str; 20] = [
+const ELSEWHERE: [&str; 22] = [
     "journal_key",
     "journal_key_previous",
     "retention",
@@ -94,10 +114,12 @@ const ELSEWHERE: [&str; 20] = [
     "mqtt",
     "link",
     "x",
+    "person",
+    "identity",
 ];
 
 /// Keys that may be left out: what then holds is written in the manual. None is a unit or a code.
-const OPTIONAL: [&str; 16] = [
+const OPTIONAL: [&str; 30] = [
     "listen",
     "announcements",
     "hours",
@@ -114,6 +136,20 @@ const OPTIONAL: [&str; 16] = [
     "take",
     "port",
     "resend_after_s",
+    "algorithms",
+    "core_clients",
+    "access_token",
+    "scope",
+    "token_minutes_max",
+    "sign_in_minutes_max",
+    "roles_claim",
+    "wards_claim",
+    "name_claim",
+    "session_hours",
+    "sessions_per_person",
+    "verify_minutes",
+    "outage_hours",
+    "development",
 ];
 
 /// A value that no key takes.
@@ -248,6 +284,27 @@ fn f16_values_out_of_range_are_refused_where_they_stand() {
         ("receivers = [\"\"]", "1 to"),
         ("resend_after_s = 0", "must not be 0"),
         ("resend_after_s = 65536", "expected"),
+        ("issuer = \"ftp://login\"", "expected https://"),
+        ("issuer = \"https://login\"", "https needs ca"),
+        ("audience = \"bedside\"", "the audience of an application is what ID tokens have"),
+        ("audience = \"\"", "1 to 500 characters"),
+        ("algorithms = []", "\"ES256\""),
+        ("algorithms = [\"HS256\"]", "`ES256` or `RS256`"),
+        ("clients = []", "sign in with"),
+        ("core_clients = [\"bedside\"]", "a person would pass for a system"),
+        ("access_token = \"jwt\"", "`unmarked`"),
+        ("scope = \"a b\"", "one scope"),
+        ("token_minutes_max = 61", "1 to 60"),
+        ("sign_in_minutes_max = 0", "1 or more"),
+        ("roles_claim = []", "member names"),
+        ("role = []", "nobody may do anything"),
+        ("role = [{ value = \"x\", role = \"chief\" }]", "`registered-nurse`"),
+        ("role = [{ value = \"x\", role = \"core-system\" }]", "a role of people"),
+        ("session_hours = 13", "1 to 12"),
+        ("outage_hours = 25", "1 to 24"),
+        ("outage_hours = 0", "1 to 24"),
+        ("verify_minutes = 0", "1 to 720"),
+        ("development = true", "[[identity.person]]"),
         ("resend_after_s = 5\nca = \"/nowhere/ca.pem\"", "/nowhere/ca.pem"),
         ("resend_after_s = 5\nkey = \"/nowhere/box.key\"", "certificate"),
     ];

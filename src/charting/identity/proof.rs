@@ -5,7 +5,7 @@
 //! | header `typ` | `dpop+jwt` |
 //! | header `alg` | `ES256` |
 //! | header `jwk` | the public key, P-256, nothing private |
-//! | `htm`, `htu` | the request's method, and its address without query |
+//! | `htm`, `htu` | the request's method, and its address; query and fragment do not count |
 //! | `iat` | now by the box's clock: 60 s old at most, 30 s ahead at most |
 //! | `jti` | 1 to 128 bytes, used once |
 //! | `ath` | base64url(SHA-256) of the credential in `Authorization` |
@@ -69,6 +69,8 @@ impl Proof {
         let thumbprint = key.thumbprint().ok_or(wrong)?;
         key.verify(token.signed, &token.signature).map_err(|_| wrong)?;
         let address = token.text("htu").ok_or(wrong)?;
+        // Query and fragment do not count (RFC 9449, 4.3).
+        let address = address.split(['?', '#']).next().unwrap_or_default();
         let here = |origin: &String| address.strip_prefix(origin.as_str()) == Some(asked.path);
         let hash = base64url(&Sha256::digest(asked.credential));
         let fits = token.text("htm") == Some(asked.method)

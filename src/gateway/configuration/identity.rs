@@ -341,3 +341,51 @@ fn is_text(text: &str) -> bool {
     let characters = text.chars().count();
     (1..=TEXT_CHARACTERS_MAX).contains(&characters) && !text.chars().any(char::is_control)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const DEVELOPMENT: &str = r#"
+        issuer = "https://box.example"
+        audience = "wardgate"
+        clients = ["bedside"]
+        role = [{ value = "nurse", role = "registered-nurse" }]
+        development = true
+        person = [{ id = "a", name = "Aino Esimerkki", roles = ["nurse"] }]
+    "#;
+
+    fn problems(text: &str, mode: Mode) -> Vec<Place> {
+        let table: IdentityTable = toml::from_str(text).unwrap();
+        table.problems(mode).into_iter().map(|(place, _)| place).collect()
+    }
+
+    #[test]
+    fn made_up_people_are_refused_in_production() {
+        assert_eq!(problems(DEVELOPMENT, Mode::Bench), []);
+        assert_eq!(problems(DEVELOPMENT, Mode::Production), [Place::Key("development")]);
+        let without = DEVELOPMENT.replace("development = true", "development = false");
+        let bench = problems(&without, Mode::Bench);
+        assert!(bench.contains(&Place::Item("person", 0, None)), "{bench:?}");
+        let twice = DEVELOPMENT
+            .replace("person = [", "person = [{ id = \"a\", name = \"\", roles = [] }, ");
+        assert_eq!(problems(&twice, Mode::Bench), [Place::Item("person", 1, Some("id"))]);
+    }
+
+    #[test]
+    fn a_provider_over_plain_http_is_refused_in_production_beyond_this_box() {
+        let of = |issuer: &str, mode| {
+            let text = DEVELOPMENT.replace("https://box.example", issuer);
+            let text = text.replace("development = true", "");
+            let text: Vec<&str> = text.lines().filter(|line| !line.contains("person")).collect();
+            problems(&text.join("\n"), mode)
+        };
+        let issuer = [Place::Key("issuer")];
+        assert_eq!(of("http://login.example", Mode::Production), issuer);
+        assert_eq!(of("http://login.example", Mode::Bench), []);
+        assert_eq!(of("http://127.0.0.1:5", Mode::Production), []);
+        // TLS is proven by the authorities that the site names, and by no others.
+        assert_eq!(of("https://login.example", Mode::Production), issuer);
+        assert_eq!(of("https://login.example/?x=1", Mode::Bench), issuer);
+    }
+}

@@ -68,6 +68,8 @@ fn a_proof_brings_its_own_public_key_and_nothing_else() {
     ] {
         assert_eq!(by(&with(&good, more.clone()), &claims), Err(Refused::ProofWrong), "{more}");
     }
+    let queried = json!({ "htu": format!("{ORIGIN}/v1/x?a=b#c") });
+    assert_eq!(by(&good, &with(&claims, queried)), Ok(()));
     for more in [
         json!({ "ath": null }),
         json!({ "jti": null }),
@@ -76,7 +78,8 @@ fn a_proof_brings_its_own_public_key_and_nothing_else() {
         json!({ "iat": null }),
         json!({ "iat": "now" }),
         json!({ "htm": "post" }),
-        json!({ "htu": format!("{ORIGIN}/v1/x?a=b") }),
+        json!({ "htu": format!("{ORIGIN}/v1/x/?a=b") }),
+        json!({ "htu": "/v1/x" }),
     ] {
         assert_eq!(by(&good, &with(&claims, more.clone())), Err(Refused::ProofWrong), "{more}");
     }
