@@ -7,7 +7,8 @@ import { spawn } from 'node:child_process';
 import { readFileSync, rmSync } from 'node:fs';
 import path from 'node:path';
 
-import { checkAxe, closePage, openPage, scan, startBrowser } from './house.mjs';
+import { acts } from './acts.mjs';
+import { checkAxe, closePage, openPage, startBrowser } from './house.mjs';
 import { longRound, pictures, shortRound } from './round.mjs';
 
 const [program, folder] = process.argv.slice(2);
@@ -51,14 +52,10 @@ try {
   console.log(`from unlocked phone to confirmed set: ${counted.touches} touches, ${counted.scans} scans`);
   await closePage(page);
 
-  // Wrong labels, in a second phone.
-  const other = await openPage(browser, url);
-  await other.locator('text=Sari Sairaanhoitaja').first().tap();
-  await other.locator('[data-screen="ready"], #ready, main').first().waitFor();
-  await scan(other, 'S00000001');
-  await picture(other, 'specimen-label');
-  await closePage(other);
   await browser.close();
+  const wristbands = ['P00000001', 'P00000002'];
+  await acts(url, { wristbands, devices: ['D000001', 'D000002'], analyser: 'D000003' });
+  console.log('acts and attacks over the interface: as they should be');
 
   const code = await ended;
   const summary = JSON.parse(said.trim().split('\n').at(-1));
@@ -68,8 +65,12 @@ try {
   const kept = told.match(/kept: (\S+)/)[1];
   const store = path.join(kept, 'core-store.jsonl');
   const confirmations = records(store, 'confirmation').map((one) => one.data);
-  const signed = confirmations.filter((one) => one.act === 'confirm');
-  assert.equal(signed.length, 2);
+  const all = confirmations.filter((one) => one.act === 'confirm');
+  // The round's two, and one over the interface, which is withdrawn.
+  assert.equal(all.length, 3);
+  assert.equal(confirmations.filter((one) => one.act === 'withdraw').length, 1);
+  assert.equal(confirmations.filter((one) => one.act === 'countersign').length, 1);
+  const signed = all.slice(0, 2);
   const values = signed.flatMap((one) => one.values);
   const ids = values.filter((one) => one.act === 'confirm').map((one) => one.observation_id);
   assert.ok(ids.length >= 2 && new Set(ids).size === ids.length, `${ids}`);
