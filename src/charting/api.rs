@@ -67,6 +67,8 @@ pub struct SiteWords {
     pub ward: String,
     pub name: String,
     pub is_development: bool,
+    /// The ward's zone, for times that a person reads.
+    pub zone: jiff::tz::TimeZone,
 }
 
 /// The routes.

@@ -147,6 +147,7 @@ impl BedsideTasks {
             ward: configuration.gateway.ward.clone(),
             name: configuration.gateway.name.clone(),
             is_development: identity.development,
+            zone: configuration.zone(),
         };
         let server =
             Server { bedside: Arc::clone(&bedside), door: Arc::new(door), site: Arc::new(site) };

@@ -180,7 +180,7 @@ fn patient_shown(bedside: &Bedside, patient: &PatientId) -> Json {
 }
 
 /// `YYYYMMDD` with hyphens; anything else as the administration wrote it.
-fn dated(text: &str) -> String {
+pub fn dated(text: &str) -> String {
     let is_date = text.len() == 8 && text.bytes().all(|byte| byte.is_ascii_digit());
     match (text.get(..4), text.get(4..6), text.get(6..)) {
         (Some(year), Some(month), Some(day)) if is_date => format!("{year}-{month}-{day}"),

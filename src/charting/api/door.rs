@@ -123,6 +123,8 @@ impl Door {
         let shown = json!({
             "issuer": settings.issuer,
             "client_id": settings.clients.first(),
+            "scope": settings.scope.as_deref().map(|scope| format!("openid {scope}")),
+            "resource": settings.audience,
             "authorization_endpoint": endpoints.as_ref().and_then(|one| one.authorization.as_deref()),
             "token_endpoint": endpoints.as_ref().and_then(|one| one.token.as_deref()),
         });
@@ -204,8 +206,12 @@ pub async fn sign_out(State(server): State<Server>, peer: Peer, parts: Parts) ->
 pub async fn persons(State(server): State<Server>, peer: Peer) -> Answered {
     let issuer = development(&server, &peer)?;
     let people = issuer.people().iter();
+    let rules = &server.door.gatekeeper.settings().roles;
+    let role = |values: &[String]| {
+        rules.iter().find(|rule| values.contains(&rule.value)).map(|rule| rule.role.word())
+    };
     let people: Json = people
-        .map(|one| json!({ "id": one.id, "name": one.name, "role": one.roles.first() }))
+        .map(|one| json!({ "id": one.id, "name": one.name, "role": role(&one.roles) }))
         .collect();
     Ok(ok(json!({ "persons": people })))
 }

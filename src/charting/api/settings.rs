@@ -26,6 +26,7 @@ pub async fn settings(State(server): State<Server>) -> Answered {
         "reject_reasons": reject_reasons(),
         "layout_label": { "text": LAYOUT_LABEL, "separators_text": SEPARATORS_LABEL },
         "time": now.utc_text(),
+        "time_zone": words.zone.iana_name(),
     });
     settings.extend(own.as_object().cloned().unwrap_or_default());
     Ok(ok(Json::Object(settings)))

@@ -12,9 +12,10 @@
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
+use jiff::tz::TimeZone;
 use serde::Deserialize;
 
-use super::{ConfigurationFile, Loader, Mode};
+use super::{Configuration, ConfigurationFile, Loader, Mode};
 use crate::charting::acts::{Owner, Rules};
 use crate::charting::form::Form;
 use crate::link::tls_server::ServerFiles;
@@ -117,6 +118,14 @@ impl ChartingTable {
             add("form", what);
         }
         problems
+    }
+}
+
+impl Configuration {
+    /// The ward's zone; UTC unless the gateway's table says.
+    pub fn zone(&self) -> TimeZone {
+        let named = self.gateway.time_zone.as_deref().and_then(|name| TimeZone::get(name).ok());
+        named.unwrap_or(TimeZone::UTC)
     }
 }
 
