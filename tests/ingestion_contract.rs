@@ -17,8 +17,10 @@ use house::lis01::{Analyser, frame, ph_result};
 use house::mllp::{Mllp, Vital, framed, vital};
 use house::{House, Plan, SOURCE, TCP_SERVER, device, judges, oximeter, repository};
 use serde_json::{Value as Json, json};
-use tokio::sync::{Semaphore, mpsc, oneshot};
-use wardgate::association::Site as LedgerSite;
+use tokio::sync::{Semaphore, mpsc, oneshot, watch};
+use wardgate::association::{
+    By, DeviceId, EntryId, Line, PersonId, Says, Site as LedgerSite, Span, Utc,
+};
 use wardgate::check::clock::{DeviceClock, UNCERTAINTY_MS_MAX};
 use wardgate::check::{self, Checker};
 use wardgate::forward::acknowledgement::{Acknowledgement, Have, ManifestAnswer};
@@ -29,7 +31,11 @@ use wardgate::gateway::configuration::{
     self, Configuration, DestinationTable, load_profile, load_vocabulary,
 };
 use wardgate::gateway::gaps::GapCause;
-use wardgate::gateway::ledger::LedgerKeeper;
+use wardgate::gateway::ledger::corrections::Corrector;
+use wardgate::gateway::ledger::verdicts::BoxClock;
+use wardgate::gateway::ledger::{
+    Act, ActKind, LedgerDesk, LedgerKeeper, LineSetup, Lines, NewEntry,
+};
 use wardgate::gateway::memory::Memory;
 use wardgate::gateway::record::{FirmwareProof, ProfileStamp};
 use wardgate::gateway::replay::{self, Piece};
@@ -43,8 +49,8 @@ use wardgate::profile::{Drafts, Profile};
 use wardgate::protocol::{Event, LinkChange, Message, Peer, Session, Settled, Site};
 use wardgate::vocabulary::reading::Coding;
 use wardgate::vocabulary::{
-    Certainty, DeviceCode, DeviceName, DeviceUnit, Digest, Mode, Moment, Period, Place,
-    SampleArray, Scale, Sequence, StreamId, Vocabulary,
+    Certainty, DeviceCode, DeviceName, DeviceUnit, Digest, Mode, Moment, PatientId, Period, Place,
+    Purpose, SampleArray, Scale, Sequence, StreamId, Vocabulary,
 };
 
 const STREAM: StreamId = StreamId::from_bytes([0x1f; 16]);
@@ -314,6 +320,168 @@ async fn waveform_sample() -> Vec<u8> {
     sent.concat().into_bytes()
 }
 
+/// Who stands behind a scan.
+fn scanned(id: &str, stated: Moment, says: Says) -> NewEntry {
+    let person = PersonId::parse("nurse-7").expect("a person");
+    let (id, by) = (EntryId::parse(id).expect("an id"), By::Scan { person });
+    NewEntry { id, stated: Utc::from_us(stated.utc_us()), by, says }
+}
+
+/// That the oximeter is on a patient since then.
+fn associated(patient: &str, from: Moment) -> Says {
+    let root = "1.2.246.10.1234567.22.2026";
+    Says::Associated {
+        device: DeviceId::parse("asset-000117").expect("a machine"),
+        channel: None,
+        patient: PatientId::given(root, patient, Purpose::Production).expect("a patient"),
+        span: Span { from: Utc::from_us(from.utc_us()), until: None },
+    }
+}
+
+/// A scan, two values, one of them confirmed; then it comes out that the device had moved before.
+async fn bedside(folder: &Path) -> Vec<Record> {
+    let words = load_vocabulary(&repository().join("device-profiles")).expect("a vocabulary");
+    let words = Arc::new(words);
+    let oximeter = bench(&words, "bed-1-oximeter", "nordpuls/po-100", "2.2");
+    let name = |text: &str| DeviceName::parse(text).expect("a name");
+    let lines = Lines::of([LineSetup {
+        line: Line { gateway: name("box-1"), name: name("bed-1-oximeter") },
+        machine: DeviceId::parse("asset-000117").expect("a machine"),
+        codes: Vec::new(),
+        is_analyser: false,
+        place: None,
+    }]);
+    let opened = Journal::open(folder, Options::default()).expect("a journal");
+    let mut reader = opened.reader;
+    let (requests, received) = mpsc::unbounded_channel();
+    let (examine, examined) = mpsc::unbounded_channel();
+    let desk = LedgerDesk::default();
+    let mut keeper = LedgerKeeper::new(desk.clone(), lines.clone());
+    keeper.examine = Some(examine);
+    let place = Place::parse("icu/bed-1").expect("a place");
+    let places = [(name("bed-1-oximeter"), place)].into();
+    let mut committer = Committer {
+        samplers: Samplers::default(),
+        name: "box-1".to_owned(),
+        clock_offset_us: None,
+        appender: opened.appender,
+        stream: STREAM,
+        memory: Memory::default().at_site(LedgerSite::default(), places),
+        ledger: keeper,
+        destinations: vec![core()],
+        room: Arc::new(Room::default()),
+        trends: BTreeMap::new(),
+    };
+    let clock = BoxClock::Vouched;
+    let (from, sender) = (reader.clone(), requests.clone());
+    let corrector =
+        Corrector { desk, lines, clock, reader: from, stream: STREAM, requests: sender };
+    let devices = [Arc::clone(&oximeter.identity)];
+    committer.started(&devices, Digest::of(b"configuration"), START).await;
+    committer.configured(START).await;
+    let committing = tokio::spawn(committer.run(received));
+    let (stop, stopping) = watch::channel(false);
+    let correcting = tokio::spawn(corrector.run(examined, stopping));
+
+    let at = |seconds: u64| START.plus_ms(seconds * 1000);
+    let add = async |entries: Vec<NewEntry>, now: Moment| {
+        let (done, added) = oneshot::channel();
+        requests.send(Request::Ledger { entries, now, done }).expect("a committer");
+        added.await.expect("an answer").expect("good entries");
+    };
+    add(vec![scanned("a-1", at(1), associated("P-1", at(1)))], at(1)).await;
+    let line = oximeter::line("97", "60", "2.5");
+    for seconds in [60, 120] {
+        for request in oximeter.hears(&words, &line, at(seconds)) {
+            requests.send(request).expect("a committer");
+        }
+    }
+    let first = read_until(&mut reader, |kinds| count(kinds, EventKind::Observation) == 2).await;
+    let confirmed = first.iter().rev().find_map(|record| Stored::from_bytes(&record.payload));
+    let act = Box::new(confirmation(&confirmed.expect("an observation"), at(120)));
+    let (done, kept) = oneshot::channel();
+    requests.send(Request::Act { act, now: at(150), done }).expect("a committer");
+    kept.await.expect("an answer").expect("kept");
+    let (a_1, now) = (EntryId::parse("a-1").expect("an id"), at(180));
+    let ended = Says::Ended { association: a_1, at: Utc::from_us(at(30).utc_us()) };
+    let moved = vec![scanned("a-2", now, ended), scanned("b-1", now, associated("P-2", at(30)))];
+    add(moved, now).await;
+    // Two corrections, one void and one dispute.
+    let all = read_until(&mut reader, |kinds| count(kinds, EventKind::Correction) == 3).await;
+    stop.send_replace(true);
+    correcting.await.expect("a corrector that stops");
+    let (done, ended) = oneshot::channel();
+    requests.send(Request::Stop { now: at(200), done }).expect("a committer");
+    ended.await.expect("an ordered stop");
+    committing.await.expect("a committer that stops");
+    all
+}
+
+fn confirmation(stored: &Stored, at: Moment) -> Act {
+    let mut metrics = stored.data["metrics"].clone();
+    for metric in metrics.as_array_mut().into_iter().flatten() {
+        metric["status"] = json!("final");
+    }
+    let mut data = serde_json::Map::new();
+    data.insert("metrics".to_owned(), metrics);
+    for key in ["patient", "association", "times", "mode"] {
+        data.insert(key.to_owned(), stored.data[key].clone());
+    }
+    Act {
+        kind: ActKind::Confirmation,
+        subject: stored.subject.clone(),
+        time_us: at.utc_us(),
+        data,
+        client_id: "0f8fad5b-d9cb-469f-a165-70867728950e".to_owned(),
+    }
+}
+
+fn count(kinds: &[EventKind], wanted: EventKind) -> usize {
+    kinds.iter().filter(|kind| **kind == wanted).count()
+}
+
+/// Everything in a journal, once it holds what is waited for.
+async fn read_until(
+    reader: &mut wardgate::journal::Reader,
+    enough: impl Fn(&[EventKind]) -> bool,
+) -> Vec<Record> {
+    for _ in 0..2000 {
+        let read = reader.read_from(Sequence::FIRST, 1000, 16 << 20).expect("a journal");
+        let kinds: Vec<EventKind> = read
+            .records
+            .iter()
+            .filter_map(|record| Some(Stored::from_bytes(&record.payload)?.kind))
+            .collect();
+        if enough(&kinds) {
+            return read.records;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+    }
+    panic!("it does not come");
+}
+
+/// File names and the bytes that go out of [`bedside`].
+fn sent_at_the_bedside(records: &[Record]) -> BTreeMap<&'static str, Vec<u8>> {
+    let mut sent = BTreeMap::new();
+    for record in records {
+        let Some(stored) = Stored::from_bytes(&record.payload) else { continue };
+        let has = |key: &str| stored.data.contains_key(key);
+        let name = match stored.kind {
+            EventKind::Observation => "observation-attributed",
+            EventKind::Association if has("entry") && !has("box_only") => "association-entry",
+            EventKind::Confirmation => "confirmation",
+            EventKind::Void => "void",
+            EventKind::Correction if has("disputed") => "correction-disputed",
+            EventKind::Correction => "correction",
+            _ => continue,
+        };
+        let payload = rendered(record).expect("a route").into_bytes();
+        // The first one of each.
+        sent.entry(name).or_insert(payload);
+    }
+    sent
+}
+
 /// File names and the bytes that go out.
 fn sent(records: &[Record]) -> BTreeMap<&'static str, Vec<u8>> {
     let mut sent = BTreeMap::new();
@@ -378,6 +546,10 @@ async fn the_published_samples_are_what_the_code_sends() {
     assert_eq!(samples.len(), 7, "{:?}", samples.keys());
     samples.insert("waveform", waveform_sample().await);
     samples.extend(answers());
+    let bedside = bedside(&journal.path().join("bedside")).await;
+    let bedside = sent_at_the_bedside(&bedside);
+    assert_eq!(bedside.len(), 6, "{:?}", bedside.keys());
+    samples.extend(bedside);
     let samples_folder = folder().join("samples");
     let write = std::env::var_os("WARDGATE_WRITE").is_some_and(|set| set == "1");
     for (name, mut bytes) in samples.clone() {
@@ -500,7 +672,7 @@ async fn another_reader_finds_every_sample_as_published() {
     let (good, said) = judged(&python, &files);
     assert!(good, "{said}");
     assert!(
-        said.contains(r#""record": 8, "acknowledgement": 1, "have": 1, "manifest-answer": 1"#),
+        said.contains(r#""record": 14, "acknowledgement": 1, "have": 1, "manifest-answer": 1"#),
         "{said}"
     );
 

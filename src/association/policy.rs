@@ -25,6 +25,18 @@ pub enum Enough {
     LocationOfFixedDevice,
 }
 
+impl Enough {
+    /// The word as it stands in the configuration.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Scan => "scan",
+            Self::CoreClaim => "core-claim",
+            Self::DeviceAdmissionInCensus => "device-admission-in-census",
+            Self::LocationOfFixedDevice => "location-of-fixed-device",
+        }
+    }
+}
+
 /// The site's policy, as it stands in the configuration.
 ///
 /// ```

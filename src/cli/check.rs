@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 use super::{Failed, say};
+use crate::association::{Enough, Mobility};
 use crate::forward::hl7v2::map::Map;
 use crate::forward::hl7v2::map::coverage::coverage;
 use crate::gateway::certificates;
@@ -28,6 +29,7 @@ pub(super) fn run(config: &Path) -> Result<(), Failed> {
         let profile = device.profile.id();
         say(&format!("device       {:<24} {place:<16} {profile} ({status}), {link}", device.name));
     }
+    say_association(&configuration);
     if !configuration.waveforms.is_empty() {
         let megabytes = gateway.waveforms.bytes / 1_000_000;
         say(&format!("waveforms    kept in a journal of their own of at most {megabytes} MB"));
@@ -62,6 +64,30 @@ pub(super) fn run(config: &Path) -> Result<(), Failed> {
         ));
     }
     Ok(())
+}
+
+/// What is enough to file, and which machine each line is.
+fn say_association(configuration: &Configuration) {
+    let policy = configuration.association.policy();
+    let words = |enough: &[Enough]| {
+        let words: Vec<&str> = enough.iter().copied().map(Enough::as_str).collect();
+        words.join(" or ")
+    };
+    let hours = policy.unseen_hours_max.seconds() / 3600;
+    say(&format!("association  {}; unseen for at most {hours} h", words(&policy.enough)));
+    for (class, enough) in &policy.class {
+        say(&format!("  {class:<24} {}", words(enough)));
+    }
+    for place in &policy.one_patient_places {
+        say(&format!("  one patient              {}", place.as_str()));
+    }
+    for device in &configuration.devices {
+        let fixed = if device.mobility == Mobility::Fixed { ", fixed" } else { "" };
+        let (machine, codes) = (device.machine.as_str(), device.codes.len());
+        say(&format!("  machine    {:<24} {machine}{fixed}, {codes} further labels", device.name));
+    }
+    let forms = configuration.association.scan.code.len();
+    say(&format!("  labels     {forms} forms of the site's own"));
 }
 
 /// Where a destination begins that was never here.

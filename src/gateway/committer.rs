@@ -4,6 +4,7 @@
 
 mod counts;
 mod handing_over;
+mod request;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -13,23 +14,19 @@ use serde_json::json;
 use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot};
 
 use self::counts::Counts;
+pub use self::request::Request;
 use super::configuration::{DestinationTable, Take};
-use super::ending::{Ending, Outcome};
 use super::gaps::GapCause;
-use super::keeping::Plan;
-use super::ledger::corrections::Move;
+use super::ledger::LedgerKeeper;
 use super::ledger::verdicts::Said;
-use super::ledger::{Act, Added, LedgerKeeper, NewEntry, NotAdded};
 use super::memory::Memory;
 use super::record::{self, FirmwareProof, NewHead, NewStatement, ProfileStamp};
 use super::room::Room;
 use super::routing::{Fate, Routable, Samplers};
 use super::status::DeviceStatus;
-use crate::association::{Row, Utc};
 use crate::check::clock::Times;
 use crate::check::repeats::StatementKeys;
 use crate::forward::stored::Stored;
-use crate::forward::{Notice, Unavailable};
 use crate::journal::{Appender, Kind, NewRecord};
 use crate::link::clock;
 use crate::profile::Status;
@@ -66,100 +63,6 @@ pub struct DeviceIdentity {
     pub stamp: ProfileStamp,
     pub profile_status: Status,
     pub status: Arc<DeviceStatus>,
-}
-
-/// What the committer is asked to do, in the order of each sender.
-pub enum Request {
-    Message(Box<Submission>),
-    /// Data can be had again: all open gaps of the device end.
-    LinkUp {
-        device: Arc<DeviceIdentity>,
-        now: Moment,
-    },
-    /// Data cannot be had from `began` on.
-    GapBegan {
-        device: Arc<DeviceIdentity>,
-        cause: GapCause,
-        began: Moment,
-    },
-    GapEnded {
-        device: Arc<DeviceIdentity>,
-        cause: GapCause,
-        ended: Moment,
-    },
-    /// What a device said of itself.
-    Identity {
-        device: Arc<DeviceIdentity>,
-        identity: crate::protocol::Identity,
-        now: Moment,
-    },
-    /// A destination needs records that cannot be had any more.
-    Unavailable(Unavailable),
-    /// A destination will not take a record.
-    Noted(Notice),
-    /// What a person did, for the journal; answers whether it is durable.
-    Person {
-        payload: serde_json::Value,
-        done: oneshot::Sender<bool>,
-    },
-    /// The port of a line hung up.
-    Unplugged {
-        device: Arc<DeviceIdentity>,
-        now: Moment,
-    },
-    /// Entries of the ledger, all of them or none.
-    Ledger {
-        entries: Vec<NewEntry>,
-        done: oneshot::Sender<Result<Vec<Added>, NotAdded>>,
-    },
-    /// Rows of the register with the entries that follow from them, all of it or nothing.
-    Rows {
-        rows: Vec<Row>,
-        entries: Vec<NewEntry>,
-        done: oneshot::Sender<Result<(), NotAdded>>,
-    },
-    /// Persons and claims of which nothing was said since, and that nobody needs, are let go.
-    Forget {
-        before: Utc,
-    },
-    /// A confirmation, a manual entry, or a row for the audit.
-    Act {
-        act: Box<Act>,
-        done: oneshot::Sender<Result<RecordId, NotAdded>>,
-    },
-    /// Kept values that change hands; answers when all of it is durable.
-    Moves {
-        moves: Vec<Move>,
-        done: oneshot::Sender<bool>,
-    },
-    /// It is known what changes hands by the entries in these records.
-    Examined(Vec<u64>),
-    /// A person ends a record that is carried forward.
-    End(Box<Ending>, oneshot::Sender<Outcome>),
-    /// What a destination must have, signed.
-    Manifest {
-        destination: String,
-        data: serde_json::Map<String, serde_json::Value>,
-        now: Moment,
-    },
-    /// What lies before may go, once some of it is carried forward.
-    Free {
-        plan: Plan,
-        now: Moment,
-    },
-    /// Something that was durable cannot be read any more.
-    Damaged(Vec<Arc<DeviceIdentity>>),
-    /// Once a second.
-    Tick {
-        now: Moment,
-    },
-    /// Answers when everything before it has been handed to the journal: for the watchdog.
-    Ping(oneshot::Sender<()>),
-    /// The last request: write the stop record, close the journal, answer.
-    Stop {
-        now: Moment,
-        done: oneshot::Sender<()>,
-    },
 }
 
 /// Where a batch goes.
@@ -232,14 +135,14 @@ impl Committer {
                 Request::Person { payload, done } => {
                     self.person(&payload, done, clock::now()).await;
                 }
-                Request::Ledger { entries, done } => {
-                    self.take_entries(entries, done, clock::now()).await;
+                Request::Ledger { entries, now, done } => {
+                    self.take_entries(entries, done, now).await;
                 }
                 Request::Rows { rows, entries, done } => {
                     self.take_rows(rows, entries, done, clock::now()).await;
                 }
                 Request::Forget { before } => self.forget_rows(before),
-                Request::Act { act, done } => self.act(*act, done, clock::now()).await,
+                Request::Act { act, now, done } => self.act(*act, done, now).await,
                 Request::Moves { moves, done } => {
                     self.take_moves(moves, done, clock::now()).await;
                 }

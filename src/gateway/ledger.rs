@@ -43,6 +43,7 @@ use super::configuration::Numbers;
 use super::waveforms::Submission as Samples;
 use crate::association::{By, EntryId, EntryRefused, Ledger, Register, Row, Says, Statement, Utc};
 use crate::check::clock::Times;
+use crate::link::clock;
 use crate::vocabulary::{Mode, Moment, Observation, Purpose, RecordId};
 
 /// More than this in one batch is no census of a ward but a mistake.
@@ -219,7 +220,7 @@ impl LedgerDesk {
         if entries.len() > BATCH_ENTRIES_MAX {
             return Err(NotAdded::TooLarge);
         }
-        self.ask(|done| Request::Ledger { entries, done }).await
+        self.ask(|done| Request::Ledger { entries, now: clock::now(), done }).await
     }
 
     /// The ledger as of the last durable entry.
@@ -266,7 +267,7 @@ impl LedgerDesk {
         if characters == 0 || characters > CLIENT_ID_CHARACTERS_MAX {
             return Err(NotAdded::ClientId);
         }
-        self.ask(|done| Request::Act { act: Box::new(act), done }).await
+        self.ask(|done| Request::Act { act: Box::new(act), now: clock::now(), done }).await
     }
 
     async fn ask<T>(

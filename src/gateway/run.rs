@@ -24,7 +24,7 @@ pub(super) use self::devices::identities;
 use self::devices::start_devices;
 use self::feeds::{Feeds, FeedsShown};
 use self::found::report;
-use self::opening::{ledger, left_unexamined, open_journal, read_back, segment_bytes};
+use self::opening::{ledger, open_journal, read_back, segment_bytes};
 use self::signals::Signals;
 use super::asked::{Desk, LOOK_UPS_AT_ONCE};
 use super::background::Background;
@@ -36,7 +36,6 @@ use super::door;
 use super::freeing::Freeing;
 use super::gaps::GapCause;
 use super::ledger::LedgerDesk;
-use super::ledger::corrections::Corrector;
 use super::manifests;
 use super::room::Room;
 use super::snapshot::{self, HouseShown, Shown};
@@ -273,24 +272,10 @@ impl House {
         };
         let failed = |error| RunError::Data { folder: gateway.data.clone(), error };
         destinations.extend(counting.map_err(failed)?);
-        let (memory, mut keeper) = ledger(configuration, memory, &lasting.ledger);
-        let (examine, examined) = mpsc::unbounded_channel();
-        let corrector = Corrector {
-            desk: lasting.ledger.clone(),
-            lines: keeper.lines.clone(),
-            clock: keeper.clock,
-            reader: opened.reader.clone(),
-            requests: requests.clone(),
-        };
-        if let Some(left) = left_unexamined(&memory) {
-            // The receiver is right here.
-            let _ = examine.send(left);
-        }
-        keeper.examine = Some(examine);
-        let (known, register) = (Arc::clone(&memory.ledger), Arc::clone(&memory.register));
-        lasting.ledger.open(requests.clone(), known, register);
+        let under = (&lasting.ledger, reader, &requests);
+        let (memory, keeper, correcting) = ledger(configuration, memory, under);
         let mut committer = Committer {
-            name: gateway.name.clone(),
+            name: gateway.name,
             clock_offset_us: None,
             appender: opened.appender,
             stream: opened.reader.stream(),
@@ -310,12 +295,11 @@ impl House {
         destinations.push(tokio::spawn(freeing.run(stop_for_one(&stopping))));
         let committer = tokio::spawn(committer.run(received));
         let (stop_devices, stop_seen) = watch::channel(false);
-        let ports = &lasting.world.ports;
         let inlet = waveforms.inlet();
-        let under = (ports, inlet.as_ref());
+        let under = (&lasting.world.ports, inlet.as_ref());
         let identities = &lasting.identities;
         let mut devices = start_devices(configuration, identities, &requests, under, &stop_seen);
-        devices.push(tokio::spawn(corrector.run(examined, stop_for_one(&stop_seen))));
+        devices.push(correcting.start(stop_for_one(&stop_seen)));
         Ok(Self {
             requests,
             stop_devices,

@@ -152,8 +152,12 @@ async fn a_full_share_stops_reading_and_is_one_gap() {
 }
 
 pub(super) fn committer(folder: &Path) -> Committer {
+    committer_and_reader(folder).0
+}
+
+pub(super) fn committer_and_reader(folder: &Path) -> (Committer, crate::journal::Reader) {
     let opened = Journal::open(folder, Options::default()).unwrap();
-    Committer {
+    let committer = Committer {
         name: "box-1".to_owned(),
         clock_offset_us: None,
         appender: opened.appender,
@@ -164,7 +168,8 @@ pub(super) fn committer(folder: &Path) -> Committer {
         samplers: Samplers::default(),
         room: Arc::new(Room::default()),
         trends: BTreeMap::new(),
-    }
+    };
+    (committer, opened.reader)
 }
 
 /// As the time server is out of reach from the first second to the tenth.

@@ -50,6 +50,8 @@ pub struct Corrector {
     pub lines: Lines,
     pub clock: BoxClock,
     pub reader: Reader,
+    /// Of the records in it.
+    pub stream: StreamId,
     pub requests: mpsc::UnboundedSender<Request>,
 }
 
@@ -78,7 +80,7 @@ impl Corrector {
     }
 
     /// False if the house stops.
-    async fn examine(&self, examine: Examine, stop: &watch::Receiver<bool>) -> bool {
+    pub(super) async fn examine(&self, examine: Examine, stop: &watch::Receiver<bool>) -> bool {
         let sequences: Vec<u64> = examine.entries.iter().map(|(sequence, _)| *sequence).collect();
         let (ledger, lines) = (self.desk.now(), self.lines.clone());
         let now = Utc::from_us(clock::now().utc_us());
@@ -113,12 +115,12 @@ impl Corrector {
         let Some(end) = reader.durable() else { return Ok(true) };
         // Every record up to the end was judged by entries that are durable now.
         let ledger = self.desk.now();
-        let first = match touched.first(&reader)? {
+        let first = match touched.first(&reader, self.stream)? {
             Some(first) => first,
             None => return Ok(true),
         };
         let mut look = Look {
-            stream: reader.stream(),
+            stream: self.stream,
             touched,
             ledger,
             lines: self.lines.clone(),
@@ -181,14 +183,13 @@ impl Touched {
     }
 
     /// Where to begin to read.
-    fn first(&self, reader: &Reader) -> Result<Option<Sequence>, Error> {
+    fn first(&self, reader: &Reader, stream: StreamId) -> Result<Option<Sequence>, Error> {
         let from = self.lines.values().map(|span| span.from.plus_s(-SLACK_S)).min();
         let of_lines = match from {
             Some(from) if from > Utc::from_us(0) => Some(reader.first_since(from.us())?),
             Some(_) => Some(reader.first()),
             None => None,
         };
-        let stream = reader.stream();
         let named = self.records.keys().filter_map(|id| RecordId::parse(id).ok());
         let of_records = named.filter(|id| id.is_of(stream)).map(|id| id.sequence()).min();
         Ok(of_lines.into_iter().chain(of_records).min())

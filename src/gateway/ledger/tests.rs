@@ -1,5 +1,7 @@
 //! Entries and acts over the desk, through the real committer and a journal on disk.
 
+mod story;
+
 use std::path::Path;
 use std::sync::Arc;
 

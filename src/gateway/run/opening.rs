@@ -3,14 +3,16 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use tokio::sync::watch;
+use tokio::sync::{mpsc, watch};
+use tokio::task::JoinHandle;
 
 use super::RunError;
 use crate::association::{EntryId, Ledger};
 use crate::forward::cursor::CursorError;
 use crate::forward::pump;
+use crate::gateway::committer::Request;
 use crate::gateway::configuration::Configuration;
-use crate::gateway::ledger::corrections::Examine;
+use crate::gateway::ledger::corrections::{Corrector, Examine};
 use crate::gateway::ledger::{LedgerDesk, LedgerKeeper};
 use crate::gateway::memory::Memory;
 use crate::gateway::room::Room;
@@ -61,23 +63,52 @@ pub fn segment_bytes(configuration: &Configuration) -> u64 {
     configuration.gateway.segment_bytes.unwrap_or(journal::SEGMENT_BYTES)
 }
 
-/// The ledger as the memory has it, under the configuration of today, and the committer's part of
-/// it.
+/// The ledger as the memory has it, under the configuration of today, shown on its desk; the
+/// committer's part of it, and who corrects beside the committer.
 pub fn ledger(
     configuration: &Configuration,
     memory: Memory,
-    desk: &LedgerDesk,
-) -> (Memory, LedgerKeeper) {
+    (desk, reader, requests): (&LedgerDesk, &Reader, &mpsc::UnboundedSender<Request>),
+) -> (Memory, LedgerKeeper, Correcting) {
     let places = configuration.devices.iter();
     let places = places.map(|one| (one.name.clone(), one.place.clone())).collect();
     let mut memory = memory.at_site(configuration.ledger_site(), places);
-    let keeper = configuration.ledger_keeper(desk.clone());
+    let mut keeper = configuration.ledger_keeper(desk.clone());
     keeper.lines.from_the_beginning(Arc::make_mut(&mut memory.ledger));
-    (memory, keeper)
+    let (known, register) = (Arc::clone(&memory.ledger), Arc::clone(&memory.register));
+    desk.open(requests.clone(), known, register);
+    let (examine, examined) = mpsc::unbounded_channel();
+    if let Some(left) = left_unexamined(&memory) {
+        // The receiver is right here.
+        let _ = examine.send(left);
+    }
+    keeper.examine = Some(examine);
+    let corrector = Corrector {
+        desk: desk.clone(),
+        lines: keeper.lines.clone(),
+        clock: keeper.clock,
+        reader: reader.clone(),
+        stream: reader.stream(),
+        requests: requests.clone(),
+    };
+    (memory, keeper, Correcting { corrector, examined })
+}
+
+/// Who corrects, and what it is asked.
+pub struct Correcting {
+    corrector: Corrector,
+    examined: mpsc::UnboundedReceiver<Examine>,
+}
+
+impl Correcting {
+    /// Starts it.
+    pub fn start(self, stop: watch::Receiver<bool>) -> JoinHandle<()> {
+        tokio::spawn(self.corrector.run(self.examined, stop))
+    }
 }
 
 /// The entries of which a stop left open whether kept values change hands by them.
-pub fn left_unexamined(memory: &Memory) -> Option<Examine> {
+fn left_unexamined(memory: &Memory) -> Option<Examine> {
     let open: BTreeSet<&EntryId> = memory.unexamined.values().collect();
     let mut before = memory.ledger.checkpoint();
     before.entries.retain(|entry| !open.contains(&entry.id));
