@@ -46,7 +46,7 @@ impl Book {
         if let Some(there) = known.and_then(|events| events.get(&evidence.event)) {
             return if *there == evidence { Ok(Taken::Known) } else { Err(Trouble::Other) };
         }
-        let own = ledger.entry(association).and_then(|entry| own(entry));
+        let own = ledger.entry(association).and_then(own);
         let mut others = known.into_iter().flat_map(BTreeMap::values).chain(&own);
         if others.any(|other| other.device != evidence.device) {
             return Err(Trouble::Other);
@@ -158,7 +158,7 @@ impl Book {
     }
 
     /// What waits for a person: asserted, and neither validated nor declared wrong.
-    pub fn proposals<'a>(&'a self) -> impl Iterator<Item = &'a Evidence> {
+    pub fn proposals(&self) -> impl Iterator<Item = &Evidence> {
         self.of.values().filter_map(|events| {
             let decided = |one: &Evidence| one.status != Status::Asserted;
             if events.values().any(decided) {
@@ -378,10 +378,10 @@ impl<'a> Change<'a> {
         let here = here.filter(|about| !ends.iter().any(|end| end.id == about.id));
         let until = here.filter_map(|about| about.says.end()).chain(course.end).min();
         let span = Span { from, until: until.map(|until| until.max(from)) };
-        self.into_form(patient, span, stated.max(from), course.end_stated)
+        self.as_one_entry(patient, span, stated.max(from), course.end_stated)
     }
 
-    fn into_form(
+    fn as_one_entry(
         &self,
         patient: &PatientId,
         span: Span,
