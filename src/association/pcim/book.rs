@@ -378,10 +378,10 @@ impl<'a> Change<'a> {
         let here = here.filter(|about| !ends.iter().any(|end| end.id == about.id));
         let until = here.filter_map(|about| about.says.end()).chain(course.end).min();
         let span = Span { from, until: until.map(|until| until.max(from)) };
-        self.forms(patient, span, stated.max(from), course.end_stated)
+        self.as_one_entry(patient, span, stated.max(from), course.end_stated)
     }
 
-    fn forms(
+    fn as_one_entry(
         &self,
         patient: &PatientId,
         span: Span,

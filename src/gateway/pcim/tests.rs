@@ -52,18 +52,10 @@ fn manager(desk: &MemoryDesk) -> (Arc<PcimPort<MemoryDesk>>, watch::Sender<bool>
     (port, stop)
 }
 
-/// Who has the pump: by associations that count and are open.
+/// Who has the pump.
 fn has_pump(ledger: &Ledger) -> Vec<PatientId> {
-    let mut found: Vec<PatientId> =
-        crate::association::pcim::current(ledger, &Book::default(), Transaction::Report, now())
-            .into_iter()
-            .map(|one| one.patient)
-            .collect();
-    found.dedup();
-    found
+    ledger.standing(now()).into_iter().map(|one| one.patient).collect()
 }
-
-use crate::association::pcim::Book;
 
 fn now() -> Utc {
     Utc::from_us(clock::now().utc_us())
