@@ -205,9 +205,8 @@ fn touched(examine: &Examine, ledger: &Ledger, lines: &Lines, now: Utc) -> Touch
         for change in before.changes(entry, now) {
             let Change { origin, span, measurement, .. } = change;
             let Some(line) = lines.of_origin(&origin) else { continue };
-            match measurement {
-                None => touched.add(line, span),
-                Some(_) => {}
+            if measurement.is_none() {
+                touched.add(line, span);
             }
         }
         if let Says::SpotCheck { measurement, .. } = &entry.says {

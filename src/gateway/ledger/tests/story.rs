@@ -94,7 +94,8 @@ impl Ward {
         let desk = LedgerDesk::default();
         let keeper = LedgerKeeper::new(desk.clone(), lines.clone());
         committer.ledger = LedgerKeeper { examine: Some(examine), ..keeper };
-        desk.open(requests.clone(), Arc::clone(&committer.memory.ledger));
+        let memory = &committer.memory;
+        desk.open(requests.clone(), Arc::clone(&memory.ledger), Arc::clone(&memory.register));
         let corrector = Corrector {
             desk: desk.clone(),
             lines,
@@ -190,9 +191,8 @@ fn message(profile: &crate::profile::Profile) -> Message {
     driver.link(LinkChange::Opened { session: Session(1) }, now);
     driver.receive(LINE, Peer::STREAM, now);
     let mut events = std::iter::from_fn(|| driver.poll());
-    let message = events.find_map(|event| match event {
-        Event::Message(message) => Some(message),
-        _ => None,
+    let message = events.find_map(|event| {
+        if let Event::Message(message) = event { Some(message) } else { None }
     });
     message.expect("a message")
 }
