@@ -75,7 +75,9 @@ struct Ward {
 }
 
 impl Ward {
-    fn open(folder: &Path) -> Self {
+    /// At midnight, so that what the configuration says holds all day.
+    async fn open(folder: &Path) -> Self {
+        clock_shows(0);
         let (mut committer, reader) = crate::gateway::tests::committer_and_reader(folder);
         committer.destinations = vec![
             destination("archive", "trial", "all"),
@@ -104,10 +106,8 @@ impl Ward {
             stream: reader.stream(),
             requests: requests.clone(),
         };
-        let task = tokio::spawn(async move {
-            committer.configured(clock::now()).await;
-            committer.run(received).await;
-        });
+        committer.configured(clock::now()).await;
+        let task = tokio::spawn(committer.run(received));
         let profiles = Path::new(env!("CARGO_MANIFEST_DIR")).join("device-profiles");
         let words = Arc::new(load_vocabulary(&profiles).unwrap());
         let file = profiles.join("nordpuls/po-100/profile.toml");
@@ -233,9 +233,9 @@ fn confirmed(stored: &Stored) -> Act {
 
 #[tokio::test]
 async fn a_device_moved_at_five_to_ten_and_found_out_at_twenty_to_eleven() {
-    clock_shows(o_clock(9, 0));
     let folder = tempfile::tempdir().unwrap();
-    let mut ward = Ward::open(folder.path());
+    let mut ward = Ward::open(folder.path()).await;
+    clock_shows(o_clock(9, 0));
     ward.learns(vec![scan("a-1", "machine-bed-1", "A", on(o_clock(9, 0)))]).await;
     for minute in (o_clock(9, 0)..o_clock(10, 40)).step_by(5) {
         clock_shows(minute);
@@ -332,9 +332,9 @@ async fn a_device_moved_at_five_to_ten_and_found_out_at_twenty_to_eleven() {
 
 #[tokio::test]
 async fn two_oximeters_without_a_name_are_swapped_at_three_in_the_morning() {
-    clock_shows(o_clock(1, 0));
     let folder = tempfile::tempdir().unwrap();
-    let mut ward = Ward::open(folder.path());
+    let mut ward = Ward::open(folder.path()).await;
+    clock_shows(o_clock(1, 0));
     let begun = on(o_clock(1, 0));
     let both = [("a-1", "machine-bed-1", "A"), ("b-1", "machine-bed-2", "B")];
     ward.learns(both.map(|(id, machine, who)| scan(id, machine, who, begun)).to_vec()).await;
@@ -395,9 +395,9 @@ async fn two_oximeters_without_a_name_are_swapped_at_three_in_the_morning() {
 
 #[tokio::test]
 async fn a_late_scan_files_what_was_nobodys_with_the_same_observation_ids() {
-    clock_shows(o_clock(9, 0));
     let folder = tempfile::tempdir().unwrap();
-    let mut ward = Ward::open(folder.path());
+    let mut ward = Ward::open(folder.path()).await;
+    clock_shows(o_clock(9, 0));
     ward.hears("bed-1").await;
     let first = ward.of_kind(EventKind::Observation).remove(0);
     assert_eq!(first.data["patient_absent"], "not-associated", "as where nobody says anything");
@@ -419,9 +419,9 @@ async fn a_late_scan_files_what_was_nobodys_with_the_same_observation_ids() {
 /// A phone that was offline, a box that stops in between: the next start looks again.
 #[tokio::test]
 async fn what_a_stop_cut_short_is_examined_at_the_next_start() {
-    clock_shows(o_clock(9, 0));
     let folder = tempfile::tempdir().unwrap();
-    let ward = Ward::open(folder.path());
+    let ward = Ward::open(folder.path()).await;
+    clock_shows(o_clock(9, 0));
     ward.hears("bed-1").await;
     let (stated, late) = (on(o_clock(9, 1)), scan("a-1", "machine-bed-1", "A", on(o_clock(8, 55))));
     ward.desk.add(vec![NewEntry { stated, ..late }]).await.unwrap();
