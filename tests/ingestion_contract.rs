@@ -473,7 +473,14 @@ fn sent_at_the_bedside(records: &[Record]) -> BTreeMap<&'static str, Vec<u8>> {
             EventKind::Void => "void",
             EventKind::Correction if has("disputed") => "correction-disputed",
             EventKind::Correction => "correction",
-            _ => continue,
+            EventKind::Association
+            | EventKind::Alarm
+            | EventKind::PumpEvent
+            | EventKind::DeviceState
+            | EventKind::Entry
+            | EventKind::Gap
+            | EventKind::Waveform
+            | EventKind::Manifest => continue,
         };
         let payload = rendered(record).expect("a route").into_bytes();
         // The first one of each.

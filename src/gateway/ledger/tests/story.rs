@@ -191,9 +191,8 @@ fn message(profile: &crate::profile::Profile) -> Message {
     driver.link(LinkChange::Opened { session: Session(1) }, now);
     driver.receive(LINE, Peer::STREAM, now);
     let mut events = std::iter::from_fn(|| driver.poll());
-    let message = events.find_map(|event| {
-        if let Event::Message(message) = event { Some(message) } else { None }
-    });
+    let message = events
+        .find_map(|event| if let Event::Message(message) = event { Some(message) } else { None });
     message.expect("a message")
 }
 
