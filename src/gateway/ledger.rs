@@ -102,7 +102,10 @@ pub enum NotAdded {
 /// What kind of act it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ActKind {
-    /// A person judged that values represent a patient at a time.
+    /// A person judged that values represent a patient at a time. Its data are the fields of an
+    /// observation record (`metrics` with the observation ids of the values and status `final`,
+    /// `patient`, `association`, `times`, `mode`), so that FHIR and HL7 v2 can say it too.
+    /// Withdrawn again: another one whose metrics have status `withdrawn`.
     Confirmation,
     /// A person entered what no device measures.
     Entry,

@@ -46,6 +46,7 @@ pub fn status(kind: EventKind, status: &str) -> &'static str {
         return "entered-in-error";
     }
     match (kind, status) {
+        (_, "withdrawn") => "entered-in-error",
         (EventKind::Confirmation, _) => "final",
         (_, "corrected") => "corrected",
         (EventKind::Correction, "final") => "amended",
