@@ -15,7 +15,6 @@ use crate::forward::stored::{EventKind, Stored};
 use crate::gateway::committer::{Committer, Staged};
 use crate::gateway::configuration::{DestinationTable, Take};
 use crate::journal::{self, Kind, NewRecord};
-use crate::protocol::NotKept;
 use crate::vocabulary::{Moment, PatientId, RecordId, Sequence};
 
 /// What somebody who asks waits for.
@@ -364,13 +363,4 @@ fn data(entry: &Entry, ledger: &Ledger) -> Map<String, Json> {
 /// The entry in the data of an `association` record; `None` in one of the configuration alone.
 pub(in crate::gateway) fn entry_of(data: &Map<String, Json>) -> Option<Entry> {
     serde_json::from_value(data.get("entry")?.clone()).ok()
-}
-
-impl From<NotKept> for NotAdded {
-    fn from(why: NotKept) -> Self {
-        match why {
-            NotKept::TooLarge => Self::TooLarge,
-            NotKept::NoStorage | NotKept::Stopping => Self::NotKept,
-        }
-    }
 }
