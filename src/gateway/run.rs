@@ -5,13 +5,13 @@
 //! aborted.
 
 mod devices;
+mod error;
 pub(super) mod feeds;
 mod found;
 mod opening;
 mod signals;
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -22,6 +22,7 @@ use tokio::task::JoinHandle;
 
 pub(super) use self::devices::identities;
 use self::devices::start_devices;
+pub use self::error::RunError;
 use self::feeds::{Feeds, FeedsShown};
 use self::found::report;
 use self::opening::{ledger, open_journal, read_back, segment_bytes};
@@ -42,7 +43,6 @@ use super::snapshot::{self, HouseShown, Shown};
 use super::status;
 use super::waveforms::WaveformHouse;
 use super::world::{World, stop_for_one};
-use crate::forward::cursor::CursorError;
 use crate::journal::{self, Reader};
 use crate::link::clock;
 use crate::operate;
@@ -53,31 +53,6 @@ const STOP_DEVICES: Duration = Duration::from_secs(8);
 
 /// How long the destinations may take to stop after the journal is closed.
 const STOP_DESTINATIONS: Duration = Duration::from_secs(5);
-
-/// Why the house cannot run.
-#[derive(Debug, thiserror::Error)]
-pub enum RunError {
-    #[error("the data folder {folder}: {error}")]
-    Data { folder: PathBuf, error: std::io::Error },
-    #[error("the journal in {folder}: {error}")]
-    Journal { folder: PathBuf, error: journal::Error },
-    #[error(transparent)]
-    JournalKey(#[from] super::configuration::KeyFileError),
-    #[error("the cursor files in {folder}: {error}")]
-    Cursors { folder: PathBuf, error: CursorError },
-    #[error("the status socket {socket}: {error}")]
-    Socket { socket: PathBuf, error: std::io::Error },
-    #[error("destination {name}: {what}")]
-    Destination { name: String, what: String },
-    #[error("the bedside cannot be opened: {0}")]
-    Bedside(String),
-    #[error("signals cannot be taken: {0}")]
-    Signals(std::io::Error),
-    #[error("the journal had to be closed: nothing more was taken")]
-    TookNothing,
-    #[error("the committer has failed")]
-    Committer,
-}
 
 /// Runs until SIGTERM or SIGINT; `delivery` is where the destinations' tasks run. When the journal
 /// has shut its door and the disk takes writes again, the house is opened anew; a disk that takes
@@ -247,8 +222,7 @@ impl House {
         room: Arc<Room>,
         before: GapCause,
     ) -> Result<Self, RunError> {
-        let gateway = lasting.configuration.gateway.clone();
-        let now = clock::now();
+        let (gateway, now) = (lasting.configuration.gateway.clone(), clock::now());
         let read = read_back(&lasting.configuration, opened.reader.clone(), now);
         let (mut memory, samplers) = read
             .map_err(|error| RunError::Journal { folder: gateway.data.join("journal"), error })?;
@@ -262,8 +236,7 @@ impl House {
         let ground = (&opened.reader, &room, &background);
         let (mut destinations, low_waters) =
             lasting.deliver(ground, &durable, &requests, &stopping, None)?;
-        let configuration = &lasting.configuration;
-        let reader = &opened.reader;
+        let (configuration, reader) = (&lasting.configuration, &opened.reader);
         destinations::begin_behind(configuration, &lasting.world, reader, &mut memory)
             .map_err(|(name, what)| RunError::Destination { name, what })?;
         let counting = {
@@ -295,9 +268,8 @@ impl House {
         destinations.push(tokio::spawn(freeing.run(stop_for_one(&stopping))));
         let committer = tokio::spawn(committer.run(received));
         let (stop_devices, stop_seen) = watch::channel(false);
-        let inlet = waveforms.inlet();
+        let (inlet, identities) = (waveforms.inlet(), &lasting.identities);
         let under = (&lasting.world.ports, inlet.as_ref());
-        let identities = &lasting.identities;
         let mut devices = start_devices(configuration, identities, &requests, under, &stop_seen);
         devices.push(correcting.start(stop_for_one(&stop_seen)));
         Ok(Self {
