@@ -102,7 +102,8 @@ impl Bedside {
     /// Signs a set.
     ///
     /// # Errors
-    /// What was shown is not what is there, is too old, was charted already, or belongs to the core.
+    /// What was shown is not what is there, is too old, was charted already, or is the core's to
+    /// chart.
     pub async fn confirm(&self, person: &Person, asked: &Confirm) -> Result<Signed, Refused> {
         if let Some(known) = self.with_chart(|chart| chart.act(&asked.client_id).cloned())? {
             let needs_countersign = known.needs_countersign;

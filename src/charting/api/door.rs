@@ -120,13 +120,15 @@ impl Door {
     pub fn settings(&self) -> Map<String, Json> {
         let settings = self.gatekeeper.settings();
         let endpoints = self.gatekeeper.endpoints();
+        let (authorization, token) =
+            endpoints.map_or((None, None), |one| (one.authorization, one.token));
         let shown = json!({
             "issuer": settings.issuer,
             "client_id": settings.clients.first(),
             "scope": settings.scope.as_deref().map(|scope| format!("openid {scope}")),
             "resource": settings.audience,
-            "authorization_endpoint": endpoints.as_ref().and_then(|one| one.authorization.as_deref()),
-            "token_endpoint": endpoints.as_ref().and_then(|one| one.token.as_deref()),
+            "authorization_endpoint": authorization,
+            "token_endpoint": token,
         });
         shown.as_object().cloned().unwrap_or_default()
     }

@@ -165,14 +165,20 @@ fn ivy_record(samples: usize) -> Vec<u8> {
 const IVY_RECORD: &str = "heart-rate=80 [HR=1, label:ECG-II-DIAG]; \
     respiration-rate=35 [RR=1, label:APNEA: 20 SEC]; \
     (ETCO2):not-stated [ETCO2=1]; \
-    spo2=100 [SPO2=1]; pulse-rate-pleth=80 [SPO2=1]; \
-    nibp-systolic=121 [NIBP=4]; nibp-diastolic=75 [NIBP=4]; nibp-mean=92 [NIBP=4]; \
+    spo2=100 [SPO2=1]; \
+    pulse-rate-pleth=80 [SPO2=1]; \
+    nibp-systolic=121 [unit-not-proven, NIBP=4]; \
+    nibp-diastolic=75 [unit-not-proven, NIBP=4]; \
+    nibp-mean=92 [unit-not-proven, NIBP=4]; \
     puls-rate-non-inv=80 [NIBP=4]; \
-    press-bld-sys@P1=111 [P1=3]; press-bld-dia@P1=73 [P1=3]; press-bld-mean@P1=88 [P1=3]; \
-    press-bld-sys@P2:not-stated [P2=3, label:NO TRANSDUCER]; \
-    press-bld-dia@P2:not-stated [P2=3, label:NO TRANSDUCER]; \
-    press-bld-mean@P2:not-stated [P2=3, label:NO TRANSDUCER]; \
-    (T1)@T1:not-stated [T1=1]; (T2)@T2:not-stated [T2=1]";
+    press-bld-sys@P1=111 [unit-not-proven, P1=3]; \
+    press-bld-dia@P1=73 [unit-not-proven, P1=3]; \
+    press-bld-mean@P1=88 [unit-not-proven, P1=3]; \
+    press-bld-sys@P2:not-stated [unit-not-proven, P2=3, label:NO TRANSDUCER]; \
+    press-bld-dia@P2:not-stated [unit-not-proven, P2=3, label:NO TRANSDUCER]; \
+    press-bld-mean@P2:not-stated [unit-not-proven, P2=3, label:NO TRANSDUCER]; \
+    (T1)@T1:not-stated [T1=1]; \
+    (T2)@T2:not-stated [T2=1]";
 
 #[test]
 fn ivy_records_whole_and_damaged() {
