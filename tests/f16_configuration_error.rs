@@ -40,6 +40,9 @@ place = "icu/bed-1"
 firmware = "PCD-01 2.6"
 time_zone = "Europe/Stockholm"
 charset = "8859/1"
+machine = "asset-1"
+codes = ["D000001"]
+mobility = "fixed"
 
 [device.link]
 tcp_server = "127.0.0.1:0"
@@ -58,6 +61,7 @@ announcements = "127.0.0.1:24005"
 [[destination]]
 name = "core"
 files = "trial"
+unattributed = false
 take = "all"
 required = "required"
 order = "lanes"
@@ -90,10 +94,16 @@ sessions_per_person = 2
 verify_minutes = 60
 outage_hours = 24
 development = false
+
+[association]
+enough = ["scan"]
+unseen_hours_max = 12
+root_without_authority = "1.2.246.10.1234567.22.1"
+one_patient_places = ["icu/bed-1"]
 "#;
 
 /// Keys that exclude those of [`FULL`], or need files.
-const ELSEWHERE: [&str; 22] = [
+const ELSEWHERE: [&str; 25] = [
     "journal_key",
     "journal_key_previous",
     "retention",
@@ -116,10 +126,13 @@ const ELSEWHERE: [&str; 22] = [
     "x",
     "person",
     "identity",
+    "class",
+    "authorities",
+    "scan",
 ];
 
 /// Keys that may be left out: what then holds is written in the manual. None is a unit or a code.
-const OPTIONAL: [&str; 30] = [
+const OPTIONAL: [&str; 38] = [
     "listen",
     "announcements",
     "hours",
@@ -150,6 +163,14 @@ const OPTIONAL: [&str; 30] = [
     "verify_minutes",
     "outage_hours",
     "development",
+    "machine",
+    "codes",
+    "mobility",
+    "unattributed",
+    "enough",
+    "unseen_hours_max",
+    "root_without_authority",
+    "one_patient_places",
 ];
 
 /// A value that no key takes.

@@ -5,11 +5,13 @@
 //! |---|---|
 //! | `linking` | a device on a patient: begun, moved, ended, seen |
 //! | `signing` | a set confirmed, rejected in part, withdrawn, countersigned; what no device measures |
+//! | `stating` | what a confirmation says of each record, in the form of an observation |
 //! | `listing` | what waits for a person |
 
 mod linking;
 mod listing;
 mod signing;
+mod stating;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -302,7 +304,7 @@ impl Bedside {
 
 /// A patient as it stands in an act.
 pub fn patient_json(patient: &PatientId) -> Json {
-    json!({ "root": patient.root(), "id": patient.reveal() })
+    Json::Object(crate::gateway::record::patient(patient))
 }
 
 /// A person as it stands in an act.

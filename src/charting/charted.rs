@@ -94,6 +94,10 @@ impl Chart {
     pub fn take(&mut self, record: &str, client_id: &str, data: &Map<String, Json>) {
         let text = |name: &str| data.get(name).and_then(Json::as_str).unwrap_or_default();
         let act = text("act");
+        if act == "statement" {
+            // It says again what its act says.
+            return;
+        }
         if act == "withdraw" {
             return self.withdraw(text("confirmation"));
         }

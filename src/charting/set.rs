@@ -83,6 +83,7 @@ pub struct Wanted<'a> {
 /// One value that a record holds, before anybody asks whose it is.
 pub struct Found {
     pub line: String,
+    pub sequence: u64,
     pub metric: Map<String, Json>,
     pub measured_us: i64,
     pub around: Around,
@@ -119,7 +120,12 @@ impl<'a> Values<'a> {
         }
         let stored = self.records.get(&sequence).and_then(Option::as_ref);
         let record = crate::vocabulary::RecordId::of(stream, number);
-        Ok(stored.and_then(|stored| found(stored, record.as_str(), index)))
+        Ok(stored.and_then(|stored| found(stored, (sequence, record.as_str()), index)))
+    }
+
+    /// A record that a value was found in.
+    pub fn record(&self, sequence: u64) -> Option<&Stored> {
+        self.records.get(&sequence)?.as_ref()
     }
 
     /// The value of an observation id.
@@ -152,7 +158,7 @@ fn channel(text: &str) -> Option<Channel> {
     Channel::parse(text).ok()
 }
 
-fn found(stored: &Stored, record: &str, index: usize) -> Option<Found> {
+fn found(stored: &Stored, (sequence, record): (u64, &str), index: usize) -> Option<Found> {
     let data = &stored.data;
     let metric = data.get("metrics")?.as_array()?.get(index)?.as_object()?.clone();
     let times = data.get("times")?;
@@ -165,6 +171,7 @@ fn found(stored: &Stored, record: &str, index: usize) -> Option<Found> {
     let observation_id = metric.get("observation_id")?.as_str()?.to_owned();
     Some(Found {
         line: stored.subject.clone(),
+        sequence,
         metric,
         measured_us,
         around: Around::give_or_take(Utc::from_us(measured_us), unsure_us),

@@ -4,10 +4,12 @@
 //! A minute's last value is the one that a set "as of" that minute shows: the last valid one at or
 //! before it.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Deserialize;
-use std::borrow::Cow;
+
+use crate::forward::stored::EventKind;
 
 /// How far back minutes are kept; what is older is looked up in the journal.
 pub const MINUTES_KEPT: usize = 120;
@@ -53,6 +55,7 @@ pub struct Shelf {
 /// What is read of a record here.
 #[derive(Deserialize)]
 struct Outline<'a> {
+    kind: EventKind,
     #[serde(borrow)]
     subject: Cow<'a, str>,
     #[serde(borrow)]
@@ -113,7 +116,11 @@ impl Shelf {
 
     /// Takes a durable observation. What is held, sampled or no observation is passed over.
     pub fn take(&mut self, sequence: u64, payload: &[u8]) {
-        let Ok(Outline { subject, data }) = serde_json::from_slice(payload) else { return };
+        let Ok(Outline { kind, subject, data }) = serde_json::from_slice(payload) else { return };
+        // A correction states anew, with ids of its own, what changed hands.
+        if !matches!(kind, EventKind::Observation | EventKind::Correction) {
+            return;
+        }
         let withheld = data.held.is_some() || data.sampled.is_some() || data.part_of.is_some();
         if withheld || data.mode.as_deref() != Some("production") {
             return;
@@ -254,8 +261,12 @@ mod tests {
         shelf.take(1, full.replace("production", "training").as_bytes());
         shelf.take(2, full.replace(metric, &format!(r#"{metric},"held":["x"]"#)).as_bytes());
         shelf.take(3, b"no record");
+        shelf.take(4, full.replace("\"observation\"", "\"confirmation\"").as_bytes());
         assert_eq!(shelf.devices().count(), 0);
-        shelf.take(4, full.as_bytes());
-        assert_eq!(marks(&shelf, "2026-11-29T10:00:10Z"), [(4, true)]);
+        shelf.take(5, full.as_bytes());
+        assert_eq!(marks(&shelf, "2026-11-29T10:00:10Z"), [(5, true)]);
+        // What changed hands is stated anew.
+        shelf.take(6, full.replace("\"observation\"", "\"correction\"").as_bytes());
+        assert_eq!(marks(&shelf, "2026-11-29T10:00:10Z"), [(6, true)]);
     }
 }

@@ -271,6 +271,9 @@ async fn follow(
         tokio::time::sleep(AGAIN_AFTER).await;
     };
     bedside.read_back(chart);
+    if let Err(error) = bedside.state_again().await {
+        tracing::error!(%error, "what was confirmed cannot be stated again");
+    }
     loop {
         let read = match reader.read_from(next, READ_RECORDS, READ_BYTES) {
             Ok(read) => read,

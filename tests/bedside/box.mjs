@@ -75,12 +75,17 @@ try {
   const ids = values.filter((one) => one.act === 'confirm').map((one) => one.observation_id);
   assert.ok(ids.length >= 2 && new Set(ids).size === ids.length, `${ids}`);
   assert.equal(values.filter((one) => one.act === 'reject').length, 1);
-  for (const metric of signed.flatMap((one) => one.metrics)) assert.equal(metric.status, 'final');
+  // Each confirmed value is stated once, final, with the digits that the device sent.
+  const acts = new Set(signed.map((one) => one.client_id));
+  const stated = confirmations.filter((one) => one.act === 'statement' && acts.has(one.client_id.split('.')[0]));
+  const metrics = stated.flatMap((one) => one.metrics);
+  assert.deepEqual(metrics.map((one) => one.observation_id).sort(), [...ids].sort());
+  for (const metric of metrics) assert.equal(metric.status, 'final');
   const pain = signed.flatMap((one) => one.entries).filter((one) => one.parameter === 'pain-nrs');
   assert.deepEqual(pain.map((one) => one.value), ['3']);
   const observations = records(store, 'observation').map((one) => one.data);
   const known = new Map(observations.flatMap((one) => one.metrics.map((metric) => [metric.observation_id, metric.value])));
-  for (const metric of signed.flatMap((one) => one.metrics)) assert.equal(metric.value, known.get(metric.observation_id));
+  for (const metric of metrics) assert.equal(metric.value, known.get(metric.observation_id));
   assert.ok(observations.some((one) => one.patient?.id === 'P00000001' || one.patient?.value === 'P00000001'));
   const text = readFileSync(path.join(kept, 'gateway.err'), 'utf8');
   for (const secret of ['P00000001', 'Testinen']) assert.ok(!text.includes(secret), `${secret} stands in the log`);

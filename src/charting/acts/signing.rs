@@ -107,6 +107,10 @@ impl Bedside {
     pub async fn confirm(&self, person: &Person, asked: &Confirm) -> Result<Signed, Refused> {
         if let Some(known) = self.with_chart(|chart| chart.act(&asked.client_id).cloned())? {
             let needs_countersign = known.needs_countersign;
+            if !needs_countersign && !known.is_withdrawn {
+                // What a stop in the middle left out.
+                self.state(&asked.client_id, &known.record, &known.data, "final").await?;
+            }
             return Ok(Signed { record: known.record, needs_countersign });
         }
         if self.rules.owner == Owner::Core {
@@ -123,7 +127,7 @@ impl Bedside {
             return Err(Refused::ReasonNeeded);
         }
         let entries = self.rules.form.check(&asked.entries).map_err(Refused::Form)?;
-        let (values, metrics) = self.judge(&patient, asked, at)?;
+        let values = self.judge(&patient, asked, at)?;
         let act = if person.student { "confirm-by-student" } else { "confirm" };
         let mut data = Map::new();
         data.insert("act".to_owned(), json!(act));
@@ -131,7 +135,6 @@ impl Bedside {
         data.insert("by".to_owned(), person_json(person));
         data.insert("client_id".to_owned(), json!(asked.client_id));
         data.insert("entries".to_owned(), Json::Array(entries));
-        data.insert("metrics".to_owned(), Json::Array(metrics));
         data.insert("patient".to_owned(), patient_json(&patient));
         data.insert("reason".to_owned(), json!(asked.reason));
         data.insert("stated".to_owned(), json!(utc_text(stated.us())));
@@ -140,18 +143,16 @@ impl Bedside {
         data.insert("version".to_owned(), json!(asked.version));
         // What nobody who may has signed goes nowhere yet.
         let kind = if person.student { ActKind::Audit } else { ActKind::Confirmation };
-        let record = self.keep(kind, &asked.client_id, at, data).await?;
+        let record = self.keep(kind, &asked.client_id, at, data.clone()).await?;
+        if !person.student {
+            self.state(&asked.client_id, &record, &data, "final").await?;
+        }
         Ok(Signed { record, needs_countersign: person.student })
     }
 
-    /// Each value as the record of the act has it, and the metrics of those that are confirmed.
-    fn judge(
-        &self,
-        patient: &PatientId,
-        asked: &Confirm,
-        at: Utc,
-    ) -> Result<(Vec<Json>, Vec<Json>), Refused> {
-        let (mut rows, mut metrics, mut evidence) = (Vec::new(), Vec::new(), Vec::new());
+    /// Each value as the record of the act has it.
+    fn judge(&self, patient: &PatientId, asked: &Confirm, at: Utc) -> Result<Vec<Json>, Refused> {
+        let (mut rows, mut evidence) = (Vec::new(), Vec::new());
         let mut values = Values::of(self.house.as_ref());
         for signature in &asked.values {
             let id = &signature.observation_id;
@@ -169,16 +170,12 @@ impl Bedside {
                 "record": found.record,
                 "device": found.line,
                 "measured": utc_text(found.measured_us),
+                "parameter": found.metric.get("parameter"),
+                "value": found.metric.get("value"),
+                "unit": found.metric.get("unit"),
                 "profile": found.profile,
                 "association": { "grade": whose.grade.as_str(), "entries": entries },
             }));
-            if signature.act == Says::Confirm {
-                let mut metric = found.metric;
-                metric.insert("status".to_owned(), json!("final"));
-                metric.insert("measured".to_owned(), json!(utc_text(found.measured_us)));
-                metric.insert("device".to_owned(), json!(found.line));
-                metrics.push(Json::Object(metric));
-            }
         }
         evidence.sort_unstable();
         evidence.dedup();
@@ -188,7 +185,7 @@ impl Bedside {
         if version != asked.version {
             return Err(Refused::Changed);
         }
-        Ok((rows, metrics))
+        Ok(rows)
     }
 
     fn may_sign(&self, signature: &Signature, found: &Found, at: Utc) -> Result<(), Refused> {
@@ -245,9 +242,10 @@ impl Bedside {
         data.insert("patient".to_owned(), known.patient);
         data.insert("reason".to_owned(), json!(asked.reason));
         data.insert("stated".to_owned(), json!(utc_text(stated.us())));
-        data.insert("withdraws".to_owned(), withdrawn(&known.data));
-        let record = self.keep(ActKind::Confirmation, &asked.client_id, stated, data).await?;
-        Ok(Signed { record, needs_countersign: false })
+        data.insert("withdraws".to_owned(), confirmed_ids(&known.data));
+        let withdrawal = self.keep(ActKind::Confirmation, &asked.client_id, stated, data).await?;
+        self.state(&asked.client_id, &withdrawal, &known.data, "withdrawn").await?;
+        Ok(Signed { record: withdrawal, needs_countersign: false })
     }
 
     /// Signs what a student confirmed.
@@ -275,7 +273,8 @@ impl Bedside {
         data.insert("client_id".to_owned(), json!(asked.client_id));
         data.insert("countersigned".to_owned(), json!(utc_text(stated.us())));
         let at = Utc::from_us(at.as_microsecond());
-        let record = self.keep(ActKind::Confirmation, &asked.client_id, at, data).await?;
+        let record = self.keep(ActKind::Confirmation, &asked.client_id, at, data.clone()).await?;
+        self.state(&asked.client_id, &record, &data, "final").await?;
         Ok(Signed { record, needs_countersign: false })
     }
 
@@ -303,7 +302,12 @@ impl Bedside {
 }
 
 /// The confirmed values of an act, by observation id.
-fn withdrawn(data: &Map<String, Json>) -> Json {
-    let metrics = data.get("metrics").and_then(Json::as_array).into_iter().flatten();
-    metrics.filter_map(|metric| metric.get("observation_id").cloned()).collect()
+fn confirmed_ids(data: &Map<String, Json>) -> Json {
+    confirmed(data).filter_map(|value| value.get("observation_id").cloned()).collect()
+}
+
+/// The confirmed values of an act.
+pub fn confirmed(data: &Map<String, Json>) -> impl Iterator<Item = &Json> {
+    let values = data.get("values").and_then(Json::as_array).into_iter().flatten();
+    values.filter(|value| value.get("act").and_then(Json::as_str) == Some("confirm"))
 }

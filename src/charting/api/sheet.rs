@@ -137,7 +137,9 @@ impl Sheet<'_> {
         let by = data.get("by").and_then(|by| by.get("name")?.as_str()).unwrap_or("-");
         let at = data.get("at").and_then(Json::as_str).unwrap_or("-");
         let list = |name: &str| data.get(name).and_then(Json::as_array).into_iter().flatten();
-        let measured = list("metrics").map(|metric| (metric, ""));
+        let measured = list("values")
+            .filter(|value| value.get("act").and_then(Json::as_str) == Some("confirm"));
+        let measured = measured.map(|metric| (metric, ""));
         let entered = list("entries").map(|metric| (metric, self.words.entered));
         let line = |(metric, how): (&Json, &str)| {
             let text = |name: &str| metric.get(name).and_then(Json::as_str);
@@ -193,7 +195,7 @@ mod tests {
     #[test]
     fn nothing_of_an_act_is_markup() {
         let data = json!({ "at": "2026-11-29T10:00:00Z", "by": { "name": "<b>N</b>" },
-            "metrics": [{ "parameter": "spo2", "value": "<script>", "unit": [{ "code": "%" }] }],
+            "values": [{ "act": "confirm", "parameter": "spo2", "value": "<script>", "unit": [{ "code": "%" }] }],
             "entries": [{ "parameter": "pain-nrs", "value": "3" }] });
         let zone = TimeZone::get("Europe/Helsinki").unwrap();
         let sheet = Sheet { words: &FINNISH, language: "fi", zone: &zone };

@@ -156,3 +156,48 @@ fn read_form(path: &Path) -> Result<Form, String> {
         format!("{shown}, line {line}: {}", error.message())
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const GOOD: &str = "listen = \"127.0.0.1:8443\"\norigins = [\"http://127.0.0.1:8443\"]\n";
+
+    fn problems(text: &str, mode: Mode) -> Vec<String> {
+        let table: ChartingTable = toml::from_str(text).unwrap();
+        let problems = table.problems(mode, true).into_iter();
+        problems.map(|(step, what)| format!("{step:?}: {what}")).collect()
+    }
+
+    #[test]
+    fn phones_need_tls_but_on_the_box_itself() {
+        assert_eq!(problems(GOOD, Mode::Bench), Vec::<String>::new());
+        let production = problems(GOOD, Mode::Production);
+        assert!(production[0].contains("certificate"), "{production:?}");
+        let outside = GOOD.replace("listen = \"127.0.0.1", "listen = \"0.0.0.0");
+        assert!(problems(&outside, Mode::Bench)[0].contains("phones need TLS"));
+        let table: ChartingTable = toml::from_str(GOOD).unwrap();
+        let alone = table.problems(Mode::Bench, false);
+        assert!(alone.iter().any(|(_, what)| what.contains("[identity]")), "{alone:?}");
+    }
+
+    #[test]
+    fn what_is_wrong_is_named() {
+        for (change, words) in [
+            ("origins = []", "expected the addresses"),
+            ("origins = [\"https://box\"]", "expected http://host"),
+            ("origins = [\"http://box/path\"]", "expected http://host"),
+            ("as_of_minutes_max = 0", "expected 1 to 240"),
+            ("as_of_minutes_max = 241", "expected 1 to 240"),
+            ("certificate = \"/nowhere.pem\"", "needs key"),
+            ("form = \"/nowhere.toml\"", "cannot be read"),
+        ] {
+            let key = change.split(' ').next().unwrap_or_default();
+            let kept = GOOD.lines().filter(|line| !line.starts_with(key));
+            let text = kept.chain([change]).collect::<Vec<_>>().join("\n");
+            let found = problems(&text, Mode::Bench);
+            assert!(found.iter().any(|one| one.contains(words)), "{change}: {found:?}");
+        }
+        assert!(toml::from_str::<ChartingTable>(&format!("{GOOD}owner = \"nobody\"")).is_err());
+    }
+}
