@@ -364,9 +364,9 @@ fn f16_answers_read_like_this() {
              charset = \"FIN\"\n              ^",
         ),
         (
-            45,
+            49,
             "take = \"every 7 s\"",
-            "45:8: expected every 1 s to 1 h, a whole part of an hour\n    \
+            "49:8: expected every 1 s to 1 h, a whole part of an hour\n    \
              take = \"every 7 s\"\n           ^",
         ),
     ];

@@ -1,6 +1,6 @@
-//! What an act says of each record whose values it confirms, in the form of an observation: with the
-//! record's own times, the same observation ids and the new status. So whoever files gets it as one
-//! more status of what it has.
+//! What an act says of each record whose values it confirms, in the form of an observation: with
+//! the record's own times, the same observation ids and the new status. So whoever files gets it as
+//! one more status of what it has.
 
 use std::collections::BTreeMap;
 

@@ -293,7 +293,8 @@ pub async fn patient_values(
     parts: Parts,
 ) -> Answered {
     let (_, patient) = seen(&server, &parts, &peer, &name, &asked).await?;
-    let wanted = Wanted { patient: Some(&patient), machine: None, at_us: time(&asked)? };
+    let now_us = server.bedside.house.now().utc_us();
+    let wanted = Wanted { patient: Some(&patient), machine: None, at_us: time(&asked)?, now_us };
     let answer = values(&server.bedside, &wanted)?;
     Ok(ok(answer))
 }
@@ -308,7 +309,8 @@ pub async fn device_values(
 ) -> Answered {
     server.door.person(&parts, address(&peer), May::See).await?;
     let machine = server.bedside.machine(&device)?.clone();
-    let wanted = Wanted { patient: None, machine: Some(&machine), at_us: time(&asked)? };
+    let now_us = server.bedside.house.now().utc_us();
+    let wanted = Wanted { patient: None, machine: Some(&machine), at_us: time(&asked)?, now_us };
     let answer = values(&server.bedside, &wanted)?;
     Ok(ok(answer))
 }
@@ -324,11 +326,10 @@ fn time(asked: &Asked) -> Result<Option<i64>, Refusal> {
 /// The set, with its words.
 pub fn values(bedside: &Bedside, wanted: &Wanted<'_>) -> Result<Json, Refusal> {
     let rows = bedside.rows(wanted)?;
-    let now = bedside.house.now();
     let waiting = rows.iter().filter(|row| row.charted.is_none() && row.value.is_some()).count();
     Ok(json!({
-        "at": utc_text(wanted.at_us.unwrap_or(now.utc_us())),
-        "now": now.utc_text(),
+        "at": utc_text(wanted.at_us.unwrap_or(wanted.now_us)),
+        "now": utc_text(wanted.now_us),
         "patient_ref": wanted.patient.map(|patient| bedside.refs.name(patient)),
         "version": set::version(&rows),
         "rows": rows.iter().map(worded).collect::<Vec<Json>>(),
