@@ -94,6 +94,7 @@ pub fn router(server: Server) -> Router {
         .route("/v1/confirmations/{id}/countersign", post(doing::countersign))
         .route("/v1/conflicts/{id}/decide", post(doing::decide))
         .route("/v1/chartings", post(doing::chartings))
+        .route("/v1/core/values", post(doing::core_values))
         .route("/v1/openapi.json", get(page::description))
         .route("/v1/{*rest}", delete(answers::no_such).get(answers::no_such))
         .route("/v1/session", post(door::open_session).delete(door::sign_out))

@@ -10,6 +10,7 @@ use tokio::task::JoinHandle;
 
 use super::configuration::{Configuration, Mode};
 use super::ledger::{Act, ActKind, LedgerDesk, NewEntry, NotAdded};
+use super::snapshot::Shown as HouseOnShow;
 use crate::association::Ledger;
 use crate::association::scan::Grammar;
 use crate::charting::acts::Bedside;
@@ -48,6 +49,7 @@ struct Seen {
     reader: Reader,
     /// Up to where each required destination has stored what it must have.
     delivered: Vec<watch::Receiver<u64>>,
+    shown: Arc<HouseOnShow>,
 }
 
 impl House for Seen {
@@ -89,6 +91,10 @@ impl House for Seen {
         self.delivered.iter().map(|one| *one.borrow()).min().unwrap_or(0)
     }
 
+    fn core_is_away(&self) -> bool {
+        self.shown.cores_are_away()
+    }
+
     fn name(&self) -> &str {
         &self.name
     }
@@ -103,7 +109,7 @@ impl House for Seen {
 }
 
 /// What the house hands to the bedside when it opens.
-pub struct Ground<'a> {
+pub(super) struct Ground<'a> {
     pub configuration: &'a Configuration,
     pub desk: &'a LedgerDesk,
     pub reader: &'a Reader,
@@ -112,6 +118,8 @@ pub struct Ground<'a> {
     pub acts: Vec<(String, u64)>,
     /// Up to where each required destination has stored what it must have.
     pub delivered: Vec<watch::Receiver<u64>>,
+    /// The house as the status shows it.
+    pub shown: Arc<HouseOnShow>,
 }
 
 impl BedsideTasks {
@@ -119,7 +127,7 @@ impl BedsideTasks {
     ///
     /// # Errors
     /// Why the port cannot be served.
-    pub async fn start(ground: Ground<'_>) -> Result<Self, String> {
+    pub(super) async fn start(ground: Ground<'_>) -> Result<Self, String> {
         let configuration = ground.configuration;
         let (Some(table), Some(identity)) = (&configuration.charting, &configuration.identity)
         else {
@@ -231,6 +239,7 @@ fn seen(ground: &Ground<'_>) -> Seen {
         },
         reader: ground.reader.clone(),
         delivered: ground.delivered.clone(),
+        shown: Arc::clone(&ground.shown),
     }
 }
 

@@ -383,6 +383,7 @@ impl Lasting {
             durable: durable.clone(),
             acts: acts.map(|(client_id, sequence)| (client_id.to_owned(), sequence)).collect(),
             delivered: delivered.to_vec(),
+            shown: Arc::clone(&self.shown),
         };
         BedsideTasks::start(ground).await.map_err(RunError::Bedside)
     }

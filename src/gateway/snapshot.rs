@@ -40,6 +40,13 @@ impl Shown {
         }
     }
 
+    /// Whether no destination has a connection.
+    pub fn cores_are_away(&self) -> bool {
+        let house = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let counters = house.iter().flat_map(|house| &house.counters);
+        !counters.into_iter().any(|(_, one)| one.connected.load(Ordering::Relaxed))
+    }
+
     /// Where persons ask the house that is shown.
     pub fn desk(&self) -> Option<Arc<Desk>> {
         let house = self.0.lock().unwrap_or_else(PoisonError::into_inner);

@@ -54,6 +54,7 @@ export async function acts(url, { wristbands, devices, analyser }) {
   // What the core charts is not offered again.
   const next = is(await values(aino.ref), 200);
   is(await nurse.ask('POST', '/v1/chartings', []), 403);
+  is(await nurse.ask('POST', '/v1/core/values', { root: '1.2.3', id: 'x' }), 403);
   is(await nurse.ask('POST', `/v1/confirmations/${confirmed.confirmation}/withdraw`, { ...nurse.stated(), reason: '' }), 422, 'reason-needed');
   is(await nurse.ask('POST', `/v1/confirmations/${confirmed.confirmation}/withdraw`, { ...nurse.stated(), reason: 'wrong-values' }), 201);
   is(await nurse.ask('POST', `/v1/confirmations/none/withdraw`, { ...nurse.stated(), reason: 'x' }), 404);

@@ -6,6 +6,7 @@ use super::super::identity::Person;
 use super::{Bedside, Refused};
 use crate::association::{By, Channel, Conflict, EntryId, Says, Span, Utc, Whose};
 use crate::charting::house::NewEntry;
+use crate::vocabulary::PatientId;
 use crate::vocabulary::moment::utc_text;
 
 /// A device is put on a patient; both were scanned, unless said.
@@ -149,6 +150,17 @@ impl Bedside {
             By::Scan { person: id }
         } else {
             By::Person { person: id }
+        }
+    }
+
+    /// Whose an association is.
+    pub fn patient_of_association(&self, id: &str) -> Option<PatientId> {
+        let ledger = self.house.ledger();
+        let entry = ledger.entry(&EntryId::parse(id).ok()?)?;
+        if let Says::Associated { patient, .. } = &entry.says {
+            Some(patient.clone())
+        } else {
+            None
         }
     }
 

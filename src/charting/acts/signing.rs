@@ -113,7 +113,12 @@ impl Bedside {
             }
             return Ok(Signed { record: known.record, needs_countersign });
         }
-        if self.rules.owner == Owner::Core {
+        let is_ours = match self.rules.owner {
+            Owner::Box => true,
+            Owner::CoreBoxInDowntime => self.house.core_is_away(),
+            Owner::Core => false,
+        };
+        if !is_ours {
             return Err(Refused::OwnedByCore);
         }
         let patient = self.patient(&asked.patient)?;
@@ -276,6 +281,20 @@ impl Bedside {
         let record = self.keep(ActKind::Confirmation, &asked.client_id, at, data.clone()).await?;
         self.state(&asked.client_id, &record, &data, "final").await?;
         Ok(Signed { record, needs_countersign: false })
+    }
+
+    /// Whose values a confirmation is about, by its record or by the phone's id.
+    pub fn patient_of_act(&self, name: &str) -> Option<PatientId> {
+        let patient = self
+            .with_chart(|chart| {
+                let mut acts = chart.acts();
+                let found = acts.find(|(id, known)| *id == name || known.record == name);
+                found.map(|(_, known)| known.patient.clone())
+            })
+            .ok()
+            .flatten()?;
+        let text = |key: &str| patient.get(key).and_then(Json::as_str);
+        PatientId::given(text("root")?, text("id")?, self.house.purpose()).ok()
     }
 
     /// What the core's own app charted: never offered again.

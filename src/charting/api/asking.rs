@@ -294,7 +294,12 @@ pub async fn patient_values(
 ) -> Answered {
     let (_, patient) = seen(&server, &parts, &peer, &name, &asked).await?;
     let now_us = server.bedside.house.now().utc_us();
-    let wanted = Wanted { patient: Some(&patient), machine: None, at_us: time(&asked)?, now_us };
+    let wanted = Wanted {
+        patient: Some(&patient),
+        machine: None,
+        at_us: time(asked.at.as_deref())?,
+        now_us,
+    };
     let answer = values(&server.bedside, &wanted)?;
     Ok(ok(answer))
 }
@@ -310,13 +315,19 @@ pub async fn device_values(
     server.door.person(&parts, address(&peer), May::See).await?;
     let machine = server.bedside.machine(&device)?.clone();
     let now_us = server.bedside.house.now().utc_us();
-    let wanted = Wanted { patient: None, machine: Some(&machine), at_us: time(&asked)?, now_us };
+    let wanted = Wanted {
+        patient: None,
+        machine: Some(&machine),
+        at_us: time(asked.at.as_deref())?,
+        now_us,
+    };
     let answer = values(&server.bedside, &wanted)?;
     Ok(ok(answer))
 }
 
-fn time(asked: &Asked) -> Result<Option<i64>, Refusal> {
-    let Some(at) = asked.at.as_deref().filter(|at| !at.is_empty()) else { return Ok(None) };
+/// A time as it stands in a request; none for now.
+pub fn time(at: Option<&str>) -> Result<Option<i64>, Refusal> {
+    let Some(at) = at.filter(|at| !at.is_empty()) else { return Ok(None) };
     let at: jiff::Timestamp = at
         .parse()
         .map_err(|_| Refusal::new(422, "time", "expected a time such as 2026-11-29T10:00:00Z"))?;

@@ -10,8 +10,9 @@ use super::super::acts::{
     Associate, Confirm, Countersign, Decide, End, Refused, Seen, Signed, Withdraw,
 };
 use super::super::identity::{May, Person};
+use super::super::set::Wanted;
 use super::answers::{Answered, Refusal, body, made, ok};
-use super::asking::{Peer, address};
+use super::asking::{Peer, address, time, values};
 use super::{Audit, Server};
 use crate::vocabulary::PatientId;
 
@@ -45,6 +46,17 @@ pub async fn associate(
     Ok(made(json!({ "association": linked.association })))
 }
 
+/// Whether the person has to do with the patient of an act or association; one that is not there is
+/// told by the act itself.
+fn cares(
+    server: &Server,
+    parts: &Parts,
+    person: &Person,
+    patient: Option<&PatientId>,
+) -> Result<(), Refusal> {
+    patient.map_or(Ok(()), |patient| server.door.cares(person, patient, reason(parts).as_deref()))
+}
+
 /// The reason for looking at a patient of another ward, behind the address.
 fn reason(parts: &Parts) -> Option<String> {
     let query = axum::extract::Query::<super::asking::Asked>::try_from_uri(&parts.uri).ok()?;
@@ -61,8 +73,10 @@ pub async fn end(
 ) -> Answered {
     let person = server.door.person(&parts, address(&peer), May::Associate).await?;
     let asked: End = body(&bytes)?;
+    let patient = server.bedside.patient_of_association(&id);
+    cares(&server, &parts, &person, patient.as_ref())?;
     let came = server.bedside.end(&person, &id, &asked).await;
-    let linked = audited(&server, "end", &person, None, came)?;
+    let linked = audited(&server, "end", &person, patient.as_ref(), came)?;
     Ok(ok(json!({ "association": linked.association })))
 }
 
@@ -76,8 +90,10 @@ pub async fn seen(
 ) -> Answered {
     let person = server.door.person(&parts, address(&peer), May::Associate).await?;
     let asked: Seen = body(&bytes)?;
+    let patient = server.bedside.patient_of_association(&id);
+    cares(&server, &parts, &person, patient.as_ref())?;
     let came = server.bedside.seen(&person, &id, &asked).await;
-    let linked = audited(&server, "seen", &person, None, came)?;
+    let linked = audited(&server, "seen", &person, patient.as_ref(), came)?;
     Ok(ok(json!({ "association": linked.association })))
 }
 
@@ -112,8 +128,10 @@ pub async fn withdraw(
 ) -> Answered {
     let person = server.door.person(&parts, address(&peer), May::Withdraw).await?;
     let asked: Withdraw = body(&bytes)?;
+    let patient = server.bedside.patient_of_act(&id);
+    cares(&server, &parts, &person, patient.as_ref())?;
     let came = server.bedside.withdraw(&person, &id, &asked).await;
-    let signed = audited(&server, "withdraw", &person, None, came)?;
+    let signed = audited(&server, "withdraw", &person, patient.as_ref(), came)?;
     Ok(made(json!({ "withdrawal": signed.record, "state": "kept" })))
 }
 
@@ -127,8 +145,10 @@ pub async fn countersign(
 ) -> Answered {
     let person = server.door.person(&parts, address(&peer), May::Confirm).await?;
     let asked: Countersign = body(&bytes)?;
+    let patient = server.bedside.patient_of_act(&id);
+    cares(&server, &parts, &person, patient.as_ref())?;
     let came = server.bedside.countersign(&person, &id, &asked).await;
-    let signed = audited(&server, "countersign", &person, None, came)?;
+    let signed = audited(&server, "countersign", &person, patient.as_ref(), came)?;
     Ok(made(signed_json(&signed)))
 }
 
@@ -175,6 +195,38 @@ impl CoreAct {
             Self::Replaced => "replaced",
         }
     }
+}
+
+/// Whose set the core asks for.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct CoreAsks {
+    root: String,
+    id: String,
+    #[serde(default)]
+    at: Option<String>,
+}
+
+/// The set of a patient for the core's own app, by the identifier: in the body, never in an
+/// address.
+pub async fn core_values(
+    State(server): State<Server>,
+    peer: Peer,
+    parts: Parts,
+    bytes: Bytes,
+) -> Answered {
+    server.door.person(&parts, address(&peer), May::Chart).await?;
+    let CoreAsks { root, id, at } = body(&bytes)?;
+    let house = &server.bedside.house;
+    let patient = PatientId::given(&root, &id, house.purpose())
+        .map_err(|why| Refusal::new(422, "identifier", why.to_string()))?;
+    let wanted = Wanted {
+        patient: Some(&patient),
+        machine: None,
+        at_us: time(at.as_deref())?,
+        now_us: house.now().utc_us(),
+    };
+    Ok(ok(values(&server.bedside, &wanted)?))
 }
 
 /// More in one request are several requests.
