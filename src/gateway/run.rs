@@ -375,13 +375,12 @@ impl Lasting {
         durable: &watch::Receiver<u64>,
         delivered: &[watch::Receiver<u64>],
     ) -> Result<BedsideTasks, RunError> {
-        let acts = committer.memory.acts.all();
         let ground = BedsideGround {
             configuration: &self.configuration,
             desk: &self.ledger,
             reader,
             durable: durable.clone(),
-            acts: acts.map(|(client_id, sequence)| (client_id.to_owned(), sequence)).collect(),
+            acts: committer.memory.acts.all(),
             delivered: delivered.to_vec(),
             shown: Arc::clone(&self.shown),
         };

@@ -22,8 +22,8 @@ impl Acts {
     }
 
     /// All of them: the client's id and the record's sequence.
-    pub fn all(&self) -> impl Iterator<Item = (&str, u64)> {
-        self.by_client.iter().map(|(id, (sequence, _))| (id.as_str(), *sequence))
+    pub fn all(&self) -> Vec<(String, u64)> {
+        self.by_client.iter().map(|(id, (sequence, _))| (id.clone(), *sequence)).collect()
     }
 
     /// Remembers an act.
