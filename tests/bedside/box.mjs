@@ -1,17 +1,19 @@
 // The nurse's round on a real box: the demo runs, the page is opened at the address it tells, and
 // what the core has at the end is compared with what was done.
-//   node tests/bedside/box.mjs TARGET/DEBUG/WARDGATE-HIL [FOLDER-FOR-PICTURES]
+//   node tests/bedside/box.mjs [FOLDER-FOR-PICTURES]
+// The demo is started as a person does: `cargo demo`.
 
 import assert from 'node:assert/strict';
-import { spawn } from 'node:child_process';
-import { readFileSync, rmSync } from 'node:fs';
+import { execFileSync, spawn } from 'node:child_process';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import path from 'node:path';
 
 import { acts } from './acts.mjs';
 import { checkAxe, closePage, openPage, startBrowser } from './house.mjs';
 import { longRound, pictures, shortRound } from './round.mjs';
 
-const [program, folder] = process.argv.slice(2);
+const [folder] = process.argv.slice(2);
 const LASTS_S = 60;
 
 const WHAT = {
@@ -19,7 +21,9 @@ const WHAT = {
   reject: 'pulse-rate-pleth', pain: 'pain-nrs', as_of_minutes: 0,
 };
 
-const demo = spawn(program, ['demo', '--for', `${LASTS_S}s`, '--keep', '--json'], { stdio: ['ignore', 'pipe', 'pipe'] });
+const demo = spawn('cargo', ['demo', '--', '--for', `${LASTS_S}s`, '--keep', '--json'], {
+  stdio: ['ignore', 'pipe', 'pipe'], detached: true,
+});
 let [said, told] = ['', ''];
 demo.stdout.on('data', (piece) => { said += piece; });
 demo.stderr.on('data', (piece) => { told += piece; });
@@ -38,6 +42,16 @@ async function until(what, found) {
 const records = (store, kind) => readFileSync(store, 'utf8').split('\n').filter(Boolean)
   .map((line) => JSON.parse(line)).map((one) => one.record ?? one)
   .filter((one) => one.type === `fi.wardgate.${kind}.v1`);
+
+/** The summary as another reader sees it. */
+function judgeSummary() {
+  const python = process.env.WARDGATE_PYTHON;
+  if (!python) return;
+  const file = path.join(mkdtempSync(path.join(tmpdir(), 'summary-')), 'summary.json');
+  writeFileSync(file, said);
+  execFileSync(python, [path.join(import.meta.dirname, '../judges/demo_summary.py'), file], { stdio: 'inherit' });
+  rmSync(path.dirname(file), { recursive: true });
+}
 
 try {
   const url = await until('the address of the page', () => told.match(/open at (http:\S+)/)?.[1]);
@@ -62,6 +76,7 @@ try {
   assert.equal(code, 0, told.slice(-2000));
   assert.equal(summary.lost, 0);
   assert.equal(summary.duplicates, 0);
+  judgeSummary();
   const kept = told.match(/kept: (\S+)/)[1];
   const store = path.join(kept, 'core-store.jsonl');
   const confirmations = records(store, 'confirmation').map((one) => one.data);
@@ -92,5 +107,6 @@ try {
   rmSync(kept, { recursive: true, force: true });
   console.log(`the round on a real box: ${signed.length} sets, ${ids.length} values confirmed, 1 rejected, pain 3; nothing lost`);
 } finally {
-  demo.kill('SIGTERM');
+  // With all that it started; it has ended by itself where all is well.
+  try { process.kill(-demo.pid, 'SIGTERM'); } catch { /* gone */ }
 }

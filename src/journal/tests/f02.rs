@@ -4,7 +4,7 @@ use super::*;
 
 #[test]
 fn f02_power_cuts_lose_nothing_acknowledged() {
-    for seed in 0..1000 {
+    for seed in 0..500 {
         let mut chance = Chance(seed);
         let disk = Arc::new(Memory::default());
         // Some journals are encrypted; not all, because that is slow without optimisation.
