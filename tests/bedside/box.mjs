@@ -1,7 +1,7 @@
 // The nurse's round on a real box: the demo runs, the page is opened at the address it tells, and
 // what the core has at the end is compared with what was done.
 //   node tests/bedside/box.mjs [FOLDER-FOR-PICTURES]
-// The demo is started as a person does: `cargo demo`.
+// The demo is started as a person does, by `cargo demo`; or it is the program that WARDGATE_DEMO names.
 
 import assert from 'node:assert/strict';
 import { execFileSync, spawn } from 'node:child_process';
@@ -21,7 +21,10 @@ const WHAT = {
   reject: 'pulse-rate-pleth', pain: 'pain-nrs', as_of_minutes: 0,
 };
 
-const demo = spawn('cargo', ['demo', '--', '--for', `${LASTS_S}s`, '--keep', '--json'], {
+const [program, first] = process.env.WARDGATE_DEMO
+  ? [process.env.WARDGATE_DEMO, ['demo']]
+  : ['cargo', ['demo', '--']];
+const demo = spawn(program, [...first, '--for', `${LASTS_S}s`, '--keep', '--json'], {
   stdio: ['ignore', 'pipe', 'pipe'], detached: true,
 });
 let [said, told] = ['', ''];
