@@ -1,7 +1,8 @@
 //! Readings to observations: the vocabulary's codes beside the device's own words.
 //!
 //! Pure. It never edits a value, never converts a unit and never drops a reading: what it does not
-//! know stays, unmapped and counted. One observation comes out per patient, specimen and time.
+//! know stays, unmapped and counted. One observation comes out per patient, specimen and time, and
+//! per part of a device that can have a patient of its own.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
@@ -17,8 +18,11 @@ use crate::vocabulary::{
     Refused, Vocabulary, Why,
 };
 
+mod channel;
 mod code;
 mod waveform;
+
+pub(crate) use channel::is_within;
 
 /// What became of the groups of one message.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -35,6 +39,7 @@ pub struct Mapper {
     rows: Vec<Row>,
     /// Index into `rows` by code; several rows may share a code under different systems.
     by_code: BTreeMap<String, Vec<usize>>,
+    channels: channel::Channels,
 }
 
 /// What words became that a driver shares between messages. Nothing but the words, and whether
@@ -129,8 +134,13 @@ impl Mapper {
                 })
                 .collect(),
         };
-        let known = Known::default();
-        let mut mapper = Self { vocabulary, known, rows: Vec::new(), by_code: BTreeMap::new() };
+        let mut mapper = Self {
+            vocabulary,
+            known: Known::default(),
+            rows: Vec::new(),
+            by_code: BTreeMap::new(),
+            channels: channel::Channels::of(&profile.file().channel),
+        };
         for (code, row) in coded {
             mapper.by_code.entry(code).or_default().push(mapper.rows.len());
             mapper.rows.push(row);
@@ -155,29 +165,38 @@ impl Mapper {
     fn mapped(&self, groups: Vec<Group>, known: &mut Known) -> Mapped {
         let mut mapped = Mapped::default();
         for group in groups {
-            // `None`: the group's own time, whatever that is.
-            let mut by_time: Vec<(Option<DeviceTime>, Vec<Metric>)> = Vec::new();
+            // By the part of the device and by time. `None`: the group's own time, whatever it is.
+            let mut apart: Vec<(&str, Option<DeviceTime>, Vec<Metric>)> = Vec::new();
             let readings = group.readings.len();
             for mut reading in group.readings {
                 let time = reading.time.take().filter(|time| group.time.as_ref() != Some(time));
-                match self.metric_known(reading, known) {
-                    Ok(metric) => match by_time.iter_mut().find(|(known, _)| *known == time) {
-                        Some((_, metrics)) => metrics.push(metric),
-                        None => {
-                            let mut metrics = Vec::with_capacity(readings);
-                            metrics.push(metric);
-                            by_time.push((time, metrics));
-                        }
-                    },
-                    Err(refused) => mapped.refusals.push(refused),
+                let metric = match self.metric_known(reading, known) {
+                    Ok(metric) => metric,
+                    Err(refused) => {
+                        mapped.refusals.push(refused);
+                        continue;
+                    }
+                };
+                let part = self.channels.of_value(&metric.words);
+                let is_same = |(of, at, _): &&mut (&str, Option<DeviceTime>, Vec<Metric>)| {
+                    *of == part && *at == time
+                };
+                match apart.iter_mut().find(is_same) {
+                    Some((.., metrics)) => metrics.push(metric),
+                    None => {
+                        let mut metrics = Vec::with_capacity(readings);
+                        metrics.push(metric);
+                        apart.push((part, time, metrics));
+                    }
                 }
             }
-            mapped.observations.extend(by_time.into_iter().map(|(own, metrics)| {
+            mapped.observations.extend(apart.into_iter().map(|(part, own, metrics)| {
                 let device_time = own.or_else(|| group.time.clone());
                 Observation {
                     subject: group.subject.clone(),
                     mode: group.mode,
                     event: group.event.clone(),
+                    channel: part.to_owned(),
                     device_time,
                     metrics,
                     remarks: group.remarks.clone(),

@@ -16,6 +16,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use crate::association::Channel;
 use crate::protocol::{
     self, Driver, Site, astm::AstmDriver, dri::DriDriver, frame::FrameDriver, hl7v2::Hl7v2Driver,
     intellivue::IntellivueDriver, line::LineDriver, medibus::MedibusDriver, unity::UnityDriver,
@@ -32,8 +33,8 @@ pub mod schema;
 mod verify;
 
 pub use file::{
-    Device, Direction, Firmware, Handshake, Learned, Link, OnUnlisted, Parity, ProfileFile,
-    Protocol, Provenance, Serial, Source, Status, Transport, Variant,
+    ChannelRow, Device, Direction, Firmware, Handshake, Learned, Link, OnUnlisted, Parity,
+    ProfileFile, Protocol, Provenance, Serial, Source, Status, Transport, Variant,
 };
 pub use position::{Position, Problem};
 
@@ -84,6 +85,13 @@ impl Profile {
             lower.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '-' }).collect()
         };
         format!("{}/{}", plain(&self.file.device.manufacturer), plain(&self.file.device.model))
+    }
+
+    /// The parts of the device that can have patients of their own; none for most.
+    pub fn channels(&self) -> Vec<Channel> {
+        let rows = self.file.channel.iter();
+        // A file with another name does not load.
+        rows.filter_map(|row| Channel::parse(&row.name).ok()).collect()
     }
 
     /// The parameters that the file names, in order. A device that names itself in MDC may send

@@ -42,6 +42,8 @@ pub enum Refused {
     UnknownDevice,
     #[error("an analyser cannot be associated: its results bring their own patient or specimen")]
     Analyser,
+    #[error("several patients can be on this device: expected one of its parts")]
+    ChannelNeeded { channels: Vec<String> },
     #[error("the device is on another patient")]
     OnOtherPatient { since: String, patient: String },
     #[error("no such association")]
@@ -85,6 +87,7 @@ impl Refused {
             Self::UnknownPatient => ("unknown-patient", 404),
             Self::UnknownDevice => ("unknown-device", 404),
             Self::Analyser => ("analyser", 409),
+            Self::ChannelNeeded { .. } => ("channel-needed", 422),
             Self::OnOtherPatient { .. } => ("device-on-other-patient", 409),
             Self::UnknownAssociation => ("unknown-association", 404),
             Self::UnknownConflict => ("unknown-conflict", 404),
@@ -109,6 +112,7 @@ impl Refused {
     /// What stands beside the code.
     pub fn details(&self) -> Map<String, Json> {
         let details = match self {
+            Self::ChannelNeeded { channels } => json!({ "channels": channels }),
             Self::OnOtherPatient { since, patient } => {
                 json!({ "since": since, "patient_ref": patient })
             }

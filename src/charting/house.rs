@@ -5,7 +5,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 
 use crate::association::scan::{DeviceCode, Grammar, Meaning};
-use crate::association::{DeviceId, Ledger, Line, Whose};
+use crate::association::{Channel, DeviceId, Ledger, Line, Whose};
 use crate::journal::Reader;
 use crate::vocabulary::{Moment, PatientId, Place, Purpose, RecordId};
 
@@ -26,6 +26,8 @@ pub struct Machine {
     pub class: String,
     pub place: Place,
     pub whose: Whose,
+    /// Its parts that can have patients of their own, by their names on the device.
+    pub channels: Vec<Channel>,
     /// What its labels say beside its own id.
     pub codes: Vec<String>,
 }

@@ -33,6 +33,9 @@ pub struct Row {
     pub absent: Option<String>,
     pub unit: String,
     pub ucum: Option<String>,
+    /// The part of the device, where several patients are on one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub channel: Option<String>,
     pub device: DeviceShown,
     /// RFC 3339.
     pub measured: String,
@@ -85,6 +88,8 @@ pub struct Wanted<'a> {
 /// One value that a record holds, before anybody asks whose it is.
 pub struct Found {
     pub line: String,
+    /// The part of the device, where several patients are on one.
+    pub channel: Option<Channel>,
     pub sequence: u64,
     pub metric: Map<String, Json>,
     pub measured_us: i64,
@@ -148,16 +153,12 @@ impl<'a> Values<'a> {
         let machine = self.house.machines().iter().find(|one| one.line.name.as_str() == found.line);
         let asked = Asked {
             origin: Origin::Line(machine?.line.clone()),
-            channel: found.metric.get("channel").and_then(Json::as_str).and_then(channel),
+            channel: found.channel.clone(),
             measurement: MeasurementId::parse(&found.observation_id).ok(),
             at: found.around,
         };
         self.house.ledger().attribute(&asked, Utc::MAX).ok()
     }
-}
-
-fn channel(text: &str) -> Option<Channel> {
-    Channel::parse(text).ok()
 }
 
 fn found(stored: &Stored, (sequence, record): (u64, &str), index: usize) -> Option<Found> {
@@ -173,6 +174,10 @@ fn found(stored: &Stored, (sequence, record): (u64, &str), index: usize) -> Opti
     let observation_id = metric.get("observation_id")?.as_str()?.to_owned();
     Some(Found {
         line: stored.subject.clone(),
+        channel: data
+            .get("channel")
+            .and_then(Json::as_str)
+            .and_then(|one| Channel::parse(one).ok()),
         sequence,
         metric,
         measured_us,
@@ -283,6 +288,7 @@ fn row(
         absent: text("absent"),
         unit: coded("unit").unwrap_or_default(),
         ucum: text("ucum"),
+        channel: found.channel.as_ref().map(|channel| channel.as_str().to_owned()),
         device: DeviceShown {
             id: machine.id.as_str().to_owned(),
             name: machine.line.name.as_str().to_owned(),

@@ -132,6 +132,7 @@ pub struct Corrected {
 ///     subject: Subject::default(),
 ///     mode: Mode::Production,
 ///     event: None,
+///     channel: String::new(),
 ///     device_time: None,
 ///     metrics: Vec::new(),
 ///     remarks: Vec::new(),

@@ -225,6 +225,7 @@ fn seen(ground: &Ground<'_>) -> Seen {
             } else {
                 crate::association::Whose::ByLedger
             },
+            channels: setup.profile.channels(),
             codes: line.codes.clone(),
         })
     });

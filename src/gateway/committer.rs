@@ -177,6 +177,7 @@ impl Committer {
         let name = submission.device.name.as_str().to_owned();
         let basis = basis(&submission);
         let received = submission.message.received;
+        self.admitted(&submission).await;
         let said = self.said(&submission);
         let mut batch = self.batch(&submission, basis, &said);
         let begins = self.appender.begins_segment(&batch.records, 0);
@@ -244,15 +245,25 @@ impl Committer {
         }
     }
 
-    /// Whose each observation of a message is.
-    fn said(&mut self, submission: &Submission) -> Vec<Said> {
+    /// Whose each observation of a message is, and whether that patient's data are protected.
+    fn said(&mut self, submission: &Submission) -> Vec<(Said, bool)> {
         let name = submission.device.name.as_str();
-        let observations = submission.observations.iter();
-        observations.map(|one| self.ledger.said(&self.memory.ledger, name, one)).collect()
+        let (ledger, register) = (&self.memory.ledger, &self.memory.register);
+        let one = |one| {
+            let said = self.ledger.said(ledger, name, one);
+            let is_protected = self.ledger.protection.of(&said, ledger, register);
+            (said, is_protected)
+        };
+        submission.observations.iter().map(one).collect()
     }
 
     /// What a message becomes, with the sequences that come next.
-    fn batch(&self, submission: &Submission, basis: Option<Digest>, said: &[Said]) -> Batch {
+    fn batch(
+        &self,
+        submission: &Submission,
+        basis: Option<Digest>,
+        said: &[(Said, bool)],
+    ) -> Batch {
         let memory = self.memory.devices.get(submission.device.name.as_str());
         let window = memory.map(|one| &one.window);
         let earlier = basis.as_ref().and_then(|basis| window?.earlier(basis));
@@ -319,7 +330,7 @@ impl Committer {
         submission: &Submission,
         basis: Option<Digest>,
         wire: Sequence,
-        said: &[Said],
+        said: &[(Said, bool)],
     ) -> (Vec<NewRecord>, Staged) {
         let mut head = Self::head(submission, basis);
         head.observations = submission.observations.len();
@@ -342,7 +353,8 @@ impl Committer {
             });
             head.statements.push(statement.map(NewStatement));
             let held = record::held(observation.mode, submission.proof);
-            let whose = said.get(index).and_then(Option::as_deref);
+            let whose = said.get(index).and_then(|(whose, _)| whose.as_deref());
+            let is_protected = said.get(index).is_some_and(|(_, is_protected)| *is_protected);
             let newest = whose.map(|_| self.memory.ledger_record).filter(|newest| *newest > 0);
             let parts = record::Parts {
                 id: &id,
@@ -358,6 +370,7 @@ impl Committer {
                 association: &association,
                 ledger: ledger.max(newest),
                 whose,
+                is_protected,
                 held: &held,
                 names: names.map(|earlier| RecordId::of(self.stream, earlier)),
             };

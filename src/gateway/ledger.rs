@@ -9,33 +9,40 @@
 //! | `lines` | what the configuration says of the lines of this box |
 //! | `verdicts` | whose values are, kept until the instant at which it changes |
 //! | `corrections` | beside the committer: which kept values change hands by a new entry |
+//! | `admission` | whom a device says that it is on |
 //! | `links` | what hangs on a line, and whether it speaks, as far as the box sees it |
 //! | `moves` | what becomes of one such record. Pure |
 //! | `moving` | the records of it |
 //! | `taking` | the committer's side: entries and acts become records |
+//! | `protection` | which records name a patient whose data are protected |
 //! | `rows` | the same for what is said of persons, and by other systems |
 //! | `acts` | which acts were taken in the last 48 hours |
 
 mod acts;
+mod admission;
 pub mod corrections;
 pub mod lines;
 mod links;
 mod moves;
 mod moving;
+mod protection;
 mod rows;
 mod taking;
 #[cfg(test)]
 mod tests;
 pub mod verdicts;
 
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use serde_json::{Map, Value as Json};
 use tokio::sync::{mpsc, oneshot, watch};
 
 pub use self::acts::{ACTS_KEPT_S, Acts};
+use self::admission::Stated;
 use self::corrections::Examine;
 pub use self::lines::{LineSetup, Lines};
+use self::protection::Protection;
 pub(in crate::gateway) use self::taking::entry_of;
 use self::verdicts::{BoxClock, Said, Verdicts};
 use super::committer::Request;
@@ -139,6 +146,9 @@ pub struct LedgerKeeper {
     pub purpose: Purpose,
     pub clock: BoxClock,
     pub verdicts: Verdicts,
+    pub protection: Protection,
+    /// Whom each device said last that it is on.
+    pub(super) stated: BTreeMap<String, Stated>,
     /// Where it is asked which kept values change hands; nowhere in a test.
     /// What is over for longer than this is let go.
     pub retention_s: Option<i64>,
@@ -166,7 +176,13 @@ impl LedgerKeeper {
             return verdicts::by_result(ledger, stated, (&self.numbers, self.purpose), at);
         }
         let around = self.clock.around(times);
-        self.verdicts.said(ledger, line, around)
+        self.verdicts.said(ledger, (line, observation.channel.as_str()), around)
+    }
+
+    /// Whether samples of these are of a patient whose data are protected.
+    pub(super) fn protects_samples(&mut self, said: &Said) -> bool {
+        let (ledger, register) = (self.desk.now(), self.desk.register());
+        self.protection.of(said, &ledger, &register)
     }
 
     /// Whose samples are that came together, by the ledger of the house.
@@ -175,7 +191,8 @@ impl LedgerKeeper {
         let line = self.lines.get(device.name.as_str()).filter(|_| *mode == Mode::Production)?;
         let firsts = arrays.iter().map(|(_, first)| first);
         let around = self.clock.around_samples(*received, firsts);
-        self.verdicts.said(&self.desk.now(), line, around)
+        // Samples of a device with parts are nobody's where only its parts have patients.
+        self.verdicts.said(&self.desk.now(), (line, ""), around)
     }
 }
 

@@ -178,6 +178,8 @@ pub struct Parts<'a> {
     pub ledger: Option<u64>,
     /// Whose the values are, or why nobody's; `None` where nobody said anything.
     pub whose: Option<&'a Result<Attributed, Unattributed>>,
+    /// The patient's data are protected (turvakielto).
+    pub is_protected: bool,
     pub held: &'a [Held],
     /// The record that stated the same measurement before with something else in it.
     pub names: Option<RecordId>,

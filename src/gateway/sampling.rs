@@ -329,6 +329,7 @@ fn context(data: &Map<String, Json>) -> String {
         "patient",
         "patient_ids_stated_by_device",
         "association",
+        "channel",
         "place_stated_by_device",
         "specimen",
     ];

@@ -35,7 +35,8 @@ source = "test"
 fn mapper() -> Mapper {
     let vocabulary = Arc::new(Vocabulary::parse(PARAMETERS, UNITS).unwrap());
     let known = Known::default();
-    Mapper { vocabulary, known, rows: Vec::new(), by_code: BTreeMap::new() }
+    let channels = channel::Channels::default();
+    Mapper { vocabulary, known, rows: Vec::new(), by_code: BTreeMap::new(), channels }
 }
 
 fn coded(code: &str, words: &str, system: &str, unit: Coding) -> Reading {

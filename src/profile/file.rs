@@ -31,9 +31,28 @@ pub struct ProfileFile {
     pub link: Link,
     /// Exactly one family.
     pub protocol: Protocol,
+    /// The parts of the device that can have patients of their own, such as a mother and twins.
+    #[serde(default)]
+    pub channel: Vec<ChannelRow>,
     /// What differs for some of the listed firmware.
     #[serde(default)]
     pub variant: Vec<Variant>,
+}
+
+/// A part of the device that has a patient of its own, and which values are that patient's.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ChannelRow {
+    /// What people read on the device: `FHR1`.
+    pub name: String,
+    /// The values whose place in the device (OBX-4) is one of these or lies below it: `1.2` holds
+    /// `1.2.7` and not `1.20`.
+    #[serde(default)]
+    pub sub_ids: Vec<String>,
+    /// The values of these parameters, whatever their place.
+    #[serde(default)]
+    pub parameters: Vec<String>,
+    pub source: String,
 }
 
 /// Which device.

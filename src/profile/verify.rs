@@ -4,9 +4,10 @@ use super::file::{Direction, Protocol, Status};
 use super::position::{Problem, Step};
 use super::{Drafts, Profile, flatten};
 use crate::protocol::unity::UnityProfile;
-use crate::vocabulary::Vocabulary;
 use crate::vocabulary::reading::Coding;
+use crate::vocabulary::{Parameter, Vocabulary};
 
+mod channel;
 mod frame;
 mod interpreted;
 mod line;
@@ -50,6 +51,7 @@ pub(super) fn problems(
         Protocol::Medibus(medibus) => check.medibus(medibus),
         Protocol::Unity(unity) => check.asked("unity", Ok(()), &unity.source, &unity.stated()),
     }
+    check.channels();
     check.variants();
     check.problems
 }
@@ -168,14 +170,21 @@ impl<'a> Check<'a> {
         }
     }
 
+    /// A parameter of the vocabulary, named at this place.
+    fn known_parameter(&mut self, path: &[Step<'_>], name: &str) -> Option<&'a Parameter> {
+        let known = self.vocabulary.parameter(name);
+        if known.is_none() {
+            let near = nearest(name, self.vocabulary.parameters().map(|(name, _)| name));
+            let what = format!("the vocabulary has no parameter {name:?}; nearest: {near}");
+            self.add(path, what);
+        }
+        known
+    }
+
     /// A parameter with its unit: both known, and meant for each other.
     fn parameter(&mut self, path: &[Step<'_>], parameter: &str, unit: Option<&str>) {
         let with = |key| [path, &[Key(key)]].concat();
-        let Some(known) = self.vocabulary.parameter(parameter) else {
-            let near = nearest(parameter, self.vocabulary.parameters().map(|(name, _)| name));
-            let what = format!("the vocabulary has no parameter {parameter:?}; nearest: {near}");
-            return self.add(&with("parameter"), what);
-        };
+        let Some(known) = self.known_parameter(&with("parameter"), parameter) else { return };
         let Some(unit) = unit else { return };
         if unit.is_empty() && known.units.is_empty() {
             return;

@@ -171,6 +171,9 @@ pub struct Observation {
     pub subject: Subject,
     pub mode: Mode,
     pub event: Option<EventKind>,
+    /// The part of the device that has a patient of its own, by the device file; empty if it has
+    /// none.
+    pub channel: String,
     /// The time that the device gave for all its metrics.
     pub device_time: Option<DeviceTime>,
     pub metrics: Vec<Metric>,
@@ -183,6 +186,7 @@ impl fmt::Debug for Observation {
             .field("subject", &self.subject)
             .field("mode", &self.mode)
             .field("event", &self.event)
+            .field("channel", &self.channel)
             .field("metrics", &self.metrics.len())
             .field("remarks", &self.remarks.len())
             .finish_non_exhaustive()

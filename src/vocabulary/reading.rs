@@ -337,6 +337,7 @@ mod tests {
             subject: group.subject.clone(),
             mode: group.mode,
             event: None,
+            channel: String::new(),
             device_time: group.time.clone(),
             metrics: Vec::new(),
             remarks: group.remarks.clone(),

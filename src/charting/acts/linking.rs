@@ -5,7 +5,7 @@ use serde::Deserialize;
 use super::super::identity::Person;
 use super::{Bedside, Refused};
 use crate::association::{By, Channel, Conflict, EntryId, Says, Span, Utc, Whose};
-use crate::charting::house::NewEntry;
+use crate::charting::house::{Machine, NewEntry};
 use crate::vocabulary::PatientId;
 use crate::vocabulary::moment::utc_text;
 
@@ -105,7 +105,7 @@ impl Bedside {
             Some(from) => self.stated(from)?.min(stated),
             None => stated,
         };
-        let channel = asked.channel.as_deref().map(Channel::parse).transpose()?;
+        let channel = part(machine, asked.channel.as_deref())?;
         let id = EntryId::parse(&asked.client_id)?;
         let ledger = self.house.ledger();
         if ledger.entry(&id).is_some() {
@@ -246,5 +246,20 @@ impl Bedside {
     pub(super) fn conflict_name(&self, conflict: &Conflict) -> String {
         let entries: Vec<&str> = conflict.entries.iter().map(|entry| entry.as_str()).collect();
         self.refs.hash(format!("{}{entries:?}", conflict.kind.as_str()).as_bytes())
+    }
+}
+
+/// The part of a device that goes on a patient: one of its own, or none where it has none. Of a
+/// device with parts nothing is anybody's before somebody has said which part.
+fn part(machine: &Machine, named: Option<&str>) -> Result<Option<Channel>, Refused> {
+    match named.filter(|name| !name.is_empty()) {
+        None if machine.channels.is_empty() => Ok(None),
+        Some(name) if machine.channels.iter().any(|one| one.as_str() == name) => {
+            Ok(Some(Channel::parse(name)?))
+        }
+        None | Some(_) => {
+            let channels = machine.channels.iter().map(|one| one.as_str().to_owned()).collect();
+            Err(Refused::ChannelNeeded { channels })
+        }
     }
 }

@@ -16,7 +16,7 @@ use super::super::shaken::PhoneAddress;
 use super::answers::{Answered, Refusal, body, ok};
 use super::{Audit, Server};
 use crate::association::scan::{self, Meaning, Scanner, Shown as Proof};
-use crate::association::{Standing, Utc};
+use crate::association::{Channel, Standing, Utc};
 use crate::vocabulary::moment::utc_text;
 use crate::vocabulary::{PatientId, Purpose};
 
@@ -119,8 +119,9 @@ fn read(bedside: &Bedside, asked: &Scanned) -> Result<(Json, Option<PatientId>),
                 Refusal::new(422, "unknown-device", "no device of this box has that label")
             })?;
             let ledger = house.ledger();
-            let on = ledger.standing(now).into_iter().find(|one| one.device == machine.id);
-            Ok((json!({ "kind": "device", "device": device_shown(bedside, machine, on) }), None))
+            let mut on = ledger.standing(now);
+            on.retain(|one| one.device == machine.id);
+            Ok((json!({ "kind": "device", "device": device_shown(bedside, machine, &on) }), None))
         }
         Meaning::Port(_) => Err(Refusal::new(422, "port-code", "this is a connection of the box")),
         Meaning::Specimen(_) => {
@@ -188,8 +189,9 @@ pub fn dated(text: &str) -> String {
     }
 }
 
-fn device_shown(bedside: &Bedside, machine: &Machine, on: Option<Standing>) -> Json {
-    let on = on.map(|one| {
+/// A device, whom it is on as a whole, and whom each of its parts is on.
+fn device_shown(bedside: &Bedside, machine: &Machine, on: &[Standing]) -> Json {
+    let one_on = |one: &Standing| {
         let shown = bedside.house.shown(&one.patient);
         json!({
             "association": one.association.as_str(),
@@ -200,8 +202,13 @@ fn device_shown(bedside: &Bedside, machine: &Machine, on: Option<Standing>) -> J
             "grade": one.grade.as_str(),
             "stale": one.is_stale,
         })
-    });
-    json!({
+    };
+    let channels: Vec<&str> = machine.channels.iter().map(Channel::as_str).collect();
+    let parts = on.iter().filter_map(|one| Some((one.channel.as_ref()?, one)));
+    let on_channels: serde_json::Map<String, Json> =
+        parts.map(|(channel, one)| (channel.as_str().to_owned(), one_on(one))).collect();
+    let on = on.iter().find(|one| one.channel.is_none()).map(one_on);
+    let mut shown = json!({
         "id": machine.id.as_str(),
         "name": machine.line.name.as_str(),
         "class": machine.class,
@@ -209,7 +216,12 @@ fn device_shown(bedside: &Bedside, machine: &Machine, on: Option<Standing>) -> J
         "place": machine.place.as_str(),
         "analyser": machine.whose == crate::association::Whose::ByResult,
         "on": on,
-    })
+    });
+    if let Some(shown) = shown.as_object_mut().filter(|_| !channels.is_empty()) {
+        shown.insert("channels".to_owned(), json!(channels));
+        shown.insert("on_channels".to_owned(), Json::Object(on_channels));
+    }
+    shown
 }
 
 /// What may stand behind an address.
@@ -269,6 +281,7 @@ pub async fn patient(
                 "id": one.device.as_str(),
                 "name": machine.map(|machine| machine.line.name.as_str()),
                 "class": machine.map(|machine| machine.class.as_str()),
+                "channel": one.channel.as_ref().map(Channel::as_str),
                 "association": one.association.as_str(),
                 "since": utc_text(one.span.from.us()),
                 "grade": one.grade.as_str(),

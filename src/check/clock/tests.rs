@@ -17,6 +17,7 @@ fn observation(kind: ParameterKind, seconds: Option<i64>) -> Observation {
         subject: Subject::default(),
         mode: Mode::Production,
         event: None,
+        channel: String::new(),
         device_time: utc_us.map(|utc_us| {
             DeviceTime::from_parts(String::new(), Some(utc_us), DeviceTimeEvidence::OffsetSent)
         }),

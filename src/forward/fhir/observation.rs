@@ -155,7 +155,15 @@ impl Frame<'_> {
             };
             profiles.push(Node::text(format!("{}{name}", terms::POCD)));
         }
-        Some(Node::object([("profile", Some(Node::list(profiles)?))]))
+        let label = Node::object([
+            ("system", Some(Node::text(terms::SECURITY_LABEL))),
+            ("code", Some(Node::text(terms::PROTECTED))),
+        ]);
+        let labels = self.statement.patient_protected.then_some(label);
+        let security = Node::list(labels.into_iter().collect());
+        let profiles = Node::list(profiles);
+        let says = profiles.is_some() || security.is_some();
+        says.then(|| Node::object([("profile", profiles), ("security", security)]))
     }
 
     fn contained(&self) -> Option<Node> {

@@ -14,6 +14,8 @@ pub struct Statement {
     #[serde(default)]
     pub patient: Option<Patient>,
     #[serde(default)]
+    pub patient_protected: bool,
+    #[serde(default)]
     pub association: Option<Association>,
     #[serde(default)]
     pub specimen: Option<Specimen>,

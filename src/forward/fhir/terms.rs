@@ -15,6 +15,12 @@ pub const INTERPRETATION: &str =
 pub const MEASUREMENT_STATUS: &str = "http://terminology.hl7.org/CodeSystem/measurement-status";
 pub const PARTICIPANT: &str = "http://terminology.hl7.org/CodeSystem/provenance-participant-type";
 
+/// The mark of a patient whose data are protected (hl7.fi finnish-base-profiles 2.0.0-rc2,
+/// CodeSystem fi-base-security-label-cs).
+pub const SECURITY_LABEL: &str =
+    "https://hl7.fi/fhir/finnish-base-profiles/CodeSystem/fi-base-security-label-cs";
+pub const PROTECTED: &str = "TURVAKIELTO";
+
 /// Profiles.
 pub const VITAL_SIGNS: &str = "http://hl7.org/fhir/StructureDefinition/vitalsigns";
 pub const BLOOD_PRESSURE: &str = "http://hl7.org/fhir/StructureDefinition/bp";

@@ -200,7 +200,7 @@ impl Message<'_> {
             .written(21, profile(self.table.message))
     }
 
-    /// PID and PV1, where the record states a patient.
+    /// PID, PD1 where the data are protected, and PV1, where the record states a patient.
     fn patient(&self) -> Result<Vec<Segment>, Outcome> {
         let Some(Patient { ids }) = &self.statement.patient else { return Ok(Vec::new()) };
         let table = &self.map.file().patient;
@@ -221,6 +221,10 @@ impl Message<'_> {
         let pid =
             Segment::new("PID").written(1, "1").written(3, forms.join("~")).written(5, "^^^^^^U");
         let mut lines = vec![pid];
+        if self.statement.patient_protected {
+            // Protection indicator (HL7 v2 chapter 3, table 0136): kept from whoever has no need.
+            lines.push(Segment::new("PD1").written(12, "Y"));
+        }
         if let Some(class) = &table.class {
             let place = self.place().unwrap_or_default();
             let parts: Vec<&str> = place.split('/').collect();

@@ -11,6 +11,8 @@ pub struct Statement {
     #[serde(default)]
     pub patient: Option<Patient>,
     #[serde(default)]
+    pub patient_protected: bool,
+    #[serde(default)]
     pub patient_absent: Option<String>,
     #[serde(default)]
     pub association: Option<Association>,

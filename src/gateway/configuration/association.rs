@@ -119,6 +119,7 @@ impl Configuration {
             machine: setup.machine.clone(),
             codes: setup.codes.clone(),
             is_analyser: is_analyser(&setup.profile.file().device.kind),
+            says_patient_each_time: setup.profile.file().protocol.family() == "hl7v2",
             place: (setup.mobility == Mobility::Fixed).then(|| setup.place.clone()),
         }))
     }

@@ -16,7 +16,7 @@ use super::lines::Lines;
 use super::moves::{NewStatement, Since, around_of, moved};
 use super::verdicts::{BoxClock, Verdicts};
 use crate::association::{
-    Around, Asked, Change, EntryId, Ledger, MeasurementId, Origin, Says, Span, Utc,
+    Around, Asked, Change, Channel, EntryId, Ledger, MeasurementId, Origin, Says, Span, Utc,
 };
 use crate::forward::stored::{EventKind, Stored, Written};
 use crate::gateway::committer::Request;
@@ -300,11 +300,13 @@ impl Look {
         }
         let line = self.lines.get(&stored.subject).filter(|line| !line.is_analyser)?;
         let around = self.around(&stored.data)?;
+        let channel = stored.data.get("channel").and_then(Json::as_str).unwrap_or_default();
         let verdict = match self.touched.records.get(id.as_str()) {
             Some(measurement) => {
                 let origin = Origin::Line(line.line.clone());
                 let measurement = Some(measurement.clone());
-                let asked = Asked { origin, channel: None, measurement, at: around };
+                let channel = Channel::parse(channel).ok();
+                let asked = Asked { origin, channel, measurement, at: around };
                 super::verdicts::said(self.ledger.attribute(&asked, Utc::MAX))
             }
             None => {
@@ -312,7 +314,7 @@ impl Look {
                 if !reaches(*span, around) {
                     return None;
                 }
-                self.verdicts.said(&self.ledger, line, around)
+                self.verdicts.said(&self.ledger, (line, channel), around)
             }
         };
         let nobody = || {

@@ -23,6 +23,8 @@ pub struct LineSetup {
     pub codes: Vec<String>,
     /// Its values find their patient by each result.
     pub is_analyser: bool,
+    /// Each of its messages says whose the values are, or that it does not know.
+    pub says_patient_each_time: bool,
     /// Where it stands for good, if it never leaves its place.
     pub place: Option<Place>,
 }

@@ -91,7 +91,11 @@ impl Committer {
         (!setup.is_analyser).then(|| setup.line.clone())
     }
 
-    fn line_and_machine(&self, device: &DeviceIdentity, now: Moment) -> Option<(Line, DeviceId)> {
+    pub(super) fn line_and_machine(
+        &self,
+        device: &DeviceIdentity,
+        now: Moment,
+    ) -> Option<(Line, DeviceId)> {
         let line = self.line(device)?;
         let machine = self.memory.ledger.hangs_on(&line, Utc::from_us(now.utc_us()))?;
         Some((line, machine))
@@ -166,6 +170,7 @@ mod tests {
             machine: DeviceId::parse(machine).unwrap(),
             codes: codes.iter().map(|code| (*code).to_owned()).collect(),
             is_analyser: false,
+            says_patient_each_time: false,
             place: None,
         }
     }

@@ -70,6 +70,7 @@ impl Committer {
             let sequence = first.plus(index as u64);
             let NewStatement { kind, time, subject, mut data, goes } = one;
             state_ids(&mut data, &RecordId::of(self.stream, sequence));
+            self.mark_protected(&mut data);
             if let Some(association) =
                 data.get_mut("association").and_then(|one| one.as_object_mut())
                 && kind == EventKind::Correction

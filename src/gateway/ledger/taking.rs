@@ -192,6 +192,7 @@ impl Committer {
         let sequence = self.appender.next().number();
         let mut data = act.data.clone();
         data.insert("client_id".to_owned(), json!(act.client_id));
+        self.mark_protected(&mut data);
         let event = match act.kind {
             ActKind::Confirmation => EventKind::Confirmation,
             ActKind::Entry => EventKind::Entry,

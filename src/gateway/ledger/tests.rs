@@ -1,6 +1,7 @@
 //! Entries and acts over the desk, through the real committer and a journal on disk.
 
 mod story;
+mod twins;
 
 use std::path::Path;
 use std::sync::Arc;

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use super::lines::LineSetup;
 use crate::association::{
-    Around, Asked, Attributed, Held, Ledger, Origin, Span, Unattributed, Utc, WhyNot,
+    Around, Asked, Attributed, Channel, Held, Ledger, Origin, Span, Unattributed, Utc, WhyNot,
 };
 use crate::check::clock::{FirstSample, Rule, STALE_AFTER_MS, SampleRule, Times};
 use crate::gateway::configuration::Numbers;
@@ -87,7 +87,7 @@ fn give_or_take(corrected: crate::check::clock::Corrected) -> Around {
 #[derive(Debug, Default)]
 pub struct Verdicts {
     of: Arc<Ledger>,
-    by_line: BTreeMap<String, Kept>,
+    by_line: BTreeMap<String, BTreeMap<String, Kept>>,
 }
 
 #[derive(Debug)]
@@ -99,47 +99,60 @@ struct Kept {
 }
 
 impl Verdicts {
-    /// Whose a line's values of this time are.
-    pub fn said(&mut self, ledger: &Arc<Ledger>, line: &LineSetup, around: Around) -> Said {
+    /// Whose a line's values of this time are; `channel` is the part of the device, or empty.
+    pub fn said(
+        &mut self,
+        ledger: &Arc<Ledger>,
+        (line, channel): (&LineSetup, &str),
+        around: Around,
+    ) -> Said {
         if !Arc::ptr_eq(&self.of, ledger) {
             self.of = Arc::clone(ledger);
             self.by_line.clear();
         }
-        let (name, origin) = (line.line.name.as_str(), || Origin::Line(line.line.clone()));
+        // Its name was checked when the device file was loaded.
+        let channel = Channel::parse(channel).ok();
+        let channel = channel.as_ref();
         if around.latest == Utc::MAX {
-            let kept = self.kept(line, Utc::MAX);
+            let kept = self.kept(line, channel, Utc::MAX);
             if let Some(said) = &kept.at_no_time {
                 return said.clone();
             }
-            let said = said_of(ledger, asked(origin(), around));
-            if let Some(kept) = self.by_line.get_mut(name) {
-                kept.at_no_time = Some(said.clone());
-            }
+            let said = said_of(ledger, asked(line, channel, around));
+            self.kept(line, channel, Utc::MAX).at_no_time = Some(said.clone());
             return said;
         }
-        let kept = self.kept(line, around.latest);
+        let kept = self.kept(line, channel, around.latest);
         if kept.span.holds(around.earliest) {
             return kept.said.clone();
         }
-        said_of(ledger, asked(origin(), around))
+        said_of(ledger, asked(line, channel, around))
     }
 
-    /// What is kept of a line for this instant.
-    fn kept(&mut self, line: &LineSetup, at: Utc) -> &Kept {
+    /// What is kept of a line, or of a part of what hangs on it, for this instant.
+    fn kept(&mut self, line: &LineSetup, channel: Option<&Channel>, at: Utc) -> &mut Kept {
         let name = line.line.name.as_str();
         let is_good = |kept: &Kept| at == Utc::MAX || kept.span.holds(at);
-        if !self.by_line.get(name).is_some_and(is_good) {
-            let Held { span, verdict } = self.of.held(&Origin::Line(line.line.clone()), None, at);
-            let before = self.by_line.remove(name).and_then(|kept| kept.at_no_time);
-            let kept = Kept { span, said: said(verdict), at_no_time: before };
-            self.by_line.insert(name.to_owned(), kept);
+        if !self.by_line.contains_key(name) {
+            self.by_line.insert(name.to_owned(), BTreeMap::new());
         }
-        self.by_line.get(name).expect("it is there or was put there")
+        let parts = self.by_line.get_mut(name).expect("it is there or was put there");
+        // The part by its text, and the device as a whole by none: nobody copies it to look it up.
+        let part = channel.map_or("", Channel::as_str);
+        if !parts.get(part).is_some_and(is_good) {
+            let origin = Origin::Line(line.line.clone());
+            let Held { span, verdict } = self.of.held(&origin, channel, at);
+            let before = parts.remove(part).and_then(|kept| kept.at_no_time);
+            let kept = Kept { span, said: said(verdict), at_no_time: before };
+            parts.insert(part.to_owned(), kept);
+        }
+        parts.get_mut(part).expect("it is there or was put there")
     }
 }
 
-fn asked(origin: Origin, at: Around) -> Asked {
-    Asked { origin, channel: None, measurement: None, at }
+fn asked(line: &LineSetup, channel: Option<&Channel>, at: Around) -> Asked {
+    let (origin, channel) = (Origin::Line(line.line.clone()), channel.cloned());
+    Asked { origin, channel, measurement: None, at }
 }
 
 fn said_of(ledger: &Ledger, asked: Asked) -> Said {

@@ -25,6 +25,7 @@ pub fn write(parts: &Parts<'_>, out: &mut Vec<u8>) {
     let mut object = Object::begin(out);
     let out = object.key("association");
     association((parts.association, parts.whose), parts.ledger, out);
+    object.put_stated("channel", &observation.channel);
     encounter(parts.whose, &mut object);
     object.put("firmware", &parts.firmware);
     let held: Vec<&str> = parts.held.iter().copied().map(Held::as_str).collect();
@@ -42,6 +43,7 @@ pub fn write(parts: &Parts<'_>, out: &mut Vec<u8>) {
     if !subject.patient_ids.is_empty() {
         object.put("patient_ids_stated_by_device", &json!(subject.patient_ids));
     }
+    object.put_if(parts.is_protected, "patient_protected", &true);
     object.put_stated("place_stated_by_device", &subject.place);
     profile(parts.profile, object.key("profile"));
     object.put_text("profile_status", parts.profile_status);
@@ -345,6 +347,7 @@ mod tests {
             },
             mode: Mode::Production,
             event: None,
+            channel: "left".to_owned(),
             device_time: Some(DeviceTime::read("20261123080000+0200", None)),
             metrics: values.into_iter().map(full).collect(),
             remarks: vec!["a remark".to_owned()],
@@ -379,6 +382,7 @@ mod tests {
             association: &ledger.of(&name),
             ledger: Some(4),
             whose: None,
+            is_protected: true,
             held: &[Held::NotProduction],
             names: None,
         };

@@ -24,6 +24,8 @@ pub struct WaveformParts<'a> {
     pub ledger: Option<u64>,
     /// Whose they are, or why nobody's; `None` where nobody said anything.
     pub whose: Option<&'a Result<Attributed, Unattributed>>,
+    /// The patient's data are protected (turvakielto).
+    pub is_protected: bool,
     pub held: &'a [Held],
 }
 
@@ -47,6 +49,7 @@ pub fn write(parts: &WaveformParts<'_>, out: &mut Vec<u8>) {
     object.put_if(!held.is_empty(), "held", &held);
     object.put_text("mode", parts.mode.as_str());
     data::patient(parts.whose, &mut object);
+    object.put_if(parts.is_protected, "patient_protected", &true);
     data::profile(parts.profile, object.key("profile"));
     object.put_text("profile_status", parts.profile_status);
     object.put_text("purpose", "for the record, not for watching");
@@ -165,6 +168,7 @@ mod tests {
             association: &ledger.of(&name),
             ledger: Some(4),
             whose: None,
+            is_protected: true,
             held: &[Held::NotProduction],
         };
         let mut text = Vec::new();

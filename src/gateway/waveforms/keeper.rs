@@ -152,7 +152,8 @@ impl Keeper {
         let name = submission.device.name.as_str().to_owned();
         self.committer.gaps_ended(&name, None, submission.begins()).await;
         let said = self.committer.ledger.said_of_samples(&submission);
-        let (record, routes) = self.record(&submission, &said);
+        let is_protected = self.committer.ledger.protects_samples(&said);
+        let (record, routes) = self.record(&submission, (&said, is_protected));
         let (received_us, began) = (record.time_us, submission.begins());
         let device = Arc::clone(&submission.device);
         let shown = Arc::clone(&self.shown);
@@ -175,7 +176,11 @@ impl Keeper {
     }
 
     /// The record of these samples, and where it goes: the same rules as for observations.
-    fn record(&self, submission: &Submission, said: &Said) -> (NewRecord, BTreeMap<String, u64>) {
+    fn record(
+        &self,
+        submission: &Submission,
+        (said, is_protected): (&Said, bool),
+    ) -> (NewRecord, BTreeMap<String, u64>) {
         let Committer { memory, destinations, .. } = &self.committer;
         let Submission { device, received, mode, firmware, proof, arrays } = submission;
         let held = record::held(*mode, *proof);
@@ -201,6 +206,7 @@ impl Keeper {
             association: &memory.ledger.of(&device.name),
             ledger: associated.map(|(_, sequence)| *sequence),
             whose,
+            is_protected,
             held: &held,
         };
         let first_us = arrays.iter().map(|(_, first)| first.utc_us).min();

@@ -30,18 +30,18 @@ use crate::vocabulary::{Certainty, DeviceName, EncounterId};
 const LINE: &[u8] = b"$PO,10:11:12,097,072,04.5,00*25\r\n";
 
 /// The minute of a day on which all this happens.
-fn clock_shows(minute: i64) {
+pub(super) fn clock_shows(minute: i64) {
     let boot_us = u64::try_from(minute * 60_000_000).unwrap() + 3_600_000_000;
     let offset_us = NINE - 9 * 3_600_000_000 - 3_600_000_000;
     set(Clocks { at: Instant::now(), boot_us, offset_us, certainty: Certainty::Synchronised });
 }
 
-const fn o_clock(hour: i64, minute: i64) -> i64 {
+pub(super) const fn o_clock(hour: i64, minute: i64) -> i64 {
     60 * hour + minute
 }
 
 /// As [`super::at`], by the minute of the day.
-fn on(minute: i64) -> Utc {
+pub(super) fn on(minute: i64) -> Utc {
     at(minute - 9 * 60)
 }
 
@@ -61,9 +61,9 @@ fn destination(name: &str, files: &str, take: &str) -> DestinationTable {
     toml::from_str(&text).unwrap()
 }
 
-/// A ward with two oximeters that cannot say who they are.
-struct Ward {
-    desk: LedgerDesk,
+/// A ward with two devices of a kind.
+pub(super) struct Ward {
+    pub(super) desk: LedgerDesk,
     requests: mpsc::UnboundedSender<Request>,
     task: JoinHandle<()>,
     corrector: Corrector,
@@ -75,8 +75,21 @@ struct Ward {
 }
 
 impl Ward {
-    /// At midnight, so that what the configuration says holds all day.
+    /// Two oximeters that cannot say who they are.
     async fn open(folder: &Path) -> Self {
+        let words = vocabulary();
+        let file = profiles().join("nordpuls/po-100/profile.toml");
+        let profile = load_profile(&file, &words, Drafts::Accepted).unwrap();
+        Self::open_with(folder, profile, ("2.2", LINE)).await
+    }
+
+    /// Two of these devices, which say always the same. At midnight, so that what the configuration
+    /// says holds all day.
+    pub(super) async fn open_with(
+        folder: &Path,
+        profile: crate::profile::Profile,
+        (firmware, says): (&str, &[u8]),
+    ) -> Self {
         clock_shows(0);
         let (mut committer, reader) = crate::gateway::tests::committer_and_reader(folder);
         committer.destinations = vec![
@@ -89,6 +102,7 @@ impl Ward {
             machine: DeviceId::parse(&format!("machine-{name}")).unwrap(),
             codes: Vec::new(),
             is_analyser: false,
+            says_patient_each_time: profile.file().protocol.family() == "hl7v2",
             place: None,
         }));
         let (requests, received) = mpsc::unbounded_channel();
@@ -108,19 +122,16 @@ impl Ward {
         };
         committer.configured(clock::now()).await;
         let task = tokio::spawn(committer.run(received));
-        let profiles = Path::new(env!("CARGO_MANIFEST_DIR")).join("device-profiles");
-        let words = Arc::new(load_vocabulary(&profiles).unwrap());
-        let file = profiles.join("nordpuls/po-100/profile.toml");
-        let profile = load_profile(&file, &words, Drafts::Accepted).unwrap();
-        let mapper = Mapper::new(&profile, "2.2", words);
-        let message = message(&profile);
+        let mapper = Mapper::new(&profile, firmware, vocabulary());
+        let message = message(&profile, firmware, says);
         Self { desk, requests, task, corrector, examined, reader, message, profile, mapper }
     }
 
     /// A line of the oximeter comes now.
-    async fn hears(&self, name: &str) {
+    pub(super) async fn hears(&self, name: &str) {
         let received = clock::now();
-        let message = Message { received, ..self.message.clone() };
+        // It says always the same, and each time means it.
+        let message = Message { received, repeat_basis: None, ..self.message.clone() };
         let times = Times {
             received,
             corrected: None,
@@ -153,7 +164,7 @@ impl Ward {
     }
 
     /// Entries are learned, and what changes hands by them is found.
-    async fn learns(&mut self, entries: Vec<NewEntry>) {
+    pub(super) async fn learns(&mut self, entries: Vec<NewEntry>) {
         self.desk.add(entries).await.unwrap();
         let (_stop, stopping) = watch::channel(false);
         while let Ok(examine) = self.examined.try_recv() {
@@ -172,12 +183,12 @@ impl Ward {
         read.records.into_iter().filter_map(stored).collect()
     }
 
-    fn of_kind(&self, kind: EventKind) -> Vec<Stored> {
+    pub(super) fn of_kind(&self, kind: EventKind) -> Vec<Stored> {
         let all = self.records().into_iter().map(|(_, stored)| stored);
         all.filter(|stored| stored.kind == kind).collect()
     }
 
-    async fn stop(self) {
+    pub(super) async fn stop(self) {
         let (done, stopped) = oneshot::channel();
         self.requests.send(Request::Stop { now: clock::now(), done }).unwrap();
         stopped.await.unwrap();
@@ -185,23 +196,31 @@ impl Ward {
     }
 }
 
-fn message(profile: &crate::profile::Profile) -> Message {
+pub(super) fn profiles() -> std::path::PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("device-profiles")
+}
+
+pub(super) fn vocabulary() -> Arc<crate::vocabulary::Vocabulary> {
+    Arc::new(load_vocabulary(&profiles()).unwrap())
+}
+
+fn message(profile: &crate::profile::Profile, firmware: &str, bytes: &[u8]) -> Message {
     let now = clock::now();
-    let mut driver = profile.driver("2.2", Site::default());
+    let mut driver = profile.driver(firmware, Site::default());
     driver.link(LinkChange::Opened { session: Session(1) }, now);
-    driver.receive(LINE, Peer::STREAM, now);
+    driver.receive(bytes, Peer::STREAM, now);
     let mut events = std::iter::from_fn(|| driver.poll());
     let message = events
         .find_map(|event| if let Event::Message(message) = event { Some(message) } else { None });
     message.expect("a message")
 }
 
-fn says(id: &str, stated: Utc, says: Says) -> NewEntry {
+pub(super) fn says(id: &str, stated: Utc, says: Says) -> NewEntry {
     let by = By::Scan { person: PersonId::parse("nurse-7").unwrap() };
     NewEntry { id: EntryId::parse(id).unwrap(), stated, by, says }
 }
 
-fn patient_in(stored: &Stored) -> Option<&str> {
+pub(super) fn patient_in(stored: &Stored) -> Option<&str> {
     stored.data["patient"]["id"].as_str()
 }
 
