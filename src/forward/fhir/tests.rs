@@ -145,6 +145,19 @@ fn a_patient_is_named_by_identifier_and_only_where_the_record_has_one() {
     assert_eq!(spo2["subject"]["identifier"]["value"], "010594Y9032");
     let profile = "http://hl7.org/fhir/StructureDefinition/vitalsigns";
     assert_eq!(spo2["meta"]["profile"][0], profile);
+    assert_eq!(spo2["meta"].get("security"), None);
+    let protected = |data: &mut Json| {
+        known(data);
+        data["patient_protected"] = json!(true);
+    };
+    let spo2 = observation(&rendered(EventKind::Observation, OXIMETER, protected), 0);
+    assert_eq!(spo2["meta"]["profile"][0], profile);
+    // Patient-patient-with-turvakielto of the Finnish base profiles 2.0.0-rc2.
+    let label = json!({
+        "system": "https://hl7.fi/fhir/finnish-base-profiles/CodeSystem/fi-base-security-label-cs",
+        "code": "TURVAKIELTO",
+    });
+    assert_eq!(spo2["meta"]["security"], json!([label]));
 }
 
 fn pressure(data: &mut Json) {

@@ -221,7 +221,7 @@ impl Message<'_> {
         let pid =
             Segment::new("PID").written(1, "1").written(3, forms.join("~")).written(5, "^^^^^^U");
         let mut lines = vec![pid];
-        if self.statement.patient_protected {
+        if self.statement.patient_protected && table.protection_indicator {
             // Protection indicator (HL7 v2 chapter 3, table 0136): kept from whoever has no need.
             lines.push(Segment::new("PD1").written(12, "Y"));
         }

@@ -1,5 +1,6 @@
 //! Entries and acts over the desk, through the real committer and a journal on disk.
 
+mod admission;
 mod story;
 mod twins;
 

@@ -272,7 +272,7 @@ pub struct Code {
     pub system: String,
 }
 
-/// PID and PV1.
+/// PID, PD1 and PV1.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct PatientTable {
@@ -282,6 +282,10 @@ pub struct PatientTable {
     /// PV1-3.4.
     #[serde(default)]
     pub facility: Option<String>,
+    /// Whether PD1-12 says `Y` for a patient whose data are protected. Not every receiver takes a
+    /// PD1 here.
+    #[serde(default)]
+    pub protection_indicator: bool,
     #[serde(default)]
     pub identifier: Vec<Identifier>,
 }

@@ -228,6 +228,14 @@ fn a_patient_goes_out_only_in_the_forms_that_the_map_names() {
     assert_eq!(found[1], "PID|1||010594Y9032^^^DVV&1.2.246.21&ISO^NNFIN||^^^^^^U");
     assert_eq!(found[2], "PV1||I|icu^^bed-1");
     assert!(!found.iter().any(|one| one.contains("No patient")), "{found:?}");
+    let mut protected = stated.clone();
+    protected["patient_protected"] = json!(true);
+    let protected = routed(EventKind::Observation, 7, protected);
+    assert_eq!(segments(&map(PCD), &protected), found, "only where the map asks for it");
+    let asked = PCD.replace("[patient]", "[patient]\nprotection_indicator = true");
+    let marked = segments(&map(&asked), &protected);
+    assert_eq!(marked[2], "PD1||||||||||||Y");
+    assert_eq!(marked[1], found[1]);
     let without = map(&PCD.replace("= \"send\"", "= \"set-aside\""));
     let alone = routed(EventKind::Observation, 7, data(metrics));
     assert_eq!(render(&without, &alone), Outcome::SetAside("no-patient"));

@@ -16,7 +16,9 @@ use crate::association::{Line, Movement, Presence};
 use crate::check::clock::{Liveness, Rule, Times};
 use crate::forward::stored::{EventKind, Stored};
 use crate::gateway::committer::{DeviceIdentity, Submission};
-use crate::gateway::configuration::{DestinationTable, load_profile, load_vocabulary};
+use crate::gateway::configuration::{
+    AssociationTable, DestinationTable, load_profile, load_vocabulary,
+};
 use crate::gateway::record::{FirmwareProof, ProfileStamp};
 use crate::gateway::status::DeviceStatus;
 use crate::journal::{Kind, Record};
@@ -61,6 +63,26 @@ fn destination(name: &str, files: &str, take: &str) -> DestinationTable {
     toml::from_str(&text).unwrap()
 }
 
+/// What the devices of a ward are, and what the site says of whose they are.
+pub(super) struct Devices {
+    pub profile: crate::profile::Profile,
+    pub firmware: &'static str,
+    /// What each of them says, always.
+    pub says: &'static [u8],
+    pub association: AssociationTable,
+}
+
+impl Devices {
+    /// By the usual rules of a site.
+    pub fn of(
+        profile: crate::profile::Profile,
+        firmware: &'static str,
+        says: &'static [u8],
+    ) -> Self {
+        Self { profile, firmware, says, association: AssociationTable::default() }
+    }
+}
+
 /// A ward with two devices of a kind.
 pub(super) struct Ward {
     pub(super) desk: LedgerDesk,
@@ -70,6 +92,7 @@ pub(super) struct Ward {
     examined: mpsc::UnboundedReceiver<Examine>,
     reader: Reader,
     message: Message,
+    firmware: &'static str,
     profile: crate::profile::Profile,
     mapper: Mapper,
 }
@@ -80,16 +103,13 @@ impl Ward {
         let words = vocabulary();
         let file = profiles().join("nordpuls/po-100/profile.toml");
         let profile = load_profile(&file, &words, Drafts::Accepted).unwrap();
-        Self::open_with(folder, profile, ("2.2", LINE)).await
+        Self::open_with(folder, Devices::of(profile, "2.2", LINE)).await
     }
 
     /// Two of these devices, which say always the same. At midnight, so that what the configuration
     /// says holds all day.
-    pub(super) async fn open_with(
-        folder: &Path,
-        profile: crate::profile::Profile,
-        (firmware, says): (&str, &[u8]),
-    ) -> Self {
+    pub(super) async fn open_with(folder: &Path, devices: Devices) -> Self {
+        let Devices { profile, firmware, says, association } = devices;
         clock_shows(0);
         let (mut committer, reader) = crate::gateway::tests::committer_and_reader(folder);
         committer.destinations = vec![
@@ -109,7 +129,13 @@ impl Ward {
         let (examine, examined) = mpsc::unbounded_channel();
         let desk = LedgerDesk::default();
         let keeper = LedgerKeeper::new(desk.clone(), lines.clone());
-        committer.ledger = LedgerKeeper { examine: Some(examine), ..keeper };
+        let numbers = association.numbers();
+        committer.ledger = LedgerKeeper { examine: Some(examine), numbers, ..keeper };
+        let policy = association.policy();
+        let site = crate::association::Site { policy, ..Default::default() };
+        let memory = &mut committer.memory;
+        let ledger = Ledger::clone(&memory.ledger);
+        memory.ledger = Arc::new(ledger.under(site, BTreeMap::new()));
         let memory = &committer.memory;
         desk.open(requests.clone(), Arc::clone(&memory.ledger), Arc::clone(&memory.register));
         let corrector = Corrector {
@@ -124,7 +150,18 @@ impl Ward {
         let task = tokio::spawn(committer.run(received));
         let mapper = Mapper::new(&profile, firmware, vocabulary());
         let message = message(&profile, firmware, says);
-        Self { desk, requests, task, corrector, examined, reader, message, profile, mapper }
+        Self {
+            desk,
+            requests,
+            task,
+            corrector,
+            examined,
+            reader,
+            message,
+            firmware,
+            profile,
+            mapper,
+        }
     }
 
     /// A line of the oximeter comes now.
@@ -161,6 +198,11 @@ impl Ward {
         };
         self.requests.send(Request::Message(Box::new(submission))).unwrap();
         fates.recv().await.expect("a fate");
+    }
+
+    /// What the devices say from now on.
+    pub(super) fn will_say(&mut self, bytes: &[u8]) {
+        self.message = message(&self.profile, self.firmware, bytes);
     }
 
     /// Entries are learned, and what changes hands by them is found.

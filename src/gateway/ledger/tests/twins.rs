@@ -5,7 +5,9 @@ use std::path::Path;
 
 use serde_json::Value as Json;
 
-use super::story::{Ward, clock_shows, o_clock, on, patient_in, profiles, says, vocabulary};
+use super::story::{
+    Devices, Ward, clock_shows, o_clock, on, patient_in, profiles, says, vocabulary,
+};
 use super::*;
 use crate::association::Channel;
 use crate::forward::stored::{EventKind, Stored};
@@ -35,7 +37,7 @@ fn profile() -> Profile {
 }
 
 async fn ward(folder: &Path) -> Ward {
-    Ward::open_with(folder, profile(), ("PCD-01 2.6", MESSAGE)).await
+    Ward::open_with(folder, Devices::of(profile(), "PCD-01 2.6", MESSAGE)).await
 }
 
 /// A part of the device in bed 1 is scanned onto a patient.
