@@ -282,6 +282,15 @@ fn no_subject_is_changed_and_no_set_is_torn() {
     let verdicts = hand_over(vec![stated, moved, torn]);
     let said: Vec<String> = verdicts.iter().map(code).collect();
     assert_eq!(said, ["", "would-change-the-subject true", "states-a-part-of-a-set true"]);
+    // What was nobody's becomes somebody's, under the same id.
+    let nobody = What { patient: None, values: vec![PULSE], status: "preliminary" };
+    let (number, unknown) = world.record(EventKind::Observation, None, &nobody);
+    let scanned = What { patient: Some(PATIENTS[0]), ..nobody.clone() };
+    let (_, found) = world.record(EventKind::Correction, Some(number), &scanned);
+    let said: Vec<String> = hand_over(vec![unknown, found]).iter().map(code).collect();
+    assert_eq!(said, ["", ""]);
+    let held = server.held("Observation");
+    assert_eq!(held["3f3f3f3f-4.0"]["subject"]["identifier"]["value"], PATIENTS[0]);
     // A part that came first: the set is refused, and seen, rather than half of it lost.
     let (number, whole) = world.record(EventKind::Observation, None, &what);
     let (_, part) = world.record(EventKind::Correction, Some(number), &part);

@@ -86,6 +86,12 @@ impl Found {
         })
     }
 
+    /// Whether it is anybody's, in whatever words. What was nobody's may become somebody's: that
+    /// takes nothing from anyone.
+    fn has_subject(&self) -> bool {
+        self.fields.contains_key("subject")
+    }
+
     /// The same resource, withdrawn; every other field with the server's own digits.
     fn withdrawn(&self, record: &RecordId) -> Option<String> {
         let mut fields = self.fields.clone();
@@ -132,7 +138,7 @@ pub fn step(about: &About, record: &RecordId, found: &[Found]) -> Step {
     }
     let body = if about.withdraws {
         one.withdrawn(record)
-    } else if observation && one.subject != about.subject {
+    } else if observation && one.has_subject() && one.subject != about.subject {
         return Step::Wrong("would-change-the-subject");
     } else {
         with_id(&about.body, &one.id)
@@ -220,7 +226,11 @@ mod tests {
         let b = about(Some("urn:oid:1|B"));
         assert_eq!(step(&b, &later, &held("1f1f1f1f-7", subject)), wrong);
         assert_eq!(step(&about(None), &later, &held("1f1f1f1f-7", subject)), wrong);
-        assert_eq!(step(&a, &later, &held("1f1f1f1f-7", "")), wrong);
+        let elsewhere = r#""subject":{"reference":"Patient/1"},"#;
+        assert_eq!(step(&a, &later, &held("1f1f1f1f-7", elsewhere)), wrong);
+        // A late scan: what was nobody's is A's.
+        let found_out = step(&a, &later, &held("1f1f1f1f-7", ""));
+        assert!(matches!(found_out, Step::Update { .. }), "{found_out:?}");
     }
 
     #[test]

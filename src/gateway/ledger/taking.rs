@@ -138,12 +138,14 @@ impl Committer {
                     staged.routed.push((destination.name.clone(), sequence));
                 }
             }
+            let mut data = data(entry, &self.memory.ledger);
+            self.mark_protected(&mut data);
             let stored = Stored {
                 kind: EventKind::Association,
                 time: now.utc_text(),
                 subject: self.subject_of(entry),
                 routes,
-                data: data(entry, &self.memory.ledger),
+                data,
             };
             let (kind, time_us) = (Kind::Association, now.utc_us());
             records.push(NewRecord { kind, time_us, payload: stored.to_bytes() });
