@@ -80,6 +80,9 @@ pub struct Told {
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Release {
+    /// Of whoever sends all acts with one; what was let go once is not let go again.
+    #[serde(default)]
+    pub client_id: Option<String>,
     pub stated: String,
     /// The phone slept, or its clock was moved, since the box last told it the time.
     #[serde(default)]
@@ -112,10 +115,16 @@ impl Bedside {
         self.rules.owners.of(ward, parameter)
     }
 
-    /// Who charts what a person enters of a patient: by the patient's ward, else by the box's.
+    /// Who charts what a person enters of a patient: by the patient's ward, else by that of a device
+    /// on the patient, else by the box's.
     pub fn owner_of_entries(&self, patient: &PatientId) -> Owner {
         let now = Utc::from_us(self.house.now().utc_us());
-        let place = self.house.ledger().place_of_patient(patient, now);
+        let ledger = self.house.ledger();
+        let place = ledger.place_of_patient(patient, now).or_else(|| {
+            let on = ledger.standing(now).into_iter().find(|one| one.patient == *patient)?;
+            let machine = self.house.machines().iter().find(|one| one.id == on.device)?;
+            Some(machine.place.clone())
+        });
         let ward = place.as_ref().map_or(self.house.ward(), |place| ward_of(place.as_str()));
         self.rules.owners.of(ward, ENTRIES)
     }
@@ -229,6 +238,7 @@ impl Bedside {
         }
         let by = json!({
             "by": person_json(person),
+            "client_id": asked.client_id,
             "stated": utc_text(stated.us()),
             "stated_unproven": asked.stated_unproven,
         });

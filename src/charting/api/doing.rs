@@ -189,7 +189,7 @@ pub async fn release(
     cares(&server, &parts, &person, patient.as_ref())?;
     let came = server.bedside.release(&person, &id, &asked).await;
     let record = audited(&server, "release", &person, patient.as_ref(), came)?;
-    Ok(ok(json!({ "confirmation": record, "state": "kept" })))
+    Ok(ok(json!({ "confirmation": record, "state": "kept", "held": false })))
 }
 
 /// Whose set the core asks for.

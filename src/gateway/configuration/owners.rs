@@ -196,3 +196,135 @@ fn shared<'a>(
         Some((device.name.as_str(), parameter.as_str()))
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::super::load;
+
+    /// A box with one oximeter, on ward `icu`.
+    const BOX: &str = r#"[gateway]
+id = "urn:uuid:5f0c1a52-8f2e-4a83-9d3e-3d3b0b6d2a11"
+tenant = "demo"
+site = "site"
+ward = "icu"
+name = "box-1"
+data = "DATA"
+socket = "DATA/socket"
+device_profiles = "PROFILES"
+mode = "bench"
+
+[identity]
+issuer = "http://127.0.0.1:1"
+audience = "wardgate"
+clients = ["bedside"]
+role = [{ value = "nurse", role = "registered-nurse" }]
+
+[[device]]
+name = "oximeter"
+profile = "nordpuls/po-100"
+place = "icu/bed-1"
+firmware = "2.2"
+link = { serial = "DATA/line" }
+
+[charting]
+listen = "127.0.0.1:0"
+origins = ["http://127.0.0.1:8443"]
+"#;
+
+    fn destination(name: &str, files: &str, take: &str) -> String {
+        format!(
+            "[[destination]]\nname = \"{name}\"\nfiles = \"{files}\"\ntake = \"{take}\"\n\
+             required = \"required\"\nmqtt = {{ host = \"core\", receivers = [\"core\"] }}\n"
+        )
+    }
+
+    /// What is wrong, each with line and column.
+    fn problems(more: &str) -> Vec<String> {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("wardgate.toml");
+        let profiles = Path::new(env!("CARGO_MANIFEST_DIR")).join("device-profiles");
+        let text = format!("{BOX}{more}")
+            .replace("DATA", &folder.path().display().to_string())
+            .replace("PROFILES", &profiles.display().to_string());
+        std::fs::write(&file, text).unwrap();
+        let cut = |said: String| said.split_once(".toml:").map(|(_, rest)| rest.to_owned());
+        load(&file).err().unwrap_or_default().into_iter().filter_map(cut).collect()
+    }
+
+    /// The line, counted from 1, on which a text of `BOX` and `more` stands.
+    fn line_of(more: &str, text: &str) -> usize {
+        let whole = format!("{BOX}{more}");
+        whole.lines().position(|line| line.contains(text)).unwrap() + 1
+    }
+
+    #[test]
+    fn classes_are_those_of_the_vocabulary() {
+        let good = "ward.icu = \"core, box in downtime\"\n\
+                    class = [{ of = [\"ventilation\", \"entries\"], owner = \"box\" },\n\
+                    { of = [\"spo2\"], owner = \"core\", wards = [\"icu\"] }]\n";
+        assert_eq!(problems(good), Vec::<String>::new());
+        for (bad, column, words) in [
+            ("class = [{ of = [\"vitals\"], owner = \"box\" }]\n", 19, "there are: alarm-attribute"),
+            ("class = [{ of = [], owner = \"box\" }]\n", 17, "expected \"entries\", a parameter"),
+            ("ward.icu2 = \"box\"\n", 13, "there are: icu"),
+            ("class = [{ of = [\"spo2\"], owner = \"box\", wards = [\"3b\"] }]\n", 51, "there are: icu"),
+        ] {
+            let found = problems(bad);
+            let at = format!("{}:{column}: ", line_of(bad, bad.trim_end()));
+            assert!(found.len() == 1 && found[0].starts_with(&at), "{bad}: {at} {found:?}");
+            assert!(found[0].contains(words), "{found:?}");
+        }
+    }
+
+    #[test]
+    fn two_owners_of_one_parameter_are_refused_where_the_second_stands() {
+        let class = |of: &str, owner: &str, wards: &str| {
+            format!("[[charting.class]]\nof = [\"{of}\"]\nowner = \"{owner}\"\n{wards}")
+        };
+        let spo2 = class("spo2", "core", "");
+        let category = class("vitals-spo2-pulse", "box", "");
+        let found = problems(&format!("{spo2}{category}"));
+        let at = format!("{}:7: spo2 has the owner \"core\" by [[charting.class]] 1", {
+            line_of(&format!("{spo2}{category}"), "vitals-spo2-pulse")
+        });
+        assert!(found.len() == 1 && found[0].starts_with(&at), "{at} {found:?}");
+        assert!(found[0].contains("expected one owner"), "{found:?}");
+        // The same owner twice, and two owners on two wards, are one owner each.
+        assert!(problems(&format!("{spo2}{spo2}")).is_empty());
+        let other = "[[device]]\nname = \"oximeter-2\"\nprofile = \"nordpuls/po-100\"\n\
+                     place = \"3b/bed-1\"\nfirmware = \"2.2\"\nlink = { serial = \"DATA/line-2\" }\n";
+        let here = class("spo2", "core", "wards = [\"icu\"]\n");
+        let there = class("spo2", "box", "wards = [\"3b\"]\n");
+        assert_eq!(problems(&format!("{here}{there}{other}")), Vec::<String>::new());
+    }
+
+    #[test]
+    fn a_second_way_into_patients_records_is_refused() {
+        let (all, signed) =
+            (destination("core", "patients", "all"), destination("chart", "patients", "confirmed"));
+        let found = problems(&format!("{all}{signed}"));
+        assert_eq!(found.len(), 1, "{found:?}");
+        let words = "goes into patients' records by destination core already";
+        assert!(found[0].contains(&format!("oximeter's perfusion-index {words}")), "{found:?}");
+        let second = format!("{all}{signed}");
+        let line = format!("{BOX}{second}").lines().count() - 3;
+        assert!(found[0].starts_with(&format!("{line}:9: ")), "{line} {found:?}");
+        let archive = destination("archive", "trial", "all");
+        assert_eq!(problems(&format!("{all}{archive}")), Vec::<String>::new());
+        let waves = destination("waves", "patients", "waveforms");
+        assert_eq!(problems(&format!("{all}{waves}")), Vec::<String>::new());
+    }
+
+    #[test]
+    fn where_the_box_confirms_nothing_is_filed_before() {
+        let owner = "owner = \"box\"\n";
+        let found = problems(&format!("{owner}{}", destination("core", "patients", "every 1 min")));
+        assert!(found.len() == 1 && found[0].contains("take = \"confirmed\""), "{found:?}");
+        for (files, take) in [("patients", "confirmed"), ("trial", "all")] {
+            let good = format!("{owner}{}", destination("core", files, take));
+            assert_eq!(problems(&good), Vec::<String>::new());
+        }
+    }
+}
