@@ -8,6 +8,7 @@
 //! | `set` | the set of a patient or device as of a time |
 //! | `acts` | what a person does: associate, confirm, reject, withdraw, enter |
 //! | `charted` | what became of values, so that none is charted twice |
+//! | `owners` | who owns the act of charting, by ward and class of parameter |
 //! | `form` | what no device measures |
 //! | `refs` | names of patients in addresses |
 //! | `identity` | who a person is, by the hospital's provider, and what they may do |
@@ -21,6 +22,7 @@ pub mod charted;
 pub mod form;
 pub mod house;
 pub mod identity;
+pub mod owners;
 pub mod refs;
 pub mod set;
 pub mod shaken;

@@ -51,6 +51,18 @@ use tokio::sync::{mpsc, oneshot};
 
 use crate::vocabulary::{Sequence, StreamId};
 
+/// Where a binding hands in what a core says of its own charting.
+pub type Inbox = mpsc::Sender<Inbound>;
+
+/// Something that a core says which is no answer to a record.
+pub struct Inbound {
+    pub payload: Vec<u8>,
+    /// The ids of those who may say it.
+    pub receivers: Vec<String>,
+    /// What the core is told when it is durable; nothing, and it says it again.
+    pub answer: oneshot::Sender<Vec<u8>>,
+}
+
 /// What a destination counts, for `status` and the metrics. Totals since the start of the daemon.
 #[derive(Debug, Default)]
 pub struct Counters {

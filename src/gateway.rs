@@ -15,6 +15,7 @@
 //! | `guests` | who may hold a connection to the box, and who makes room |
 //! | `housekeeping` | records about the house: start, configuration, associations, clock, checkpoints |
 //! | `bedside` | the port for phones: charting |
+//! | `chartings` | what a core's own app charted, over its destination's connection |
 //! | `background` | what runs behind everybody else: the index, the scrub of the journal |
 //! | `indexing` | what the index has to know of a record |
 //! | `ledger` | entries and acts over a desk, kept in order with the data |
@@ -44,6 +45,7 @@ pub mod asked;
 mod background;
 mod bedside;
 pub mod certificates;
+mod chartings;
 pub mod committer;
 pub mod configuration;
 pub mod connection;

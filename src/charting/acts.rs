@@ -6,10 +6,12 @@
 //! | `linking` | a device on a patient: begun, moved, ended, seen |
 //! | `signing` | a set confirmed, rejected in part, withdrawn, countersigned; what no device measures |
 //! | `stating` | what a confirmation says of each record, in the form of an observation |
+//! | `reconciling` | what the core's own app charted, and what was confirmed while it was away |
 //! | `listing` | what waits for a person |
 
 mod linking;
 mod listing;
+mod reconciling;
 mod signing;
 mod stating;
 
@@ -18,12 +20,14 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use serde_json::{Map, Value as Json, json};
 
 pub use self::linking::{Associate, Decide, End, Linked, Seen};
-pub use self::listing::Worklist;
+pub use self::listing::{CHARTED_TWICE, Worklist};
+pub use self::reconciling::{CoreAct, CoreCharted, CoreCharting, Release, Settle, Told};
 pub use self::signing::{Confirm, Countersign, Signed, Withdraw};
 use super::charted::{Chart, Fate, Known};
 use super::form::Form;
 use super::house::{Act, ActKind, House, Machine, NotAdded};
 use super::identity::{Person, SessionMode};
+use super::owners::{ENTRIES, Owners};
 use super::refs::Refs;
 use super::set::{self, NotRead, Row, Wanted};
 use super::shelf::Shelf;
@@ -66,8 +70,12 @@ pub enum Refused {
     ReasonNeeded,
     #[error("{0}")]
     Form(String),
-    #[error("the core's own app confirms here")]
-    OwnedByCore,
+    #[error("the core's own app confirms this")]
+    OwnedByCore { what: String },
+    #[error("the core is still away: what it charted meanwhile is not known")]
+    StillAway,
+    #[error("expected what the core charted: {0}")]
+    Charting(&'static str),
     #[error("a student's confirmation is signed by somebody else")]
     OwnHand,
     #[error("expected 1 to 100 characters as the act's id")]
@@ -99,7 +107,9 @@ impl Refused {
             Self::UnknownValue { .. } => ("unknown-value", 404),
             Self::ReasonNeeded => ("reason-needed", 422),
             Self::Form(_) => ("form", 422),
-            Self::OwnedByCore => ("charting-owned-by-core", 409),
+            Self::OwnedByCore { .. } => ("charting-owned-by-core", 409),
+            Self::StillAway => ("core-still-away", 409),
+            Self::Charting(_) => ("charting", 422),
             Self::OwnHand => ("own-hand", 403),
             Self::ClientId(_) => ("client-id", 422),
             Self::NotKept(NotAdded::NotKept) => ("not-kept", 503),
@@ -122,6 +132,8 @@ impl Refused {
             Self::AlreadyCharted { observation_id, fate } => {
                 json!({ "observation_id": observation_id, "charted": fate })
             }
+            Self::OwnedByCore { what } if what == ENTRIES => json!({ "entries": true }),
+            Self::OwnedByCore { what } => json!({ "observation_id": what }),
             Self::UnknownPatient
             | Self::UnknownDevice
             | Self::Analyser
@@ -132,7 +144,8 @@ impl Refused {
             | Self::Changed
             | Self::ReasonNeeded
             | Self::Form(_)
-            | Self::OwnedByCore
+            | Self::StillAway
+            | Self::Charting(_)
             | Self::OwnHand
             | Self::ClientId(_)
             | Self::NotKept(_)
@@ -143,25 +156,10 @@ impl Refused {
     }
 }
 
-/// Who owns the act of charting on this ward.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Deserialize)]
-pub enum Owner {
-    /// The core's app shows, confirms and rejects; the box sends preliminary values.
-    #[default]
-    #[serde(rename = "core")]
-    Core,
-    /// The box's page confirms.
-    #[serde(rename = "box")]
-    Box,
-    /// The core's app, and the box's page while the core cannot be reached.
-    #[serde(rename = "core, box in downtime")]
-    CoreBoxInDowntime,
-}
-
 /// What the site says of charting.
 #[derive(Clone, Debug)]
 pub struct Rules {
-    pub owner: Owner,
+    pub owners: Owners,
     /// A set for longer ago needs a reason.
     pub as_of_minutes_max: i64,
     /// A patient with devices whose values nobody has confirmed for so long is listed.
@@ -176,6 +174,8 @@ pub struct Bedside {
     pub refs: Refs,
     shelf: Mutex<Shelf>,
     chart: Mutex<Option<Chart>>,
+    /// One act about values at a time: each is judged by what the ones before it left.
+    turn: tokio::sync::Mutex<()>,
 }
 
 impl Bedside {
@@ -188,6 +188,7 @@ impl Bedside {
             refs: Refs::of(secret),
             shelf: Mutex::new(Shelf::begins_at(now_us)),
             chart: Mutex::new(None),
+            turn: tokio::sync::Mutex::default(),
         }
     }
 
@@ -206,9 +207,18 @@ impl Bedside {
     /// # Errors
     /// The journal cannot be read, or what was charted is not read back yet.
     pub fn rows(&self, wanted: &Wanted<'_>) -> Result<Vec<Row>, Refused> {
+        let core_is_away = self.house.core_is_away();
         self.with_chart(|chart| {
             let fate = |id: &str| chart.of(id).map(|one| one.fate.as_str().to_owned());
-            Ok(set::rows(self.house.as_ref(), &self.shelf(), wanted, fate)?)
+            let mut rows = set::rows(self.house.as_ref(), &self.shelf(), wanted, fate)?;
+            for row in &mut rows {
+                let owner = self.owner_on(&row.device.name, &row.parameter);
+                row.owner = owner.as_str();
+                row.signed_here = owner.signs_here(core_is_away);
+                let charted = chart.of(&row.observation_id);
+                row.charted_by = charted.map(|one| if one.by_core { "core" } else { "box" });
+            }
+            Ok(rows)
         })?
     }
 
@@ -219,18 +229,22 @@ impl Bedside {
     pub fn acts_of(&self, person: &Person) -> Result<Vec<Json>, Refused> {
         let sent_through = self.house.delivered();
         self.with_chart(|chart| {
-            let own = chart.acts().filter(|(_, known)| known.by == person.id.reveal());
+            let own = chart.acts().filter(|(_, known)| {
+                known.by == person.id.reveal() && !known.data.contains_key("releases")
+            });
             let rows = own.map(|(client_id, known)| {
-                let sequence = RecordId::parse(&known.record).ok().map(|id| id.sequence());
+                let record = &chart.standing_for(known).record;
+                let sequence = RecordId::parse(record).ok().map(|id| id.sequence());
                 let is_there = sequence.is_some_and(|sequence| sequence.number() <= sent_through);
                 let state = match (known.needs_countersign, known.is_withdrawn, is_there) {
                     (true, ..) => "needs-countersign",
                     (_, true, _) => "withdrawn",
-                    (_, _, true) => "on-chart",
+                    (_, _, true) if !known.is_held => "on-chart",
                     (..) => "kept",
                 };
                 let (id, at) = (&known.record, &known.at);
-                json!({ "client_id": client_id, "id": id, "at": at, "state": state })
+                let held = known.is_held;
+                json!({ "client_id": client_id, "id": id, "at": at, "state": state, "held": held })
             });
             rows.collect()
         })
@@ -293,6 +307,17 @@ impl Bedside {
         data: Map<String, Json>,
     ) -> Result<String, Refused> {
         EntryId::parse(client_id)?;
+        self.keep_own(kind, client_id, time, data).await
+    }
+
+    /// The same under an id of the box's own, which is longer.
+    async fn keep_own(
+        &self,
+        kind: ActKind,
+        client_id: &str,
+        time: Utc,
+        data: Map<String, Json>,
+    ) -> Result<String, Refused> {
         let act = Act {
             kind,
             subject: self.house.name().to_owned(),

@@ -92,6 +92,7 @@ pub fn router(server: Server) -> Router {
         .route("/v1/confirmations", post(doing::confirm))
         .route("/v1/confirmations/{id}/withdraw", post(doing::withdraw))
         .route("/v1/confirmations/{id}/countersign", post(doing::countersign))
+        .route("/v1/confirmations/{id}/release", post(doing::release))
         .route("/v1/conflicts/{id}/decide", post(doing::decide))
         .route("/v1/chartings", post(doing::chartings))
         .route("/v1/core/values", post(doing::core_values))

@@ -68,8 +68,10 @@ pub trait House: Send + Sync {
     /// All of the entries or none; they are durable when it says so. The same entries again change
     /// nothing.
     fn add(&self, entries: Vec<NewEntry>) -> Waiting<'_, Result<(), NotAdded>>;
-    /// Whether no core can be reached now: downtime.
+    /// Whether no core that files can be reached now: downtime.
     fn core_is_away(&self) -> bool;
+    /// The ward on which the box stands.
+    fn ward(&self) -> &str;
     /// The box's name: the subject of what is about no device.
     fn name(&self) -> &str;
     /// Keeps an act; it is durable when it says so. The same client id again gives the same record.

@@ -49,6 +49,12 @@ pub struct Row {
     pub kind: String,
     /// What became of it on the chart.
     pub charted: Option<String>,
+    /// Who did that: `box` or `core`.
+    pub charted_by: Option<&'static str>,
+    /// Who charts it: `core`, `box` or `core, box in downtime`.
+    pub owner: &'static str,
+    /// It may be signed here now.
+    pub signed_here: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub site: Option<String>,
     /// What stands behind it; not shown.
@@ -300,6 +306,9 @@ fn row(
         quality: [words("doubts"), words("flags")].concat(),
         kind,
         charted: None,
+        charted_by: None,
+        owner: "",
+        signed_here: false,
         site,
         behind: Behind {
             measured_us: found.measured_us,

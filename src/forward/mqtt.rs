@@ -13,6 +13,8 @@
 //! | `/acknowledgement/{destination}` | in | answers: the response topic of every record |
 //! | `/have/{destination}` | in | what a restored receiver has |
 //! | `/manifest-answer/{destination}` | in | whether the receiver holds what a manifest covers |
+//! | `/charted/{destination}` | in | what the core's own app charted, where the box serves a bedside |
+//! | `/charted-answer/{destination}` | out | what came of it, when it is durable |
 
 mod configuration;
 mod connection;
@@ -28,6 +30,7 @@ use std::sync::Arc;
 use rumqttc::{LastWill, MqttOptions, QoS, TlsConfiguration, Transport};
 use tokio::sync::watch;
 
+use super::Inbox;
 use super::acknowledgement::RECEIVER_CHARACTERS_MAX;
 use super::pump::{Binding, Ended, Fate, Outbound, Pump, Settings};
 use super::stored::Rendered;
@@ -108,6 +111,8 @@ pub struct Mqtt {
     destination: Destination,
     /// The largest packet that the broker takes.
     packet_bytes_max: usize,
+    /// Who hears what the core charted.
+    inbox: Option<Inbox>,
 }
 
 /// A record on its way.
@@ -123,7 +128,12 @@ impl Mqtt {
     /// What is wrong with names, address or TLS files.
     pub fn new(destination: Destination) -> Result<Self, Error> {
         check_destination(&destination)?;
-        Ok(Self { destination, packet_bytes_max: PACKET_BYTES_MAX })
+        Ok(Self { destination, packet_bytes_max: PACKET_BYTES_MAX, inbox: None })
+    }
+
+    /// It also hears what the core charted.
+    pub fn hearing(self, inbox: Option<Inbox>) -> Self {
+        Self { inbox, ..self }
     }
 
     /// What the pump of this destination needs to know.

@@ -8,7 +8,8 @@ use tokio::net::TcpListener;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 
-use super::configuration::{Configuration, Mode};
+use super::chartings;
+use super::configuration::{Configuration, DestinationTable, Files, Mode};
 use super::ledger::{Act, ActKind, LedgerDesk, NewEntry, NotAdded};
 use super::snapshot::Shown as HouseOnShow;
 use crate::association::Ledger;
@@ -21,6 +22,7 @@ use crate::charting::identity::audit::Notice;
 use crate::charting::identity::provider::Source;
 use crate::charting::identity::{Gatekeeper, Role, Setup};
 use crate::charting::shaken::{PhoneAddress, Shaken};
+use crate::forward::Inbound;
 use crate::forward::stored::Stored;
 use crate::journal::{Kind, Reader};
 use crate::link::clock;
@@ -29,6 +31,9 @@ use crate::vocabulary::{Moment, PatientId, Purpose, RecordId, Sequence};
 /// How much of the journal is read at a time to follow it.
 const READ_RECORDS: usize = 256;
 const READ_BYTES: usize = 4 << 20;
+/// How often what waits for another hand or for the core is written again: the journal keeps
+/// nothing for less than an hour.
+const CARRY_EVERY: Duration = Duration::from_secs(1800);
 /// After the journal could not be read.
 const AGAIN_AFTER: Duration = Duration::from_secs(2);
 
@@ -42,6 +47,9 @@ pub struct BedsideTasks {
 /// What the bedside sees of this house.
 struct Seen {
     name: String,
+    ward: String,
+    /// The destinations that file into patients' records; all where none does.
+    filing: Vec<String>,
     desk: LedgerDesk,
     machines: Vec<Machine>,
     grammar: Grammar,
@@ -92,7 +100,11 @@ impl House for Seen {
     }
 
     fn core_is_away(&self) -> bool {
-        self.shown.cores_are_away()
+        self.shown.cores_are_away(&self.filing)
+    }
+
+    fn ward(&self) -> &str {
+        &self.ward
     }
 
     fn name(&self) -> &str {
@@ -120,6 +132,8 @@ pub(super) struct Ground<'a> {
     pub delivered: Vec<watch::Receiver<u64>>,
     /// The house as the status shows it.
     pub shown: Arc<HouseOnShow>,
+    /// What cores say of their own charting.
+    pub charted: mpsc::Receiver<Inbound>,
 }
 
 impl BedsideTasks {
@@ -148,7 +162,8 @@ impl BedsideTasks {
         let opened = Gatekeeper::open(setup, clock::now()).map_err(|error| error.to_string())?;
         let (gatekeeper, notices) = opened;
         let secret = secret(&folder.join("refs.key")).map_err(|error| error.to_string())?;
-        let bedside = Arc::new(Bedside::of(Arc::clone(&house), table.rules(), &secret));
+        let rules = table.rules(&configuration.vocabulary);
+        let bedside = Arc::new(Bedside::of(Arc::clone(&house), rules, &secret));
         let (door, rows) = Door::of(Arc::clone(&gatekeeper), house);
         let site = SiteWords {
             site: configuration.gateway.site.clone(),
@@ -161,6 +176,7 @@ impl BedsideTasks {
             Server { bedside: Arc::clone(&bedside), door: Arc::new(door), site: Arc::new(site) };
         let (stop, stopping) = watch::channel(false);
         let mut tasks = vec![
+            tokio::spawn(chartings::hear(Arc::clone(&bedside), ground.charted)),
             tokio::spawn(follow(bedside, ground.durable, ground.acts, stopping.clone())),
             tokio::spawn(audit(ground.desk.clone(), configuration.gateway.name.clone(), rows)),
             tokio::spawn(notice(ground.desk.clone(), configuration.gateway.name.clone(), notices)),
@@ -229,8 +245,12 @@ fn seen(ground: &Ground<'_>) -> Seen {
             codes: line.codes.clone(),
         })
     });
+    let files = |table: &&DestinationTable| table.files == Files::Patients;
+    let filing = configuration.destinations.iter().filter(files);
     Seen {
         name: configuration.gateway.name.clone(),
+        ward: configuration.gateway.ward.clone(),
+        filing: filing.map(|table| table.name.clone()).collect(),
         desk: ground.desk.clone(),
         machines: machines.collect(),
         grammar: configuration.association.scan.clone(),
@@ -284,6 +304,7 @@ async fn follow(
     if let Err(error) = bedside.state_again().await {
         tracing::error!(%error, "what was confirmed cannot be stated again");
     }
+    let mut carry = tokio::time::interval(CARRY_EVERY);
     loop {
         let read = match reader.read_from(next, READ_RECORDS, READ_BYTES) {
             Ok(read) => read,
@@ -302,9 +323,13 @@ async fn follow(
             tokio::task::yield_now().await;
             continue;
         }
-        tokio::select! {
+        let is_due = tokio::select! {
             _ = stopping.wait_for(|stop| *stop) => return,
-            changed = durable.changed() => if changed.is_err() { return },
+            _ = carry.tick() => true,
+            changed = durable.changed() => if changed.is_err() { return } else { false },
+        };
+        if is_due && let Err(error) = bedside.carry_held().await {
+            tracing::error!(%error, "what waits for the core is not written again");
         }
     }
 }

@@ -28,6 +28,7 @@ mod files;
 mod identity;
 mod keys;
 mod link;
+mod owners;
 mod pcim;
 mod retention;
 mod waveforms;
@@ -42,6 +43,7 @@ pub use files::{known_profiles, load_profile, load_vocabulary};
 pub use identity::{AccessTokenKind, AlgorithmName, IdentityTable, PersonTable, RoleTable};
 pub use keys::KeyFileError;
 pub use link::LinkTable;
+pub use owners::ClassTable;
 pub use pcim::{PcimPeerTable, PcimRole, PcimTable};
 pub use retention::RetentionTable;
 pub use waveforms::WaveformsTable;
@@ -228,6 +230,7 @@ pub fn load(file: &Path) -> Result<Configuration, Vec<String>> {
     loader.charting(&parsed);
     let maps = loader.maps(&parsed);
     let devices = loader.devices(&parsed);
+    loader.ways_into_records(&parsed, &maps, &devices);
     let (adt, pcim) = (loader.adt(&parsed), loader.pcim(&parsed));
     if !loader.problems.is_empty() {
         return Err(loader.problems);

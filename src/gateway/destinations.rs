@@ -21,7 +21,7 @@ use crate::forward::hl7v2::Hl7v2;
 use crate::forward::https::{self, Https};
 use crate::forward::mqtt::{self, Mqtt};
 use crate::forward::pump::{Binding, Pump, Settings};
-use crate::forward::{Command, Counters, Notice, Unavailable};
+use crate::forward::{Command, Counters, Inbox, Notice, Unavailable};
 use crate::journal::{Reader, Storage};
 use crate::vocabulary::Sequence;
 
@@ -44,6 +44,8 @@ pub(super) struct Ground<'a> {
     pub durable: &'a watch::Receiver<u64>,
     pub requests: &'a mpsc::UnboundedSender<Request>,
     pub stop: &'a watch::Receiver<bool>,
+    /// Who hears what a core says of its own charting; nobody without a bedside.
+    pub inbox: Option<&'a Inbox>,
 }
 
 /// Starts these destinations, which read the journal of this ground.
@@ -109,6 +111,7 @@ impl Ground<'_> {
                     mqtt: config.clone(),
                 };
                 let binding = Mqtt::new(destination).map_err(|error| error.to_string())?;
+                let binding = binding.hearing(self.inbox.cloned());
                 self.spawn(table, binding.settings(cursors), binding, into)
             }
             Some(Transport::Hl7v2(config)) => {

@@ -43,10 +43,14 @@ use super::snapshot::{self, HouseShown, Shown};
 use super::status;
 use super::waveforms::WaveformHouse;
 use super::world::{World, stop_for_one};
+use crate::forward::{Inbound, Inbox};
 use crate::journal::{self, Reader};
 use crate::link::clock;
 use crate::operate;
 use crate::vocabulary::{Moment, Sequence};
+
+/// Messages of cores about their own charting that may wait; of more the cores say it again.
+const CHARTED_WAITING_MAX: usize = 64;
 
 /// How long the devices' tasks may take to stop; then the house stops without them.
 const STOP_DEVICES: Duration = Duration::from_secs(8);
@@ -88,6 +92,8 @@ pub(super) struct Lasting {
     /// Where the bedside hands in what it knows; the same one for every house.
     ledger: LedgerDesk,
     feeds: Arc<FeedsShown>,
+    /// Where destinations of the house that is open hand in what a core charted.
+    inbox: Option<Inbox>,
 }
 
 impl Lasting {
@@ -95,8 +101,8 @@ impl Lasting {
         let identities = identities(&configuration);
         let (since, shown) = (clock::now(), Arc::default());
         let (status, ledger) = (None, LedgerDesk::default());
-        let feeds = Arc::default();
-        Self { configuration, world, identities, since, shown, status, ledger, feeds }
+        let (feeds, inbox) = (Arc::default(), None);
+        Self { configuration, world, identities, since, shown, status, ledger, feeds, inbox }
     }
 
     /// A house that nobody asks how it is.
@@ -234,6 +240,8 @@ impl House {
         let (requests, received) = mpsc::unbounded_channel();
         let background = lasting.background(&opened.reader, &requests);
         let ground = (&opened.reader, &room, &background);
+        let (inbox, charted) = mpsc::channel(CHARTED_WAITING_MAX);
+        lasting.inbox = lasting.configuration.charting.is_some().then_some(inbox);
         let (mut destinations, low_waters) =
             lasting.deliver(ground, &durable, &requests, &stopping, None)?;
         let (configuration, reader) = (&lasting.configuration, &opened.reader);
@@ -260,7 +268,8 @@ impl House {
             trends: BTreeMap::new(),
         };
         lasting.first_records(&mut committer, &opened.recovery, before, now).await;
-        let bedside = lasting.bedside(&committer, &opened.reader, &durable, &low_waters).await?;
+        let under = (&opened.reader, &durable, charted);
+        let bedside = lasting.bedside(&committer, under, &low_waters).await?;
         let waveforms = lasting.waveforms(&room, &opened.reader, before);
         let under = (&room, &lasting.world.disk);
         let freeing =
@@ -294,6 +303,7 @@ impl House {
         failure: journal::Failure,
     ) -> Result<Self, RunError> {
         tracing::error!(%failure, "the journal takes nothing: no device is acknowledged");
+        lasting.inbox = None;
         for identity in &lasting.identities {
             identity.status.set_trouble("the box cannot write to its disk: nothing is taken");
         }
@@ -371,8 +381,7 @@ impl Lasting {
     async fn bedside(
         &self,
         committer: &Committer,
-        reader: &Reader,
-        durable: &watch::Receiver<u64>,
+        (reader, durable, charted): (&Reader, &watch::Receiver<u64>, mpsc::Receiver<Inbound>),
         delivered: &[watch::Receiver<u64>],
     ) -> Result<BedsideTasks, RunError> {
         let ground = BedsideGround {
@@ -383,6 +392,7 @@ impl Lasting {
             acts: committer.memory.acts.all(),
             delivered: delivered.to_vec(),
             shown: Arc::clone(&self.shown),
+            charted,
         };
         BedsideTasks::start(ground).await.map_err(RunError::Bedside)
     }
@@ -431,7 +441,8 @@ impl Lasting {
     ) -> Result<Delivering, RunError> {
         let configuration = &self.configuration;
         let world = &self.world;
-        let ground = Ground { world, configuration, reader, durable, requests, stop };
+        let inbox = self.inbox.as_ref();
+        let ground = Ground { world, configuration, reader, durable, requests, stop, inbox };
         let forwarding = {
             let _on_delivery = world.delivery.enter();
             destinations::start(&ground, &configuration.destinations)

@@ -40,11 +40,12 @@ impl Shown {
         }
     }
 
-    /// Whether no destination has a connection.
-    pub fn cores_are_away(&self) -> bool {
+    /// Whether none of these destinations has a connection; of all where none is named.
+    pub fn cores_are_away(&self, names: &[String]) -> bool {
         let house = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let counters = house.iter().flat_map(|house| &house.counters);
-        !counters.into_iter().any(|(_, one)| one.connected.load(Ordering::Relaxed))
+        let mut counters = counters.filter(|(name, _)| names.is_empty() || names.contains(name));
+        !counters.any(|(_, one)| one.connected.load(Ordering::Relaxed))
     }
 
     /// Where persons ask the house that is shown.

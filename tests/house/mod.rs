@@ -17,6 +17,7 @@ pub mod lis01;
 pub mod mllp;
 pub mod monitor;
 pub mod oximeter;
+pub mod phone;
 pub mod process;
 pub mod pty;
 pub mod receiver;

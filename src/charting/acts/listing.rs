@@ -3,11 +3,15 @@
 
 use serde_json::{Value as Json, json};
 
+use super::super::charted::Clash;
 use super::super::set::Values;
 use super::{Bedside, Fate, Refused};
 use crate::association::Utc;
 use crate::vocabulary::PatientId;
 use crate::vocabulary::moment::utc_text;
+
+/// How a value that was charted twice is named in addresses: this and its observation id.
+pub const CHARTED_TWICE: &str = "charted-twice-";
 
 /// Which list.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -17,6 +21,7 @@ pub enum Worklist {
     Unconfirmed,
     Conflicts,
     Disputed,
+    Recovery,
 }
 
 impl Worklist {
@@ -28,6 +33,7 @@ impl Worklist {
             "unconfirmed" => Some(Self::Unconfirmed),
             "conflicts" => Some(Self::Conflicts),
             "disputed" => Some(Self::Disputed),
+            "recovery" => Some(Self::Recovery),
             _ => None,
         }
     }
@@ -43,8 +49,9 @@ impl Bedside {
             Worklist::DevicesWithoutPatient => Ok(self.devices_without_patient()),
             Worklist::ValuesWithoutPatient => self.values_without_patient(),
             Worklist::Unconfirmed => self.unconfirmed(),
-            Worklist::Conflicts => Ok(self.conflicts()),
+            Worklist::Conflicts => Ok([self.conflicts(), self.charted_twice()?].concat()),
             Worklist::Disputed => self.disputed(),
+            Worklist::Recovery => self.recovery(),
         }
     }
 
@@ -108,8 +115,10 @@ impl Bedside {
             let late = patients.into_iter().filter_map(|patient| {
                 let json = super::patient_json(&patient);
                 let times = chart.acts().filter(|(_, act)| act.patient == json);
-                let last = times.map(|(_, act)| act.at.clone()).max();
-                let is_late = last.as_ref().is_none_or(|last| *last < utc_text(limit.us()));
+                let of_core = chart.values().map(|(_, one)| one);
+                let of_core = of_core.filter(|one| one.by_core && one.patient == json);
+                let last = times.map(|(_, act)| &act.at).chain(of_core.map(|one| &one.at)).max();
+                let is_late = last.is_none_or(|last| *last < utc_text(limit.us()));
                 is_late.then(|| json!({ "patient_ref": self.refs.name(&patient), "last": last }))
             });
             late.collect()
@@ -131,6 +140,66 @@ impl Bedside {
             })
         })
         .collect()
+    }
+
+    /// What was signed here and in the core's own app, until a person has looked. The core's stands
+    /// on the chart; nothing of it is sent again.
+    fn charted_twice(&self) -> Result<Vec<Json>, Refused> {
+        let mut values = Values::of(self.house.as_ref());
+        let open: Vec<(String, Clash)> = self.with_chart(|chart| {
+            let open = chart.clashes().filter(|(_, clash)| !clash.is_settled);
+            open.map(|(id, clash)| (id.to_owned(), clash.clone())).collect()
+        })?;
+        let mut rows = Vec::new();
+        for (id, Clash { ours, core, .. }) in open {
+            let found = values.named(&id)?;
+            let line = found.as_ref().map(|found| found.line.as_str());
+            let mut machines = self.house.machines().iter();
+            let machine = machines.find(|one| Some(one.line.name.as_str()) == line);
+            let patient = self.patient_in(&ours.patient);
+            rows.push(json!({
+                "id": format!("{CHARTED_TWICE}{id}"),
+                "kind": "charted-twice",
+                "device": machine.map(|machine| machine.id.as_str()),
+                "from": found.as_ref().map(|found| utc_text(found.measured_us)),
+                "until": null,
+                "entries": ["core", "box"],
+                "observation_id": id,
+                "parameter": found.as_ref().and_then(|found| found.metric.get("parameter")),
+                "patient_ref": patient.map(|patient| self.refs.name(&patient)),
+                "act": ours.client_id,
+                "box": ours.fate.as_str(),
+                "core": core.fate.as_str(),
+                "core_at": core.at,
+            }));
+        }
+        Ok(rows)
+    }
+
+    /// What was confirmed here while the core was away, and has not gone out.
+    fn recovery(&self) -> Result<Vec<Json>, Refused> {
+        self.with_chart(|chart| {
+            let rows = chart.held().map(|(client_id, known)| {
+                let clashes = chart.clashes().filter(|(_, one)| one.ours.client_id == client_id);
+                let patient = self.patient_in(&known.patient);
+                let values = known.data.get("values").and_then(Json::as_array);
+                let signed = values.into_iter().flatten().filter(|value| {
+                    value.get("act").and_then(Json::as_str) != Some("leave")
+                });
+                let entries = known.data.get("entries").and_then(Json::as_array);
+                json!({
+                    "act": client_id,
+                    "confirmation": known.record,
+                    "at": known.at,
+                    "stated": known.data.get("stated"),
+                    "patient_ref": patient.map(|patient| self.refs.name(&patient)),
+                    "values": signed.count(),
+                    "entries": entries.map_or(0, Vec::len),
+                    "conflicts": clashes.count(),
+                })
+            });
+            rows.collect()
+        })
     }
 
     /// What was confirmed for a patient and, by what is known now, is not that patient's.

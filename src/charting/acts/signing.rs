@@ -6,11 +6,12 @@
 use serde::Deserialize;
 use serde_json::{Map, Value as Json, json};
 
-use super::super::charted::Fate;
+use super::super::charted::{Fate, Known};
 use super::super::form::Filled;
 use super::super::identity::Person;
+use super::super::owners::{ENTRIES, Owner};
 use super::super::set::{EPISODIC_WITHIN_US, Found, PERIODIC_WITHIN_US, Values};
-use super::{Bedside, Owner, Refused, patient_json, person_json};
+use super::{Bedside, Refused, patient_json, person_json};
 use crate::association::Utc;
 use crate::charting::house::ActKind;
 use crate::vocabulary::moment::utc_text;
@@ -96,30 +97,33 @@ pub struct Countersign {
 pub struct Signed {
     pub record: String,
     pub needs_countersign: bool,
+    /// It goes out when the core has told what its own app charted meanwhile.
+    pub is_held: bool,
+}
+
+/// The values of a set as the record of the act has them.
+struct Judged {
+    values: Vec<Json>,
+    /// Something of it is the core's to chart, which is away.
+    in_downtime: bool,
 }
 
 impl Bedside {
-    /// Signs a set.
+    /// Signs a set: each value and entry whose owner signs here now; the others stay untouched.
     ///
     /// # Errors
     /// What was shown is not what is there, is too old, was charted already, or is the core's to
     /// chart.
     pub async fn confirm(&self, person: &Person, asked: &Confirm) -> Result<Signed, Refused> {
+        let _turn = self.turn.lock().await;
         if let Some(known) = self.with_chart(|chart| chart.act(&asked.client_id).cloned())? {
-            let needs_countersign = known.needs_countersign;
-            if !needs_countersign && !known.is_withdrawn {
+            let Known { needs_countersign, is_held, .. } = known;
+            if !needs_countersign && !is_held && !known.is_withdrawn && known.replaced_by.is_none()
+            {
                 // What a stop in the middle left out.
                 self.state(&asked.client_id, &known.record, &known.data, "final").await?;
             }
-            return Ok(Signed { record: known.record, needs_countersign });
-        }
-        let is_ours = match self.rules.owner {
-            Owner::Box => true,
-            Owner::CoreBoxInDowntime => self.house.core_is_away(),
-            Owner::Core => false,
-        };
-        if !is_ours {
-            return Err(Refused::OwnedByCore);
+            return Ok(Signed { record: known.record, needs_countersign, is_held });
         }
         let patient = self.patient(&asked.patient)?;
         let stated = self.stated(&asked.stated)?;
@@ -132,7 +136,7 @@ impl Bedside {
             return Err(Refused::ReasonNeeded);
         }
         let entries = self.rules.form.check(&asked.entries).map_err(Refused::Form)?;
-        let values = self.judge(&patient, asked, at)?;
+        let judged = self.judge(&patient, asked, at)?;
         let act = if person.student { "confirm-by-student" } else { "confirm" };
         let mut data = Map::new();
         data.insert("act".to_owned(), json!(act));
@@ -144,21 +148,40 @@ impl Bedside {
         data.insert("reason".to_owned(), json!(asked.reason));
         data.insert("stated".to_owned(), json!(utc_text(stated.us())));
         data.insert("stated_unproven".to_owned(), json!(asked.stated_unproven));
-        data.insert("values".to_owned(), Json::Array(values));
+        data.insert("values".to_owned(), Json::Array(judged.values));
         data.insert("version".to_owned(), json!(asked.version));
-        // What nobody who may has signed goes nowhere yet.
-        let kind = if person.student { ActKind::Audit } else { ActKind::Confirmation };
-        let record = self.keep(kind, &asked.client_id, at, data.clone()).await?;
-        if !person.student {
-            self.state(&asked.client_id, &record, &data, "final").await?;
+        self.signed(&asked.client_id, (at, data), person.student, judged.in_downtime).await
+    }
+
+    /// Keeps what was signed, and states it unless it waits: for another hand, or for the core.
+    async fn signed(
+        &self,
+        client_id: &str,
+        (at, mut data): (Utc, Map<String, Json>),
+        needs_countersign: bool,
+        is_held: bool,
+    ) -> Result<Signed, Refused> {
+        if is_held {
+            data.insert("held".to_owned(), json!(true));
+            data.insert("statements".to_owned(), self.statements_to_hold(&data)?);
         }
-        Ok(Signed { record, needs_countersign: person.student })
+        // What nobody who may has signed, or the core may have charted meanwhile, goes nowhere yet.
+        let waits = needs_countersign || is_held;
+        let kind = if waits { ActKind::Audit } else { ActKind::Confirmation };
+        let record = self.keep(kind, client_id, at, data.clone()).await?;
+        if !waits {
+            self.state(client_id, &record, &data, "final").await?;
+        }
+        Ok(Signed { record, needs_countersign, is_held })
     }
 
     /// Each value as the record of the act has it.
-    fn judge(&self, patient: &PatientId, asked: &Confirm, at: Utc) -> Result<Vec<Json>, Refused> {
+    fn judge(&self, patient: &PatientId, asked: &Confirm, at: Utc) -> Result<Judged, Refused> {
+        let core_is_away = self.house.core_is_away();
         let (mut rows, mut evidence) = (Vec::new(), Vec::new());
         let mut values = Values::of(self.house.as_ref());
+        let (mut is_anything_ours, mut in_downtime) = (false, false);
+        let owned_by_core = |what: &str| Refused::OwnedByCore { what: what.to_owned() };
         for signature in &asked.values {
             let id = &signature.observation_id;
             let unknown = || Refused::UnknownValue { observation_id: id.clone() };
@@ -167,6 +190,14 @@ impl Bedside {
             let Some(whose) = whose else { return Err(Refused::Changed) };
             let entries: Vec<&str> = whose.entries.iter().map(|entry| entry.as_str()).collect();
             evidence.extend(entries.iter().map(|&entry| entry.to_owned()));
+            let owner = self.owner_of(&found);
+            is_anything_ours |= owner.signs_here(core_is_away);
+            if signature.act != Says::Leave {
+                if !owner.signs_here(core_is_away) {
+                    return Err(owned_by_core(id));
+                }
+                in_downtime |= owner == Owner::CoreBoxInDowntime;
+            }
             self.may_sign(signature, &found, at)?;
             rows.push(json!({
                 "observation_id": id,
@@ -178,19 +209,22 @@ impl Bedside {
                 "parameter": found.metric.get("parameter"),
                 "value": found.metric.get("value"),
                 "unit": found.metric.get("unit"),
+                "owner": owner.as_str(),
                 "profile": found.profile,
                 "association": { "grade": whose.grade.as_str(), "entries": entries },
             }));
         }
-        evidence.sort_unstable();
-        evidence.dedup();
-        let evidence: Vec<&str> = evidence.iter().map(String::as_str).collect();
-        let mut version = Digest::of_parts(&evidence).to_string();
-        version.truncate(16);
-        if version != asked.version {
+        let owner = self.owner_of_entries(patient);
+        let enters = !asked.entries.is_empty();
+        if !owner.signs_here(core_is_away) && (enters || !is_anything_ours) {
+            let first = asked.values.first().filter(|_| !enters);
+            return Err(owned_by_core(first.map_or(ENTRIES, |first| &first.observation_id)));
+        }
+        in_downtime |= enters && owner == Owner::CoreBoxInDowntime;
+        if version_of(evidence) != asked.version {
             return Err(Refused::Changed);
         }
-        Ok(rows)
+        Ok(Judged { values: rows, in_downtime })
     }
 
     fn may_sign(&self, signature: &Signature, found: &Found, at: Utc) -> Result<(), Refused> {
@@ -229,15 +263,20 @@ impl Bedside {
         record: &str,
         asked: &Withdraw,
     ) -> Result<Signed, Refused> {
+        let _turn = self.turn.lock().await;
         let stated = self.stated(&asked.stated)?;
         if asked.reason.trim().is_empty() {
             return Err(Refused::ReasonNeeded);
         }
         let known = self.with_chart(|chart| {
-            let mut acts = chart.acts();
-            acts.find(|(_, known)| known.record == record).map(|(_, known)| known.clone())
+            let (_, known) = chart.acts().find(|(_, known)| known.record == record)?;
+            Some(chart.standing_for(known).clone())
         })?;
-        let known = known.ok_or(Refused::UnknownConfirmation)?;
+        let mut known = known.ok_or(Refused::UnknownConfirmation)?;
+        let record = known.record.as_str();
+        // What the core has charted besides is the core's to take back.
+        self.leave_to_core(&mut known.data)?;
+        let went_out = !known.needs_countersign && !known.is_held;
         let mut data = Map::new();
         data.insert("act".to_owned(), json!("withdraw"));
         data.insert("at".to_owned(), json!(known.at));
@@ -248,9 +287,12 @@ impl Bedside {
         data.insert("reason".to_owned(), json!(asked.reason));
         data.insert("stated".to_owned(), json!(utc_text(stated.us())));
         data.insert("withdraws".to_owned(), confirmed_ids(&known.data));
-        let withdrawal = self.keep(ActKind::Confirmation, &asked.client_id, stated, data).await?;
-        self.state(&asked.client_id, &withdrawal, &known.data, "withdrawn").await?;
-        Ok(Signed { record: withdrawal, needs_countersign: false })
+        let kind = if went_out { ActKind::Confirmation } else { ActKind::Audit };
+        let withdrawal = self.keep(kind, &asked.client_id, stated, data).await?;
+        if went_out {
+            self.state(&asked.client_id, &withdrawal, &known.data, "withdrawn").await?;
+        }
+        Ok(Signed { record: withdrawal, needs_countersign: false, is_held: false })
     }
 
     /// Signs what a student confirmed.
@@ -263,6 +305,7 @@ impl Bedside {
         client_id: &str,
         asked: &Countersign,
     ) -> Result<Signed, Refused> {
+        let _turn = self.turn.lock().await;
         let stated = self.stated(&asked.stated)?;
         let known = self.with_chart(|chart| chart.act(client_id).cloned())?;
         let known = known.filter(|known| known.needs_countersign);
@@ -277,38 +320,30 @@ impl Bedside {
         data.insert("countersigner".to_owned(), person_json(person));
         data.insert("client_id".to_owned(), json!(asked.client_id));
         data.insert("countersigned".to_owned(), json!(utc_text(stated.us())));
+        for key in ["carries", "carried"] {
+            data.remove(key);
+        }
+        self.leave_to_core(&mut data)?;
         let at = Utc::from_us(at.as_microsecond());
-        let record = self.keep(ActKind::Confirmation, &asked.client_id, at, data.clone()).await?;
-        self.state(&asked.client_id, &record, &data, "final").await?;
-        Ok(Signed { record, needs_countersign: false })
+        let signed = self.signed(&asked.client_id, (at, data), false, known.is_held).await?;
+        // The core may have told already what it charted until then.
+        self.release_told().await?;
+        Ok(signed)
     }
 
     /// Whose values a confirmation is about, by its record or by the phone's id.
     pub fn patient_of_act(&self, name: &str) -> Option<PatientId> {
         let patient = self
-            .with_chart(|chart| {
-                let mut acts = chart.acts();
-                let found = acts.find(|(id, known)| *id == name || known.record == name);
-                found.map(|(_, known)| known.patient.clone())
-            })
+            .with_chart(|chart| chart.named(name).map(|(_, known)| known.patient.clone()))
             .ok()
             .flatten()?;
-        let text = |key: &str| patient.get(key).and_then(Json::as_str);
-        PatientId::given(text("root")?, text("id")?, self.house.purpose()).ok()
+        self.patient_in(&patient)
     }
 
-    /// What the core's own app charted: never offered again.
-    ///
-    /// # Errors
-    /// It could not be kept.
-    pub async fn charted_by_core(&self, client_id: &str, values: Vec<Json>) -> Result<(), Refused> {
-        let now = Utc::from_us(self.house.now().utc_us());
-        let mut data = Map::new();
-        data.insert("act".to_owned(), json!("charted-by-core"));
-        data.insert("at".to_owned(), json!(utc_text(now.us())));
-        data.insert("client_id".to_owned(), json!(client_id));
-        data.insert("values".to_owned(), Json::Array(values));
-        self.keep(ActKind::Audit, client_id, now, data).await.map(drop)
+    /// A patient as it stands in an act.
+    pub(super) fn patient_in(&self, json: &Json) -> Option<PatientId> {
+        let text = |key: &str| json.get(key).and_then(Json::as_str);
+        PatientId::given(text("root")?, text("id")?, self.house.purpose()).ok()
     }
 
     /// What became of a value.
@@ -318,6 +353,16 @@ impl Bedside {
     pub fn fate(&self, observation_id: &str) -> Result<Option<Fate>, Refused> {
         self.with_chart(|chart| chart.of(observation_id).map(|charted| charted.fate))
     }
+}
+
+/// What a set was judged by, as `set::version` has it.
+fn version_of(mut evidence: Vec<String>) -> String {
+    evidence.sort_unstable();
+    evidence.dedup();
+    let evidence: Vec<&str> = evidence.iter().map(String::as_str).collect();
+    let mut version = Digest::of_parts(&evidence).to_string();
+    version.truncate(16);
+    version
 }
 
 /// The confirmed values of an act, by observation id.

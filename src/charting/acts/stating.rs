@@ -55,18 +55,69 @@ impl Bedside {
         let known: Vec<(String, Known)> = self.with_chart(|chart| {
             let signed = chart.acts().filter(|(_, known)| {
                 let act = known.data.get("act").and_then(Json::as_str);
-                matches!(act, Some("confirm" | "countersign")) && !known.is_withdrawn
+                let went_out = !known.is_held && known.replaced_by.is_none();
+                matches!(act, Some("confirm" | "countersign")) && went_out && !known.is_withdrawn
             });
             signed.map(|(client_id, known)| (client_id.to_owned(), known.clone())).collect()
         })?;
         for (client_id, known) in known {
             self.state(&client_id, &known.record, &known.data, "final").await?;
         }
-        Ok(())
+        let _turn = self.turn.lock().await;
+        self.release_told().await.map(drop)
+    }
+
+    /// What will be said of the values of an act that waits for the core, as long as their records
+    /// are there.
+    pub(super) fn statements_to_hold(&self, data: &Map<String, Json>) -> Result<Json, Refused> {
+        let statements = self.of_records("", data, "final")?.into_iter();
+        let held = statements.map(|(line, time_us, data)| {
+            json!({ "line": line, "time_us": time_us, "data": data })
+        });
+        Ok(held.collect())
+    }
+
+    /// What an act says of its values: of one that was held, what was held with it.
+    fn statements(
+        &self,
+        act: &str,
+        data: &Map<String, Json>,
+        status: &str,
+    ) -> Result<Vec<Statement>, Refused> {
+        let held = self.with_chart(|chart| {
+            let before = data.get("releases").and_then(Json::as_str);
+            chart.act(before?)?.data.get("statements")?.as_array().cloned()
+        })?;
+        let Some(held) = held else { return self.of_records(act, data, status) };
+        let ids: Vec<&Json> =
+            confirmed(data).filter_map(|value| value.get("observation_id")).collect();
+        let mut stated = Vec::new();
+        for one in held {
+            let part = |key: &str| one.get(key);
+            let (Some(line), Some(time_us), Some(Json::Object(mut out))) = (
+                part("line").and_then(Json::as_str).map(str::to_owned),
+                part("time_us").and_then(Json::as_i64),
+                part("data").cloned(),
+            ) else {
+                continue;
+            };
+            let metrics = out.get_mut("metrics").and_then(Json::as_array_mut);
+            let Some(metrics) = metrics else { continue };
+            metrics.retain(|metric| metric.get("observation_id").is_some_and(|id| ids.contains(&id)));
+            for metric in metrics.iter_mut().filter_map(Json::as_object_mut) {
+                metric.insert("status".to_owned(), json!(status));
+            }
+            let is_empty = metrics.is_empty();
+            out.insert("confirmation".to_owned(), json!(act));
+            if !is_empty {
+                stated.push((line, time_us, out));
+            }
+        }
+        Ok(stated)
     }
 
     /// One for each record that a confirmed value stood in.
-    fn statements(
+    fn of_records(
         &self,
         act: &str,
         data: &Map<String, Json>,

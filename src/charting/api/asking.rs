@@ -350,13 +350,19 @@ pub fn time(at: Option<&str>) -> Result<Option<i64>, Refusal> {
 /// The set, with its words.
 pub fn values(bedside: &Bedside, wanted: &Wanted<'_>) -> Result<Json, Refusal> {
     let rows = bedside.rows(wanted)?;
-    let waiting = rows.iter().filter(|row| row.charted.is_none() && row.value.is_some()).count();
+    let waits = |row: &&Row| row.charted.is_none() && row.value.is_some() && row.signed_here;
+    let waiting = rows.iter().filter(waits).count();
+    let entries = wanted.patient.map(|patient| {
+        let owner = bedside.owner_of_entries(patient).as_str();
+        json!({ "owner": owner, "signed_here": bedside.signs_entries(patient) })
+    });
     Ok(json!({
         "at": utc_text(wanted.at_us.unwrap_or(wanted.now_us)),
         "now": utc_text(wanted.now_us),
         "patient_ref": wanted.patient.map(|patient| bedside.refs.name(patient)),
         "version": set::version(&rows),
         "rows": rows.iter().map(worded).collect::<Vec<Json>>(),
+        "entries": entries,
         "waiting": waiting,
     }))
 }

@@ -7,7 +7,8 @@ use serde::Deserialize;
 use serde_json::{Value as Json, json};
 
 use super::super::acts::{
-    Associate, Confirm, Countersign, Decide, End, Refused, Seen, Signed, Withdraw,
+    Associate, CHARTED_TWICE, Confirm, CoreCharted, CoreCharting, Countersign, Decide, End, Refused,
+    Release, Seen, Settle, Signed, Withdraw,
 };
 use super::super::identity::{May, Person};
 use super::super::set::Wanted;
@@ -115,7 +116,7 @@ pub async fn confirm(
 
 fn signed_json(signed: &Signed) -> Json {
     let state = if signed.needs_countersign { "needs-countersign" } else { "kept" };
-    json!({ "confirmation": signed.record, "state": state })
+    json!({ "confirmation": signed.record, "state": state, "held": signed.is_held })
 }
 
 /// A confirmation is taken back.
@@ -162,39 +163,33 @@ pub async fn decide(
 ) -> Answered {
     let person = server.door.person(&parts, address(&peer), May::Decide).await?;
     let asked: Decide = body(&bytes)?;
-    let came = server.bedside.decide(&person, &id, &asked).await;
+    let came = match id.strip_prefix(CHARTED_TWICE) {
+        Some(observation_id) => {
+            let Decide { client_id, stated, holds, reason, .. } = &asked;
+            let settle = Settle { client_id, stated, holds, reason };
+            server.bedside.settle(&person, observation_id, settle).await
+        }
+        None => server.bedside.decide(&person, &id, &asked).await,
+    };
     audited(&server, "decide", &person, None, came)?;
     Ok(ok(json!({ "state": "kept" })))
 }
 
-/// What the core's own app charted.
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Charting {
-    observation_id: String,
-    act: CoreAct,
-    #[serde(default)]
-    reason: Option<String>,
-    person: String,
-    time: String,
-}
-
-#[derive(Clone, Copy, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-enum CoreAct {
-    Confirmed,
-    Rejected,
-    Replaced,
-}
-
-impl CoreAct {
-    const fn as_str(self) -> &'static str {
-        match self {
-            Self::Confirmed => "confirmed",
-            Self::Rejected => "rejected",
-            Self::Replaced => "replaced",
-        }
-    }
+/// What was confirmed while the core was away goes out: a person has looked in the core's app.
+pub async fn release(
+    State(server): State<Server>,
+    Path(id): Path<String>,
+    peer: Peer,
+    parts: Parts,
+    bytes: Bytes,
+) -> Answered {
+    let person = server.door.person(&parts, address(&peer), May::Confirm).await?;
+    let asked: Release = body(&bytes)?;
+    let patient = server.bedside.patient_of_act(&id);
+    cares(&server, &parts, &person, patient.as_ref())?;
+    let came = server.bedside.release(&person, &id, &asked).await;
+    let record = audited(&server, "release", &person, patient.as_ref(), came)?;
+    Ok(ok(json!({ "confirmation": record, "state": "kept", "held": false })))
 }
 
 /// Whose set the core asks for.
@@ -229,8 +224,13 @@ pub async fn core_values(
     Ok(ok(values(&server.bedside, &wanted)?))
 }
 
-/// More in one request are several requests.
-const CHARTINGS_MAX: usize = 1000;
+/// A list of what was charted, or the same with the time up to which all has been told.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Chartings {
+    Of(Vec<CoreCharting>),
+    With(CoreCharted),
+}
 
 /// What the core charted: never offered again, never sent as new.
 pub async fn chartings(
@@ -240,25 +240,12 @@ pub async fn chartings(
     bytes: Bytes,
 ) -> Answered {
     let person = server.door.person(&parts, address(&peer), May::Chart).await?;
-    let asked: Vec<Charting> = body(&bytes)?;
-    if asked.len() > CHARTINGS_MAX {
-        let words = format!("expected at most {CHARTINGS_MAX} chartings in one request");
-        return Err(Refusal::new(413, "too-many", words));
-    }
-    let values: Vec<Json> = asked
-        .iter()
-        .map(|one| {
-            json!({
-                "observation_id": one.observation_id,
-                "act": one.act.as_str(),
-                "reason": one.reason,
-                "person": one.person,
-                "time": one.time,
-            })
-        })
-        .collect();
-    let client_id = server.bedside.refs.hash(&bytes);
-    let came = server.bedside.charted_by_core(&client_id, values).await;
-    audited(&server, "charted-by-core", &person, None, came)?;
-    Ok(ok(json!({ "kept": asked.len() })))
+    let told = match body(&bytes)? {
+        Chartings::Of(chartings) => CoreCharted { chartings, through: None },
+        Chartings::With(told) => told,
+    };
+    let id = server.bedside.refs.hash(&bytes);
+    let came = server.bedside.charted_by_core(&id, &told).await;
+    let told = audited(&server, "charted-by-core", &person, None, came)?;
+    Ok(ok(json!({ "kept": told.kept, "conflicts": told.conflicts, "released": told.released })))
 }

@@ -3,10 +3,11 @@
 use std::time::Duration;
 
 use rumqttc::{AsyncClient, PublishOptions, QoS, SubscribeFilter};
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{mpsc, oneshot, watch};
 
 use super::connection::{News, poll, publish};
 use super::{Ended, Mqtt, Outgoing, Pump, state_text};
+use crate::forward::Inbound;
 use crate::forward::window::IN_FLIGHT_RECORDS_MAX;
 
 /// Every record in flight may be queued once, and a few subscriptions and states.
@@ -35,6 +36,8 @@ struct Session {
     /// The broker keeps retained messages; one that does not ends the connection over them.
     retains: bool,
     connected: bool,
+    /// What the core is told of what it charted, as it becomes durable.
+    told: (mpsc::UnboundedSender<Vec<u8>>, mpsc::UnboundedReceiver<Vec<u8>>),
 }
 
 impl Mqtt {
@@ -52,7 +55,8 @@ impl Mqtt {
         let (client, event_loop) = AsyncClient::builder(options).capacity(REQUESTS_MAX).build();
         let (tell, mut news) = mpsc::channel(EVENTS_MAX);
         let poller = tokio::spawn(poll(event_loop, tell));
-        let mut session = Session { client, retains: true, connected: false };
+        let told = mpsc::unbounded_channel();
+        let mut session = Session { client, retains: true, connected: false, told };
         self.packet_bytes_max = PACKET_BYTES_MAX;
         let ended = self.converse(pump, &mut session, &mut news, durable, stop).await;
         // Answers that came meanwhile are not waited for: what they name is sent again.
@@ -87,17 +91,21 @@ impl Mqtt {
         loop {
             let wake = wake_at(pump, session, [save_at, fill_at], deadline);
             let fills = fill_at.is_none();
-            let mut came = Vec::new();
+            let (mut came, mut told) = (Vec::new(), None);
             tokio::select! {
                 biased;
                 _ = stop.wait_for(|stop| *stop) => return Ended::Stopped,
                 count = news.recv_many(&mut came, EVENTS_AT_ONCE) => if count == 0 {
                     return Ended::Lost("the connection's task ended".to_owned());
                 },
+                answer = session.told.1.recv() => told = answer,
                 changed = durable.changed(), if fills => if changed.is_err() {
                     return Ended::Stopped;
                 },
                 () = tokio::time::sleep_until(wake) => {}
+            }
+            if let Some(answer) = told {
+                self.publish_told(session, answer);
             }
             for news in came {
                 if let Some(ended) = self.hear(pump, session, news) {
@@ -138,7 +146,7 @@ impl Mqtt {
                 self.connected(pump, session, packet_bytes_max).map(Ended::Lost)
             }
             News::Arrived { topic, payload } => {
-                self.arrived(pump, &topic, &payload);
+                self.arrived(pump, session, &topic, &payload);
                 None
             }
             News::Subscribed { all: true } => None,
@@ -167,7 +175,8 @@ impl Mqtt {
         // A broker whose access list is older than answers to manifests refuses the topic, which
         // nobody needs where an acknowledgement is enough.
         let manifests = pump.is_proven_by_manifests().then_some("manifest-answer");
-        let topics = ["acknowledgement", "have"].into_iter().chain(manifests);
+        let charted = self.inbox.is_some().then_some("charted");
+        let topics = ["acknowledgement", "have"].into_iter().chain(manifests).chain(charted);
         let filter = |what| SubscribeFilter::new(self.topic_in(what), QoS::AtLeastOnce);
         let filters: Vec<SubscribeFilter> = topics.map(filter).collect();
         if session.client.try_subscribe_many(filters).is_err() {
@@ -193,13 +202,52 @@ impl Mqtt {
         }
     }
 
-    fn arrived(&self, pump: &mut Pump<Outgoing>, topic: &str, payload: &[u8]) {
+    /// What is not published is told again when the core says it again.
+    fn publish_told(&self, session: &Session, answer: Vec<u8>) {
+        let topic = self.topic_in("charted-answer");
+        let options = PublishOptions::at_least_once();
+        if session.client.try_publish(topic, answer, options).is_err() {
+            tracing::warn!(destination = self.destination.name, "an answer was not published");
+        }
+    }
+
+    /// What the core charted goes to whoever keeps it; the answer comes when it is durable.
+    fn charted(&self, session: &Session, payload: &[u8]) {
+        let Some(inbox) = &self.inbox else { return };
+        let (answer, answered) = oneshot::channel();
+        let receivers = self.destination.mqtt.receivers.clone();
+        let inbound = Inbound { payload: payload.to_vec(), receivers, answer };
+        if inbox.try_send(inbound).is_err() {
+            tracing::warn!(
+                destination = self.destination.name,
+                "what the core charted was not taken: too much waits, or no bedside is open"
+            );
+            return;
+        }
+        let told = session.told.0.clone();
+        tokio::spawn(async move {
+            if let Ok(answer) = answered.await {
+                // A connection that has ended meanwhile tells nobody.
+                let _ = told.send(answer);
+            }
+        });
+    }
+
+    fn arrived(
+        &self,
+        pump: &mut Pump<Outgoing>,
+        session: &Session,
+        topic: &str,
+        payload: &[u8],
+    ) {
         if topic == self.topic_in("acknowledgement") {
             pump.hear_acknowledgement(payload);
         } else if topic == self.topic_in("have") {
             pump.hear_have(payload);
         } else if topic == self.topic_in("manifest-answer") {
             pump.hear_manifest_answer(payload);
+        } else if topic == self.topic_in("charted") {
+            self.charted(session, payload);
         }
     }
 

@@ -8,18 +8,24 @@
 //! key = "/run/credentials/wardgate/bedside.key"
 //! owner = "box"
 //! ```
+//!
+//! Owners of wards and classes of parameter stand in `owners`.
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use jiff::tz::TimeZone;
 use serde::Deserialize;
 
+use super::owners::ClassTable;
 use super::{Configuration, ConfigurationFile, Loader, Mode};
-use crate::charting::acts::{Owner, Rules};
+use crate::charting::acts::Rules;
 use crate::charting::form::Form;
+use crate::charting::owners::Owner;
 use crate::link::tls_server::ServerFiles;
 use crate::profile::position::Step::{self, Key};
+use crate::vocabulary::Vocabulary;
 
 /// The most minutes for which a set may be signed without a reason.
 const AS_OF_MINUTES_MAX: u32 = 240;
@@ -35,9 +41,15 @@ pub struct ChartingTable {
     pub certificate: Option<PathBuf>,
     #[serde(default)]
     pub key: Option<PathBuf>,
-    /// Who confirms on this ward.
+    /// Who confirms what nothing below names.
     #[serde(default)]
     pub owner: Owner,
+    /// Who confirms on a ward.
+    #[serde(default)]
+    pub ward: BTreeMap<String, Owner>,
+    /// Who confirms a class of parameter.
+    #[serde(default)]
+    pub class: Vec<ClassTable>,
     /// A set for longer ago than this needs a reason.
     #[serde(default = "as_of_minutes_max")]
     pub as_of_minutes_max: u32,
@@ -78,9 +90,9 @@ impl ChartingTable {
     }
 
     /// What the site says of charting; the form was checked at load.
-    pub fn rules(&self) -> Rules {
+    pub fn rules(&self, vocabulary: &Vocabulary) -> Rules {
         Rules {
-            owner: self.owner,
+            owners: self.owners(vocabulary),
             as_of_minutes_max: i64::from(self.as_of_minutes_max),
             unconfirmed_minutes: i64::from(self.unconfirmed_minutes),
             form: self.form().unwrap_or_default(),
@@ -136,6 +148,9 @@ impl Loader<'_> {
         let problems = problems.flat_map(|table| table.problems(self.mode, has_identity));
         for (step, what) in problems.collect::<Vec<_>>() {
             self.add(&[Key("charting"), step], what);
+        }
+        if let Some(table) = &file.charting {
+            self.owners(file, table);
         }
     }
 }

@@ -183,6 +183,7 @@ impl Ward {
             durable: &seen,
             requests: &requests,
             stop: &stopping,
+            inbox: None,
         };
         let forwarding = destinations::start(&ground, &self.configuration.waveforms)
             .map_err(|(name, what)| format!("destination {name}: {what}"))?;
