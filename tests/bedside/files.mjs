@@ -64,11 +64,13 @@ function decoder() {
 }
 
 function served() {
+  const generated = ['files.json'];
   const listed = [...text('README.md').matchAll(/^\| `(?:\/bedside\/)([^`]+)` \|/gm)]
     .map(([, name]) => name)
+    .filter((name) => !generated.includes(name))
     .sort();
   const there = [
-    ...readdirSync(PAGE).filter((name) => /\.(js|css|json)$/.test(name)),
+    ...readdirSync(PAGE).filter((name) => /\.(js|css|json|png|svg|webmanifest)$/.test(name)),
     ...readdirSync(path.join(PAGE, 'vendor'))
       .filter((name) => /\.(js|wasm)$/.test(name))
       .map((name) => `vendor/${name}`),

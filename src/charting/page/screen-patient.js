@@ -6,10 +6,11 @@ import { fill, keyOf, rowView, together } from './rows.js';
 import { who } from './screen-connect.js';
 import { entryOf, enter } from './screen-entry.js';
 import { otherWays } from './screen-ready.js';
+import { waitingConfirmations } from './screen-sign.js';
 import { askTime } from './screen-time.js';
 import { choose, show } from './shell.js';
 import { isNow, round, tally } from './state.js';
-import { clockSeconds, clockTime, dayTime, given, say } from './words.js';
+import { clockSeconds, clockTime, dayTime, deviceName, given, say } from './words.js';
 
 let live = null;
 
@@ -67,6 +68,7 @@ function refreshAction() {
     ['reject', count.reject],
     ['entries', count.entries],
     ['charted', count.charted],
+    ['core', count.core],
   ];
   write(
     live.counts,
@@ -80,7 +82,7 @@ function refreshAction() {
 function connected(device) {
   const leave = async () => {
     const choice = await choose(
-      say('disconnect.question', { device: device.name }),
+      say('disconnect.question', { device: deviceName(device) }),
       say('disconnect.advice'),
       ['patient-left', 'device-changed', 'no-longer-needed'].map((code) => ({
         words: say(`end.${code}`),
@@ -97,8 +99,15 @@ function connected(device) {
   return element(
     'li',
     { class: 'connected' },
-    element('div', {}, element('span', { class: 'name' }, device.name), element('span', {}, since)),
-    button(say('disconnect'), leave, { 'aria-label': `${say('disconnect')}: ${device.name}` }),
+    element(
+      'div',
+      {},
+      element('span', { class: 'name' }, deviceName(device)),
+      element('span', {}, since),
+    ),
+    button(say('disconnect'), leave, {
+      'aria-label': `${say('disconnect')}: ${deviceName(device)}`,
+    }),
   );
 }
 
@@ -150,6 +159,7 @@ export function patientScreen() {
     'patient',
     who(round.patient),
     closing,
+    ...waitingConfirmations(),
     scan
       ? element(
           'div',

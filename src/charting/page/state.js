@@ -10,6 +10,7 @@ export const round = {
   patient: null,
   devices: [],
   device: null,
+  conflict: null,
   set: null,
   askedAt: 0,
   doubted: false,
@@ -27,6 +28,16 @@ export const round = {
   touchedBox: null,
   screens: {},
 };
+
+const SIGNS = ['registered-nurse', 'midwife', 'doctor'];
+const LISTS = [...SIGNS, 'practical-nurse', 'biomedical-engineer', 'administrator'];
+const is = (roles) => !round.student && roles.includes(round.person?.role);
+
+/** Whether the person signs for a student, and decides conflicts. The box has the last word. */
+export const maySign = () => is(SIGNS);
+
+/** Whether the person sees what waits on the ward. */
+export const mayList = () => is(LISTS);
 
 const presentMs = () => (round.settings.periodic_present_seconds ?? 10) * 1000;
 
@@ -48,13 +59,17 @@ export const isNow = () =>
 /** What becomes of a row when the set is confirmed. */
 export function actOf(row) {
   if (row.charted) return { act: 'charted' };
+  if (row.owner === 'core') return { act: 'core' };
   if (row.value === null) return { act: 'leave' };
   return round.marks.get(row.observation_id) ?? { act: row.fresh ? 'confirm' : 'leave' };
 }
 
+/** Whether a row is offered for signing: not on the chart yet, and not the core's to confirm. */
+export const isOffered = (row) => !row.charted && row.owner !== 'core';
+
 /** How many of each. */
 export function tally() {
-  const count = { confirm: 0, leave: 0, reject: 0, charted: 0 };
+  const count = { confirm: 0, leave: 0, reject: 0, charted: 0, core: 0 };
   for (const row of round.set?.rows ?? []) if (row.value !== null) count[actOf(row).act] += 1;
   return { ...count, entries: round.entries.size };
 }

@@ -80,6 +80,19 @@ export function birthDate(text) {
   return language === 'en' ? `${year}-${month}-${day}` : `${Number(day)}.${Number(month)}.${year}`;
 }
 
+/** A device, or the part of one that has a patient of its own. */
+export const deviceName = ({ name, channel }) =>
+  channel ? `${name} · ${sayCode('channel', channel)}` : name;
+
+/** How long something has waited, to the minute, rounded up. */
+export function spanWords(ms) {
+  const minutes = Math.max(0, Math.ceil(ms / 60_000));
+  if (minutes < 60) return `${minutes} min`;
+  const hours = Math.floor(minutes / 60);
+  if (hours < 24) return `${hours} h ${minutes % 60} min`;
+  return `${Math.floor(hours / 24)} ${say('days')} ${hours % 24} h`;
+}
+
 /** An age, rounded up: it is never less than the true one. */
 export function ageWords(ms) {
   const seconds = Math.max(0, Math.ceil(ms / 1000));
