@@ -148,7 +148,7 @@ async function conflictByKeys(browser) {
     /Värdena går inte till någondera förrän någon avgör/,
     /Skanning · Harjoitus-Hoitaja Oili\s+Apparaten är hos Virtanen Aino Maria/,
     /Apparaten själv\s+Apparaten är hos en patient vars namn inte visas\s+Huone 2, vuode 2/,
-    /från \d+\.\d+\. \d\d\.\d\d · angivet/,
+    /från (\d+\.\d+\. )?\d\d\.\d\d · angivet/,
   ])
     assert.match(words, said);
   assert.ok(!words.includes('Korhonen'), 'a protected name is not shown');
@@ -158,6 +158,7 @@ async function conflictByKeys(browser) {
   assert.equal(await page.evaluate(() => document.activeElement.tagName), 'H1');
   await go(/^Det här stämmer: Apparaten själv/);
   await page.locator('dialog[open]').waitFor();
+  assert.equal(await page.evaluate(() => document.activeElement.tagName), 'H2', 'no reason either');
   await check(page, 'why');
   // Left: nothing was decided.
   await page.keyboard.press('Escape');
@@ -233,6 +234,8 @@ async function countersign(browser) {
   await touch(page, '#confirm:enabled');
   await at(page, 'done');
   await page.locator('.state', { hasText: "Waits for the supervisor's signature" }).waitFor();
+  assert.match(await page.locator('h1').innerText(), /^Entered, not signed yet · as of/);
+  assert.ok(await page.locator('#withdraw').isHidden(), 'a student withdraws nothing');
   await touch(page, named(page, 'Back to the values'));
   await page.locator('.notice', { hasText: "Your entry waits for the supervisor's" }).waitFor();
   assert.equal(await page.locator('.notice button').count(), 0, 'nobody signs for themselves');

@@ -2,11 +2,12 @@
 // or by choosing, and says why. Nothing is chosen before.
 
 import { perform } from './acts.js';
+import { boxTime } from './clock.js';
 import { button, drawing, element } from './dom.js';
 import { sayRefusal, touched } from './round.js';
 import { choose, clearRefusal, inform, refuse, show } from './shell.js';
 import { maySign, round } from './state.js';
-import { dayTime, knows, say, sayCode } from './words.js';
+import { knows, nearTime, say, sayCode } from './words.js';
 
 const REASONS = ['seen', 'not-scanned', 'wrong-scan', 'late-register'];
 
@@ -21,14 +22,18 @@ function sentence(claim) {
   });
 }
 
-const times = (claim) =>
-  [
-    claim.from && say('says.from', { time: dayTime(claim.from) }),
-    claim.until && say('says.until', { time: dayTime(claim.until) }),
-    claim.stated && say('says.stated', { time: dayTime(claim.stated) }),
+/** Since when; and when it was said, where that was another minute. */
+function times({ from, until, stated }) {
+  const words = (key, time) => time && say(key, { time: nearTime(time, boxTime()) });
+  const isLater = stated && (!from || Date.parse(stated) - Date.parse(from) >= 60_000);
+  return [
+    words('says.from', from),
+    words('says.until', until),
+    isLater ? words('says.stated', stated) : null,
   ]
     .filter(Boolean)
     .join(' · ');
+}
 
 function claimView(claim, isScanned) {
   const by = [sayCode('by', claim.by), claim.person].filter(Boolean).join(' · ');

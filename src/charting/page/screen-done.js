@@ -77,12 +77,15 @@ export function refreshDone() {
   if (!live) return;
   const { act } = live;
   const isThere = !['sending', 'waiting', 'refused', 'discarded'].includes(act.state);
-  const done = act.kind === 'countersign' ? 'countersigned' : 'done';
+  const isUnsigned = (act.answer?.state ?? act.state) === 'needs-countersign';
+  const done =
+    act.kind === 'countersign' ? 'countersigned' : isUnsigned ? 'done.unsigned' : 'done';
   const title = isThere ? done : act.state === 'refused' ? 'refused' : 'not-yet';
   write(live.title, say(title, { time: clockTime(act.label.at) }));
   write(live.state, stateOf(act));
-  live.sign.replaceChildren(drawing(isThere ? 'done' : 'stop'));
-  live.withdraw.hidden = !act.answer?.confirmation || act.withdrawn === true;
+  live.sign.replaceChildren(drawing(isUnsigned ? 'waits' : isThere ? 'done' : 'stop'));
+  live.withdraw.hidden =
+    round.student || !act.answer?.confirmation || act.withdrawn === true;
 }
 
 /** Withdraws a confirmation, for a reason. Answers the act, or nothing if it was left. */

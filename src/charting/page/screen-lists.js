@@ -8,7 +8,7 @@ import { sayRefusal } from './round.js';
 import { openConflict } from './screen-conflict.js';
 import { show } from './shell.js';
 import { round } from './state.js';
-import { clockTime, dayTime, say, spanWords } from './words.js';
+import { clockTime, nearTime, say, spanWords } from './words.js';
 
 const LISTS = [
   'devices-without-patient',
@@ -32,6 +32,9 @@ function together(rows) {
   }
   return [...groups.values()];
 }
+
+const disputedWords = ({ n, measured }) =>
+  say('waits.disputed', { n, time: nearTime(measured, boxTime()) });
 
 /** A row in words: where, what, how long. The longest wait first. */
 const LINES = {
@@ -63,7 +66,7 @@ const LINES = {
   disputed: (row) => ({
     time: row.measured,
     where: row.device ?? say('no-device'),
-    lines: [row.place, say('waits.disputed', { n: row.n, time: dayTime(row.measured) })],
+    lines: [row.place, disputedWords(row)],
   }),
 };
 

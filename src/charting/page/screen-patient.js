@@ -68,6 +68,7 @@ function refreshAction() {
     ['reject', count.reject],
     ['entries', count.entries],
     ['charted', count.charted],
+    ['unsigned', count.unsigned],
     ['core', count.core],
   ];
   write(

@@ -2,13 +2,14 @@
 // one, to be withdrawn. What is shown is what was signed then, not what the devices say now.
 
 import { perform } from './acts.js';
+import { boxTime } from './clock.js';
 import { button, element } from './dom.js';
 import { sayRefusal, withReason } from './round.js';
 import { nameOf, stateWords, unitOf } from './rows.js';
 import { who } from './screen-connect.js';
 import { show } from './shell.js';
 import { maySign, round } from './state.js';
-import { clockSeconds, clockTime, dayTime, figure, given, say } from './words.js';
+import { clockSeconds, clockTime, figure, given, nearTime, say } from './words.js';
 
 const waiting = (why) => (round.patient.confirmations ?? []).filter((one) => one.why === why);
 
@@ -45,13 +46,16 @@ export function waitingConfirmations() {
   ];
 }
 
-const line = (name, value, rest) =>
+const isThere = ({ value }) => value !== null && value !== undefined;
+const near = (time) => nearTime(time, boxTime());
+
+const line = (name, value, rest, act) =>
   element(
     'li',
     {},
     element(
       'span',
-      { class: 'signed' },
+      { class: 'signed', 'data-act': act },
       element('span', { class: 'name' }, name),
       element('span', { class: 'value' }, value),
     ),
@@ -62,9 +66,7 @@ const line = (name, value, rest) =>
 const valueLine = (row) =>
   line(
     nameOf(row),
-    row.value === null || row.value === undefined
-      ? say('no-value')
-      : `${figure(row.value)} ${unitOf(row)}`.trim(),
+    isThere(row) ? `${figure(row.value)} ${unitOf(row)}`.trim() : say('no-value'),
     [
       stateWords(row),
       row.measured && say('sign.measured', { time: clockSeconds(row.measured) }),
@@ -72,6 +74,7 @@ const valueLine = (row) =>
     ]
       .filter(Boolean)
       .join(' · '),
+    row.act,
   );
 
 /** What was entered by hand, in the words of the site's form. */
@@ -96,11 +99,11 @@ function signScreen(one) {
   show(
     'sign',
     who(round.patient, 'p'),
-    element('h1', {}, say(title, { time: dayTime(one.at) })),
+    element('h1', {}, say(title, { time: near(one.at) })),
     element(
       'p',
       { class: 'strong' },
-      say('sign.by', { name: one.by?.name ?? say('unknown'), time: dayTime(one.stated ?? one.at) }),
+      say('sign.by', { name: one.by?.name ?? say('unknown'), time: near(one.stated ?? one.at) }),
     ),
     element('p', { class: 'advice' }, say(isDisputed ? 'disputed.advice' : 'sign.advice')),
     element('ul', { class: 'acts' }, (one.values ?? []).map(valueLine)),
@@ -118,7 +121,8 @@ function signScreen(one) {
   );
 }
 
-const count = (one, act) => (one.values ?? []).filter((row) => row.act === act).length;
+const count = (one, act) =>
+  (one.values ?? []).filter((row) => row.act === act && isThere(row)).length;
 
 async function sign(one) {
   const { patient } = round;

@@ -86,7 +86,7 @@ export function choose(title, text, choices, extra) {
       resolve(value);
     };
     dialog.append(
-      element('h2', { id: 'question' }, title),
+      element('h2', { id: 'question', tabindex: '-1' }, title),
       ...(text ? [element('p', {}, text)] : []),
       ...(extra ? [extra] : []),
       element(
@@ -107,7 +107,8 @@ export function choose(title, text, choices, extra) {
     dialog.addEventListener('given-up', () => done(null));
     at('screen').append(dialog);
     dialog.showModal();
-    dialog.querySelector('button')?.focus();
+    // On no choice: one key must not choose.
+    dialog.querySelector('h2').focus();
   });
 }
 

@@ -69,7 +69,10 @@ export const isOffered = (row) => !row.charted && row.owner !== 'core';
 
 /** How many of each. */
 export function tally() {
-  const count = { confirm: 0, leave: 0, reject: 0, charted: 0, core: 0 };
-  for (const row of round.set?.rows ?? []) if (row.value !== null) count[actOf(row).act] += 1;
+  const count = { confirm: 0, leave: 0, reject: 0, charted: 0, unsigned: 0, core: 0 };
+  for (const row of round.set?.rows ?? []) {
+    if (row.value === null) continue;
+    count[row.charted === 'needs-countersign' ? 'unsigned' : actOf(row).act] += 1;
+  }
   return { ...count, entries: round.entries.size };
 }

@@ -73,6 +73,12 @@ export function dayTime(time) {
   return `${Number(day)}.${Number(month)}. ${clockTime(time)}`;
 }
 
+/** The time alone for what is of today, else with its day. */
+export function nearTime(time, now) {
+  const day = (one) => dayTime(one).split(' ')[0];
+  return day(time) === day(now) ? clockTime(time) : dayTime(time);
+}
+
 /** A birth date as it is written in Finland: 2.5.1946; from 1946-05-02 or HL7's 19460502. What is no date stays as it is. */
 export function birthDate(text) {
   const [, year, month, day] = /^(\d{4})-?(\d{2})-?(\d{2})$/.exec(text ?? '') ?? [];
