@@ -89,6 +89,11 @@ async function ownedByCore(browser) {
   const of = (parameter) =>
     filed.values.find((one) => filed.rows.get(one.observation_id).parameter === parameter).act;
   assert.deepEqual([of('spo2'), of('heart-rate')], ['leave', 'confirm']);
+  // What is entered by hand is the core's too: it says so, and offers no field.
+  box.world.entriesOwner = 'core';
+  await touch(page, named(page, 'Takaisin arvoihin'));
+  await page.locator('p', { hasText: 'Käsin kirjattavat arvot kirjataan täällä' }).waitFor();
+  assert.ok(await page.locator('.by-hand').first().isHidden());
   await end({ box, page });
 }
 

@@ -153,6 +153,9 @@ const routes = {
     if (now) now.until = world.now();
     const ago = body.from ? world.now() - Date.parse(body.from) : 0;
     const { device, patient, channel } = body;
+    const { channels } = world.devices.get(device);
+    if (channels && !channels.includes(channel))
+      throw new Refusal(422, 'channel-needed', { channels });
     return { status: 201, association: world.associate(device, patient, ago, channel) };
   },
   'POST /v1/associations/:id/end': ({ params: [id], world }) => {
@@ -175,7 +178,8 @@ const routes = {
       throw new Refusal(409, 'already-charted');
     const rows = new Map(set.rows.map((row) => [row.observation_id, row]));
     const signed = body.values.filter((one) => one.act !== 'leave');
-    if (signed.some((one) => rows.get(one.observation_id).owner === 'core'))
+    const isCores = (one) => !rows.get(one.observation_id).signed_here;
+    if (signed.some(isCores) || (body.entries.length > 0 && world.entriesOwner !== 'box'))
       throw new Refusal(409, 'charting-owned-by-core');
     const unsigned = person.role === 'student';
     for (const { observation_id, act } of signed) {
@@ -183,10 +187,12 @@ const routes = {
       world.charted.set(observation_id, unsigned ? 'needs-countersign' : fate);
     }
     const confirmation = `c-${randomUUID()}`;
-    world.confirmations.push({ confirmation, ...body, rows, unsigned, person });
+    const held = world.isDown;
+    world.confirmations.push({ confirmation, ...body, rows, unsigned, held, person });
     return {
       status: 201,
       confirmation,
+      held,
       state: unsigned ? 'needs-countersign' : 'kept',
       sent: [],
     };
@@ -218,6 +224,12 @@ const routes = {
     if (!body.reason) throw new Refusal(422, 'reason-needed');
     conflict.settled = body;
     return { state: 'kept' };
+  },
+  'POST /v1/confirmations/:id/release': ({ params: [id], world }) => {
+    const found = world.confirmations.find((one) => one.client_id === id && one.held);
+    if (!found) throw new Refusal(404, 'unknown-confirmation');
+    found.held = false;
+    return { confirmation: found.confirmation, state: 'kept' };
   },
   'POST /v1/confirmations/:id/countersign': ({ params: [id], world, person }) => {
     const found = world.confirmations.find((one) => one.client_id === id && one.unsigned);

@@ -22,7 +22,7 @@ const cached = (page, ...texts) =>
     return { names, paths: paths.sort(), found: [...found] };
   }, texts);
 
-const isKept = (page) =>
+export const isKept = (page) =>
   until('the page is kept', async () =>
     page.evaluate(async () => {
       const { active } = await navigator.serviceWorker.ready;

@@ -95,7 +95,7 @@ async function worklists(browser) {
   const counts = () => page.locator('.list .n').allInnerTexts();
   await until('the lists have come', async () => !(await counts()).includes('…'));
   // Four devices are on nobody, one patient is on a device for an hour; three values, one act.
-  assert.deepEqual(await counts(), ['4', '4', '1', '1', '1']);
+  assert.deepEqual(await counts(), ['4', '4', '1', '1', '1', '0', '0']);
   assert.match(await text(page), /Tilanne klo \d\d\.\d\d/);
   await saysNothingOfPatients(page, 'the lists');
   await check(page, 'the lists');
@@ -172,8 +172,40 @@ async function conflictByKeys(browser) {
   await end({ box, page });
 }
 
+/** A value that the core's app and this page have both filed: the same screen, other reasons. */
+async function filedTwice(page, world) {
+  const conflict = {
+    id: 'charted-twice-o-1',
+    kind: 'charted-twice',
+    device: 'monitor-12',
+    name: 'Potilasmonitori 12',
+    from: iso(world.now() - 50 * MINUTE),
+    until: null,
+    entries: ['core', 'box'],
+    claims: [{ entry: 'core' }, { entry: 'box' }],
+    parameter: 'spo2',
+    patient_ref: 'p-aino',
+    box: 'confirmed',
+    core: 'rejected',
+    core_at: iso(world.now() - 40 * MINUTE),
+  };
+  world.conflicts.push(conflict);
+  await touch(page, '#back');
+  await touch(page, '[data-list="conflicts"]');
+  await touch(page, named(page, /^Potilasmonitori 12/));
+  await at(page, 'conflict');
+  assert.match(
+    await text(page),
+    /Sama arvo on kirjattu kahdesti[\s\S]*Potilastietojärjestelmä\s+spo2: hylätty\s+ilmoitettu \d[\s\S]*Tämä sivu\s+spo2: vahvistettu/,
+  );
+  await touch(page, named(page, /^Tämä pitää paikkansa: Potilastietojärjestelmä/));
+  await touch(page, named(page, 'Potilastietojärjestelmän kirjaus on oikein'));
+  await refusedWith(page, 'Ristiriita ratkaistu');
+  assert.deepEqual([conflict.settled.holds, conflict.settled.reason], ['core', 'core-right']);
+}
+
 async function conflictByScan(browser) {
-  const { box, page } = await begin(browser, { box: { settings: { idle_seconds: 7 } } });
+  const { box, page } = await begin(browser, { box: { settings: { idle_seconds: 9 } } });
   const conflict = twoPatients(box.world);
   const open = async (from) => {
     await touch(page, from);
@@ -199,9 +231,10 @@ async function conflictByScan(browser) {
     [conflict.settled.holds, conflict.settled.reason],
     ['entry-device', 'not-scanned'],
   );
+  await filedTwice(page, box.world);
   // Settled by somebody else meanwhile.
   const other = { ...twoPatients(box.world), id: 'conflict-2' };
-  box.world.conflicts.splice(1, 1, other);
+  box.world.conflicts.splice(-1, 1, other);
   await open('#back');
   other.settled = { holds: 'entry-scan' };
   await touch(page, named(page, /^Tämä pitää paikkansa: Skannaus/));
@@ -211,7 +244,7 @@ async function conflictByScan(browser) {
   // It names patients: untouched, it closes as a patient does.
   delete other.settled;
   await open('#back');
-  await page.waitForSelector('main[data-screen="ready"]', { timeout: 12_000 });
+  await page.waitForSelector('main[data-screen="ready"]', { timeout: 15_000 });
   await end({ box, page });
 }
 
@@ -285,15 +318,32 @@ async function countersign(browser) {
   await end({ box, page });
 }
 
-async function disputedWithdrawn(browser) {
+/** Confirmed while the core was away, sent when somebody has looked; then disputed, and withdrawn. */
+async function heldAndDisputed(browser) {
   const { box, page } = await withValues(browser);
+  box.world.isDown = true;
   await touch(page, '#confirm');
   await at(page, 'done');
   const [filed] = box.world.confirmations;
-  filed.disputed = true;
   await touch(page, '#close-patient');
   await at(page, 'ready');
+  await touch(page, '#lists');
+  await touch(page, '[data-list="recovery"]');
+  await at(page, 'list');
+  assert.match(await text(page), /\(1\)[\s\S]*Huone 2, vuode 1\n6 arvoa, 0 käsin, vahvistettu \d\d\.\d\d/);
+  await saysNothingOfPatients(page, 'the recovery list');
   await scan(page, 'P10000001');
+  await touch(page, named(page, /^Katso kirjaus · klo/));
+  await at(page, 'sign');
+  assert.match(await text(page), /Lähetä vasta sitten[\s\S]*Syke\s+72 \/min/);
+  await checkSizes(page, 'an entry of the downtime');
+  assert.equal(filed.held, true, 'nothing goes out before');
+  await touch(page, '#release');
+  await at(page, 'done');
+  assert.equal(filed.held, false);
+  filed.disputed = true;
+  await touch(page, named(page, 'Takaisin arvoihin'));
+  await at(page, 'patient');
   await touch(page, named(page, /^Katso vahvistus · klo/));
   await at(page, 'sign');
   assert.match(await text(page), /Ne pysyvät, kunnes joku peruu vahvistuksen[\s\S]*Syke\s+72 \/min/);
@@ -339,6 +389,6 @@ export const WAITS = {
   conflictByKeys,
   conflictByScan,
   countersign,
-  disputedWithdrawn,
+  heldAndDisputed,
   verifiedAfterOutage,
 };

@@ -266,6 +266,8 @@ export class World {
   charted = new Map();
   conflicts = [];
   disputed = [];
+  entriesOwner = 'box';
+  isDown = false;
   shift = 0;
   silentSince = null;
 
@@ -315,15 +317,18 @@ export class World {
   device(device) {
     const { id, name, class: kind, model, place, channels } = device;
     const shown = { id, name, class: kind, model, place, on: this.on(id), mine: true };
-    return { ...shown, ...(channels && { channels }) };
+    if (!channels) return shown;
+    const on = channels.filter((one) => this.current(id, one)).map((one) => [one, this.on(id, one)]);
+    return { ...shown, on: null, channels, on_channels: Object.fromEntries(on) };
   }
 
   /** What waits for a person on one patient: a student's confirmations, disputed ones. */
   waiting(ref, person) {
     return this.confirmations
-      .filter((one) => one.patient === ref && !one.withdrawn && (one.unsigned || one.disputed))
+      .filter((one) => one.patient === ref && !one.withdrawn)
+      .filter((one) => one.unsigned || one.held || one.disputed)
       .map((one) => ({
-        why: one.unsigned ? 'needs-countersign' : 'disputed',
+        why: one.unsigned ? 'needs-countersign' : one.held ? 'held' : 'disputed',
         client_id: one.client_id,
         confirmation: one.confirmation,
         at: one.at,
@@ -366,6 +371,27 @@ export class World {
         })),
     conflicts: () => this.conflicts.filter((one) => !one.settled),
     disputed: () => this.disputed,
+    recovery: () =>
+      this.confirmations
+        .filter((one) => one.held)
+        .map((one) => ({
+          act: one.client_id,
+          confirmation: one.confirmation,
+          at: one.at,
+          stated: one.stated,
+          patient_ref: one.patient,
+          place: this.patients.get(one.patient).place,
+          values: one.values.filter(({ act }) => act !== 'leave').length,
+          entries: one.entries.length,
+          conflicts: 0,
+        })),
+    unverified: () =>
+      [...this.acts.values()]
+        .filter((act) => act.verified === false)
+        .map(({ client_id, at, by }) => {
+          const { name, role } = PERSONS.find((one) => one.id === by);
+          return { client_id, at, by: name, role };
+        }),
   };
 
   rowsOf(device, at, channel) {
@@ -386,7 +412,8 @@ export class World {
           parameter: name,
           words: said,
           ...(channel && { channel }),
-          ...(device.owners?.[name] && { owner: device.owners[name] }),
+          owner: device.owners?.[name] ?? 'box',
+          signed_here: (device.owners?.[name] ?? 'box') === 'box',
           value: absent ? null : figures[name],
           absent,
           unit,
@@ -413,6 +440,8 @@ export class World {
       .update(rows.map((row) => row.observation_id).join())
       .digest('hex')
       .slice(0, 16);
-    return { at: iso(at), now: iso(this.now()), patient_ref: patient, version, rows, waiting: 0 };
+    const entries = { owner: this.entriesOwner, signed_here: this.entriesOwner === 'box' };
+    const times = { at: iso(at), now: iso(this.now()) };
+    return { ...times, patient_ref: patient, version, rows, entries, waiting: 0 };
   }
 }

@@ -6,7 +6,7 @@ import { NoAnswer, Refused, ask } from './box.js';
 import { cameraHint, closeCamera } from './camera.js';
 import { boxTime, onDoubt, onTick, passed } from './clock.js';
 import { clearRefusal, leaveQuestions, refuse, shown, tell } from './shell.js';
-import { actOf, isOffered, round, tally } from './state.js';
+import { actOf, isOffered, round, takesEntries, tally } from './state.js';
 import { deviceName, say } from './words.js';
 
 // While a set of now is shown and nobody has begun to work on it, it is fetched again so often.
@@ -169,12 +169,7 @@ async function deviceScanned(device) {
 }
 
 /** Who has a part of a device now: by itself, or with the whole device. */
-export function onPart(device, channel) {
-  const has = (one) => !one.channel || one.channel === channel;
-  const here = round.devices.find((one) => one.id === device.id && has(one));
-  if (here) return { association: here.association, patient_ref: round.patient.ref };
-  return [device.on].flat().find((one) => one && has(one)) ?? null;
-}
+export const onPart = (device, channel) => device.on_channels?.[channel] ?? device.on ?? null;
 
 /** The part of the scanned device that is on the open patient. */
 export const partChosen = (device, channel) =>
@@ -200,6 +195,12 @@ export async function connect(device, { move = false, from = null } = {}) {
   );
   if (act.state === 'refused' && act.code === 'device-on-other-patient' && !move) {
     round.screens.connect({ ...device, on: { ...act.details, since: act.details.since } });
+    return;
+  }
+  // Its parts were set up since it was scanned.
+  if (act.state === 'refused' && act.code === 'channel-needed' && act.details.channels) {
+    sayRefusal(act);
+    round.screens.part({ ...device, channel: null, channels: act.details.channels });
     return;
   }
   round.device = null;
@@ -312,7 +313,7 @@ export async function confirm() {
       observation_id: row.observation_id,
       ...(isOffered(row) ? actOf(row) : { act: 'leave' }),
     })),
-    entries: [...round.entries.values()].map(({ body: entry }) => entry),
+    entries: takesEntries() ? [...round.entries.values()].map(({ body: entry }) => entry) : [],
     ...(round.asOfReason && { reason: round.asOfReason }),
   };
   const counts = tally();

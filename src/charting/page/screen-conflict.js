@@ -7,9 +7,10 @@ import { button, drawing, element } from './dom.js';
 import { sayRefusal, touched } from './round.js';
 import { choose, clearRefusal, inform, refuse, show } from './shell.js';
 import { maySign, round } from './state.js';
-import { knows, nearTime, say, sayCode } from './words.js';
+import { given, knows, nearTime, say, sayCode } from './words.js';
 
 const REASONS = ['seen', 'not-scanned', 'wrong-scan', 'late-register'];
+const CHARTED_REASONS = ['core-right', 'page-right'];
 
 const deviceOf = (conflict) => conflict.name ?? conflict.device ?? say('no-device');
 
@@ -19,7 +20,20 @@ function sentence(claim) {
   return say(knows(key) ? key : 'says.other', {
     patient: claim.patient_name ?? say('hidden-patient'),
     place: claim.place ?? say('no-place'),
+    parameter: claim.parameter,
+    fate: sayCode('fate', claim.fate),
   });
+}
+
+/** What contradicts what: as the box says it; of a value that was filed twice, by whom. */
+function claimsOf(conflict) {
+  if (conflict.kind !== 'charted-twice') return conflict.claims ?? [];
+  const parameter = given(conflict.words, conflict.parameter);
+  const claim = { says: 'charted', parameter, patient_ref: conflict.patient_ref };
+  return [
+    { ...claim, entry: 'core', by: 'core', fate: conflict.core, stated: conflict.core_at },
+    { ...claim, entry: 'box', by: 'page', fate: conflict.box },
+  ];
 }
 
 /** Since when; and when it was said, where that was another minute. */
@@ -64,7 +78,7 @@ export function openConflict(conflict) {
 
 function draw(scanned = null) {
   const { conflict } = round;
-  const claims = conflict.claims ?? [];
+  const claims = claimsOf(conflict);
   show(
     'conflict',
     element('h1', {}, say(`conflict.${conflict.kind}`)),
@@ -96,7 +110,7 @@ function draw(scanned = null) {
 
 /** A wristband while a conflict is open: it says which claim is right, and a person says why. */
 export async function conflictPatient(patient) {
-  const claims = (round.conflict.claims ?? []).filter((one) => one.patient_ref === patient.ref);
+  const claims = claimsOf(round.conflict).filter((one) => one.patient_ref === patient.ref);
   if (claims.length === 0) {
     refuse(say('conflict.none'), say('conflict.none.advice'));
     return;
@@ -121,10 +135,11 @@ async function decide(claim) {
   const { conflict } = round;
   if (round.busy || !conflict) return;
   const words = sentence(claim);
+  const reasons = claim.says === 'charted' ? CHARTED_REASONS : REASONS;
   const reason = await choose(
     say('conflict.why'),
     say('conflict.why.advice', { claim: words }),
-    REASONS.map((code) => ({ words: say(`decide.${code}`), value: code })),
+    reasons.map((code) => ({ words: say(`decide.${code}`), value: code })),
   );
   if (!reason || round.conflict !== conflict || round.busy) return;
   round.busy = true;

@@ -23,7 +23,8 @@ const stateOf = (act) => {
     const words = say(`refused.${act.code}`);
     return `${say('act.refused')}${words.startsWith('refused.') ? '' : ` ${words}`}`;
   }
-  const state = withdrawn ?? say(`act.${act.state}`);
+  const isHeld = act.answer?.held === true && act.state === 'kept';
+  const state = withdrawn ?? say(isHeld ? 'act.held' : `act.${act.state}`);
   return act.verified === false ? `${state} ${say('act.not-verified')}` : state;
 };
 
@@ -35,6 +36,8 @@ const about = (act) =>
   ]
     .filter(Boolean)
     .join(' · ');
+
+const TITLES = { countersign: 'countersigned', release: 'released' };
 
 let live = null;
 
@@ -78,8 +81,7 @@ export function refreshDone() {
   const { act } = live;
   const isThere = !['sending', 'waiting', 'refused', 'discarded'].includes(act.state);
   const isUnsigned = (act.answer?.state ?? act.state) === 'needs-countersign';
-  const done =
-    act.kind === 'countersign' ? 'countersigned' : isUnsigned ? 'done.unsigned' : 'done';
+  const done = TITLES[act.kind] ?? (isUnsigned ? 'done.unsigned' : 'done');
   const title = isThere ? done : act.state === 'refused' ? 'refused' : 'not-yet';
   write(live.title, say(title, { time: clockTime(act.label.at) }));
   write(live.state, stateOf(act));

@@ -8,7 +8,7 @@ import { sayRefusal } from './round.js';
 import { openConflict } from './screen-conflict.js';
 import { show } from './shell.js';
 import { round } from './state.js';
-import { clockTime, nearTime, say, spanWords } from './words.js';
+import { clockTime, nearTime, say, sayCode, spanWords } from './words.js';
 
 const LISTS = [
   'devices-without-patient',
@@ -16,6 +16,8 @@ const LISTS = [
   'unconfirmed',
   'conflicts',
   'disputed',
+  'recovery',
+  'unverified',
 ];
 
 const since = (time) => spanWords(boxTime().getTime() - Date.parse(time));
@@ -68,6 +70,23 @@ const LINES = {
     where: row.device ?? say('no-device'),
     lines: [row.place, disputedWords(row)],
   }),
+  recovery: (row) => ({
+    time: row.stated ?? row.at,
+    where: row.place ?? say('no-place'),
+    lines: [
+      say('waits.signed', {
+        n: row.values,
+        hand: row.entries,
+        time: nearTime(row.stated ?? row.at, boxTime()),
+      }),
+      row.conflicts > 0 ? say('waits.twice', { n: row.conflicts }) : null,
+    ],
+  }),
+  unverified: (row) => ({
+    time: row.at,
+    where: row.by ?? say('unknown'),
+    lines: [row.role && sayCode('role', row.role), aged('waits.done', row.at)],
+  }),
 };
 
 function linesOf(name, rows) {
@@ -112,9 +131,12 @@ export async function listsScreen() {
   const answers = await Promise.allSettled(LISTS.map(fetchRows));
   if (!time.isConnected) return;
   for (const [n, { value, reason }] of answers.entries()) {
+    const count = counts.get(LISTS[n]);
     const told = value && String(linesOf(LISTS[n], value).length);
-    write(counts.get(LISTS[n]), told ?? say('lists.not-fetched'));
-    if (reason) expected(reason);
+    write(count, told ?? say('lists.not-fetched'));
+    // A box may keep fewer lists.
+    if (reason?.status === 404) count.closest('button').hidden = true;
+    else if (reason) expected(reason);
   }
   write(time, say('lists.as-of', { time: clockTime(boxTime()) }));
 }

@@ -9,7 +9,7 @@ import { otherWays } from './screen-ready.js';
 import { waitingConfirmations } from './screen-sign.js';
 import { askTime } from './screen-time.js';
 import { choose, show } from './shell.js';
-import { isNow, round, tally } from './state.js';
+import { isNow, round, takesEntries, tally } from './state.js';
 import { clockSeconds, clockTime, dayTime, deviceName, given, say } from './words.js';
 
 let live = null;
@@ -37,6 +37,8 @@ export function refresh() {
   live.asOf.hidden = rows.length === 0 && !round.asOf && round.devices.length === 0;
   refreshTime();
   refreshAction();
+  live.manual.hidden = !takesEntries();
+  live.byCore.hidden = takesEntries() || live.entries.size === 0;
   for (const [parameter, node] of live.entries) write(node, entryOf(parameter));
 }
 
@@ -190,7 +192,8 @@ export function patientScreen() {
     live.list,
     live.nothing,
     manual.length > 0 ? element('h2', {}, say('by-hand')) : null,
-    element('div', { class: 'manual' }, manual),
+    (live.manual = element('div', { class: 'manual' }, manual)),
+    (live.byCore = element('p', { class: 'nothing', hidden: true }, say('by-hand.core'))),
     element('h2', {}, say('connected-devices')),
     scan
       ? element('p', {}, say('no-devices'))

@@ -130,9 +130,9 @@ export function readyScreen() {
 
 /** A device was scanned first. */
 export function deviceAloneScreen(device) {
-  const on = device.on && !device.channels?.length
+  const on = device.on
     ? say('device-on', { patient: device.on.patient_name ?? say('other-patient') })
-    : say('device-free');
+    : say(device.channels?.length > 0 ? 'part.several' : 'device-free');
   show(
     'device',
     element(

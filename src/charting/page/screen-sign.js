@@ -1,5 +1,5 @@
-// Confirmations of this patient that wait for a person: a student's, for another hand; a disputed
-// one, to be withdrawn. What is shown is what was signed then, not what the devices say now.
+// Confirmations of this patient that wait for a person: a student's, for another hand; one of a
+// downtime, to be sent or not; a disputed one, to be withdrawn. What is shown is what was signed then, not what the devices say now.
 
 import { perform } from './acts.js';
 import { boxTime } from './clock.js';
@@ -19,6 +19,7 @@ export function waitingConfirmations() {
   const own = unsigned.filter((one) => one.own);
   const others = unsigned.filter((one) => !one.own);
   const disputed = waiting('disputed');
+  const held = waiting('held');
   const look = (key) => (one) =>
     button(say(key, { time: clockTime(one.at) }), () => signScreen(one), { class: 'main' });
   const section = (title, advice, buttons) =>
@@ -36,6 +37,12 @@ export function waitingConfirmations() {
         say('to-sign', { n: others.length }),
         maySign() ? null : say('to-sign.not-you'),
         maySign() ? others.map(look('to-sign.look')) : [],
+      ),
+    held.length > 0 &&
+      section(
+        say('held', { n: held.length }),
+        say('held.advice'),
+        round.student ? [] : held.map(look('to-sign.look')),
       ),
     disputed.length > 0 &&
       section(
@@ -88,43 +95,59 @@ function entryLine(entry) {
   return line(given(item?.words, entry.parameter), value, say('by-hand.done'));
 }
 
+const VIEWS = { 'needs-countersign': 'sign', held: 'held', disputed: 'disputed' };
+
+/** What can be done with it. Nothing happens before it is touched. */
+function actions(one) {
+  const withdraw = (look) =>
+    button(say('withdraw'), () => withdrawIt(one), { class: look, id: 'withdraw' });
+  if (one.why === 'disputed') return [withdraw('main')];
+  const path = `/v1/confirmations/${encodeURIComponent(one.client_id)}`;
+  if (one.why === 'held')
+    return [
+      button(say('release'), () => sign(one, 'release', `${path}/release`), {
+        class: 'main',
+        id: 'release',
+      }),
+      withdraw(''),
+    ];
+  return [
+    button(say('sign'), () => sign(one, 'countersign', `${path}/countersign`), {
+      class: 'main',
+      id: 'sign',
+    }),
+  ];
+}
+
 /** One confirmation, as it was signed. */
 function signScreen(one) {
-  const isDisputed = one.why === 'disputed';
-  const title = isDisputed ? 'disputed.title' : 'sign.title';
-  const back = button(say(isDisputed ? 'back' : 'sign.leave'), () => round.screens.patient(), {
+  const view = VIEWS[one.why];
+  const leave = button(say('sign.leave'), () => round.screens.patient(), {
     class: 'plain',
     id: 'leave',
   });
   show(
     'sign',
     who(round.patient, 'p'),
-    element('h1', {}, say(title, { time: near(one.at) })),
+    element('h1', {}, say(`${view}.title`, { time: near(one.at) })),
     element(
       'p',
       { class: 'strong' },
       say('sign.by', { name: one.by?.name ?? say('unknown'), time: near(one.stated ?? one.at) }),
     ),
-    element('p', { class: 'advice' }, say(isDisputed ? 'disputed.advice' : 'sign.advice')),
+    element('p', { class: 'advice' }, say(`${view}.advice`)),
     element('ul', { class: 'acts' }, (one.values ?? []).map(valueLine)),
     (one.entries ?? []).length > 0
       ? element('ul', { class: 'acts' }, one.entries.map(entryLine))
       : null,
-    element(
-      'div',
-      { class: 'action' },
-      isDisputed
-        ? button(say('withdraw'), () => withdrawDisputed(one), { class: 'main', id: 'withdraw' })
-        : button(say('sign'), () => sign(one), { class: 'main', id: 'sign' }),
-      back,
-    ),
+    element('div', { class: 'action' }, actions(one), leave),
   );
 }
 
 const count = (one, act) =>
   (one.values ?? []).filter((row) => row.act === act && isThere(row)).length;
 
-async function sign(one) {
+async function sign(one, kind, path) {
   const { patient } = round;
   if (round.busy) return;
   round.busy = true;
@@ -134,9 +157,8 @@ async function sign(one) {
     leave: count(one, 'leave'),
     entries: (one.entries ?? []).length,
   };
-  const path = `/v1/confirmations/${encodeURIComponent(one.client_id)}/countersign`;
   const label = { patient: patient.name, at: one.at, ...counts };
-  const act = await perform('countersign', withReason(path), {}, label).finally(() => {
+  const act = await perform(kind, withReason(path), {}, label).finally(() => {
     round.busy = false;
   });
   if (round.patient !== patient) return;
@@ -150,7 +172,7 @@ async function sign(one) {
   round.screens.done(act, counts);
 }
 
-async function withdrawDisputed(one) {
+async function withdrawIt(one) {
   const { patient } = round;
   const act = await round.screens.withdraw(one.confirmation, { patient: patient.name, at: one.at });
   if (!act || round.patient !== patient) return;

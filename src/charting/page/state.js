@@ -59,13 +59,16 @@ export const isNow = () =>
 /** What becomes of a row when the set is confirmed. */
 export function actOf(row) {
   if (row.charted) return { act: 'charted' };
-  if (row.owner === 'core') return { act: 'core' };
+  if (!isOffered(row)) return { act: 'core' };
   if (row.value === null) return { act: 'leave' };
   return round.marks.get(row.observation_id) ?? { act: row.fresh ? 'confirm' : 'leave' };
 }
 
-/** Whether a row is offered for signing: not on the chart yet, and not the core's to confirm. */
-export const isOffered = (row) => !row.charted && row.owner !== 'core';
+/** Whether a row is offered for signing: not on the chart yet, and not the core's to confirm now. */
+export const isOffered = (row) => !row.charted && (row.signed_here ?? row.owner !== 'core');
+
+/** Whether what is entered by hand is signed here, and not in the core's own app. */
+export const takesEntries = () => round.set?.entries?.signed_here !== false;
 
 /** How many of each. */
 export function tally() {
@@ -74,5 +77,5 @@ export function tally() {
     if (row.value === null) continue;
     count[row.charted === 'needs-countersign' ? 'unsigned' : actOf(row).act] += 1;
   }
-  return { ...count, entries: round.entries.size };
+  return { ...count, entries: takesEntries() ? round.entries.size : 0 };
 }
