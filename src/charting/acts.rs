@@ -7,9 +7,11 @@
 //! | `signing` | a set confirmed, rejected in part, withdrawn, countersigned; what no device measures |
 //! | `stating` | what a confirmation says of each record, in the form of an observation |
 //! | `listing` | what waits for a person |
+//! | `showing` | what a person is shown before they decide: places, who says what, what was signed |
 
 mod linking;
 mod listing;
+mod showing;
 mod signing;
 mod stating;
 

@@ -151,7 +151,6 @@ function item({ where, lines, open }) {
 
 /** One list. */
 export async function listScreen(name) {
-  round.conflict = null;
   let rows;
   try {
     rows = await fetchRows(name);
@@ -159,6 +158,7 @@ export async function listScreen(name) {
     expected(error);
     return;
   }
+  round.conflict = null;
   const lines = linesOf(name, rows);
   show(
     'list',

@@ -223,7 +223,7 @@ export function signInScreen({ persons, toProvider, choosePerson, failed }) {
 }
 
 /** The box cannot be reached at all. What waits on this phone is only counted: nobody signed in. */
-export function noBoxScreen(again, waiting = 0) {
+export function noBoxScreen(again, waiting = null) {
   show(
     'no-box',
     element(
@@ -232,7 +232,7 @@ export function noBoxScreen(again, waiting = 0) {
       drawing('stop'),
       element('h1', {}, say('no-answer')),
       element('p', {}, say('no-answer.advice')),
-      element('p', {}, say('no-box.itself')),
+      waiting === null ? null : element('p', {}, say('no-box.itself')),
     ),
     waiting > 0
       ? element('section', { class: 'notice' }, element('p', {}, say('no-box.kept', { n: waiting })))
