@@ -8,10 +8,12 @@
 //! | `stating` | what a confirmation says of each record, in the form of an observation |
 //! | `reconciling` | what the core's own app charted, and what was confirmed while it was away |
 //! | `listing` | what waits for a person |
+//! | `showing` | what a person is shown before they decide: places, who says what, what was signed |
 
 mod linking;
 mod listing;
 mod reconciling;
+mod showing;
 mod signing;
 mod stating;
 

@@ -65,7 +65,9 @@ export async function acts(url, { wristbands, devices, analyser }) {
   const hers = { ...signed(aino.ref, next), ...student.stated() };
   assert.equal(is(await student.ask('POST', '/v1/confirmations', hers), 201).state, 'needs-countersign');
   is(await student.ask('POST', `/v1/confirmations/${hers.client_id}/countersign`, student.stated()), 403, 'own-hand');
+  await showsWhatSheSigned(nurse, student, aino, hers, next);
   assert.equal(is(await nurse.ask('POST', `/v1/confirmations/${hers.client_id}/countersign`, nurse.stated()), 201).state, 'kept');
+  assert.deepEqual(await waiting(nurse, aino), []);
 
   // Moved: what was shown before is of another evidence.
   const before = is(await values(aino.ref), 200);
@@ -80,13 +82,45 @@ export async function acts(url, { wristbands, devices, analyser }) {
   const after = is(await values(eino.ref), 200).rows.filter((row) => row.device.id === first.id);
   assert.ok(after.every((row) => row.age_ms > 1500), JSON.stringify(after));
   const lonely = is(await nurse.ask('GET', '/v1/worklists/devices-without-patient'), 200).rows;
-  assert.ok(lonely.some((row) => row.device === first.id));
+  assert.ok(lonely.some((row) => row.device === first.id && row.name === first.name && row.place === first.place));
+  await aConflict(nurse, on, { aino, eino, first, early: set.now });
   is(await student.ask('GET', '/v1/worklists/conflicts'), 403);
   is(await nurse.ask('GET', '/v1/worklists/conflicts'), 200);
   const sheet = is(await nurse.ask('GET', `/v1/patients/${aino.ref}/sheet?lang=fi`), 200);
   assert.ok(sheet.includes('Mittaukset') && !sheet.includes('<script'));
   await attacks(nurse, url, aino);
   return { confirmed: once, withdrawn: confirmed.confirmation };
+}
+
+const waiting = async (who, patient) => is(await who.ask('GET', `/v1/patients/${patient.ref}`), 200).confirmations;
+
+/** Whoever countersigns is shown what the student signed, as it was shown to her. */
+async function showsWhatSheSigned(nurse, student, patient, hers, set) {
+  const [shown, ...others] = await waiting(nurse, patient);
+  assert.equal(others.length, 0);
+  assert.deepEqual([shown.why, shown.client_id, shown.own], ['needs-countersign', hers.client_id, false]);
+  assert.equal((await waiting(student, patient))[0].own, true);
+  const part = ({ observation_id, parameter, value, unit, measured }) => [observation_id, parameter, value, unit, measured];
+  assert.deepEqual(shown.values.map(part), set.rows.map(part));
+  assert.ok(shown.values.every((one) => one.act === 'confirm' && one.words.fi), JSON.stringify(shown.values));
+}
+
+/** A claim for time in which another patient had the device: shown with who says what, and decided. */
+async function aConflict(nurse, on, { aino, eino, first, early }) {
+  const claim = is(await on(eino.ref, first.id, { from: early }), 201).association;
+  const open = async () => is(await nurse.ask('GET', '/v1/worklists/conflicts'), 200).rows.filter((row) => row.device === first.id);
+  const [conflict] = await open();
+  assert.equal(conflict.kind, 'late-claim', JSON.stringify(conflict));
+  assert.deepEqual([conflict.name, conflict.place], [first.name, first.place]);
+  const said = conflict.claims.map(({ by, says, patient_ref, patient_name }) => [by, says, patient_ref, patient_name]);
+  for (const one of [aino, eino]) assert.ok(said.some((its) => `${its}` === `${['scan', 'associated', one.ref, one.name]}`), JSON.stringify(said));
+  const { entry } = conflict.claims.find((one) => one.patient_ref === aino.ref);
+  const decide = (holds, reason = 'seen') => nurse.ask('POST', `/v1/conflicts/${conflict.id}/decide`, { ...nurse.stated(), holds, reason });
+  is(await decide('nobody'), 404, 'unknown-conflict');
+  is(await decide(entry, ''), 422, 'reason-needed');
+  is(await decide(entry), 200);
+  assert.deepEqual(await open(), []);
+  is(await nurse.ask('POST', `/v1/associations/${claim}/end`, nurse.stated()), 200);
 }
 
 /** Refused, and nothing is told. */

@@ -9,6 +9,7 @@ import {
   closePage,
   named,
   openPage,
+  reachByKeys,
   row,
   says,
   scan,
@@ -347,23 +348,7 @@ async function keyboardAlone(browser) {
   const box = await startStub();
   const page = await openPage(browser, box.url);
   const press = (key) => page.keyboard.press(key);
-  /** Goes on by Tab until a control with the words has the focus, and it is seen to have it. */
-  const reach = async (words) => {
-    for (let n = 0; n < 60; n += 1) {
-      await press('Tab');
-      const [text, outline] = await page.evaluate(() => {
-        const node = document.activeElement;
-        return [
-          node.getAttribute('aria-label') ?? node.innerText ?? '',
-          getComputedStyle(node).outlineStyle,
-        ];
-      });
-      if (!words.test(text)) continue;
-      assert.equal(outline, 'solid', `the focus on ${words} is seen`);
-      return;
-    }
-    throw new Error(`not reached by keys: ${words}`);
-  };
+  const reach = (words) => reachByKeys(page, words);
   await at(page, 'sign-in');
   await reach(/Helmi/);
   await press('Enter');

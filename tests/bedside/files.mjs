@@ -31,6 +31,29 @@ function words() {
   assert.ok(used > 100, `${used} words were found in the scripts`);
 }
 
+/** What the program names has words here: kinds of conflicts, who says what, codes of refusals. */
+function wordsOfTheProgram() {
+  const table = JSON.parse(text('words.json'));
+  const named = (file, pattern) => {
+    const found = [...text(file).matchAll(pattern)].map(([, name]) => name);
+    assert.ok(found.length >= 5, `${found.length} names in ${file}`);
+    return found;
+  };
+  // A decision is a conflict that is settled from its beginning: no list has it.
+  const kinds = named('../../association/conflicts.rs', /^ +Self::\w+ => "([\w-]+)"/gm);
+  for (const kind of kinds.filter((one) => one !== 'decided'))
+    for (const key of [`conflict.${kind}`, `conflict.${kind}.now`]) assert.ok(key in table, key);
+  for (const by of named('../acts/showing.rs', /^ +By::\w+(?: \{ \.\. \})? => "([\w-]+)"/gm))
+    assert.ok(`by.${by}` in table, `by.${by}`);
+  for (const says of named('../acts/showing.rs', /(?:says: |=> \()"([\w-]+)"/g))
+    assert.ok(`says.${says}` in table, `says.${says}`);
+  // Other refusals are "later", and the act stays on the phone.
+  for (const code of named('../acts.rs', /=> \("([\w-]+)", 4\d\d\)/g))
+    assert.ok(`refused.${code}` in table, `refused.${code}`);
+  for (const list of named('screen-lists.js', /^ {2}'([\w-]+)',$/gm))
+    for (const key of [`list.${list}`, `list.${list}.advice`]) assert.ok(key in table, key);
+}
+
 function textOnly() {
   for (const name of [...scripts, 'index.html']) {
     const found =
@@ -64,11 +87,13 @@ function decoder() {
 }
 
 function served() {
+  const generated = ['files.json'];
   const listed = [...text('README.md').matchAll(/^\| `(?:\/bedside\/)([^`]+)` \|/gm)]
     .map(([, name]) => name)
+    .filter((name) => !generated.includes(name))
     .sort();
   const there = [
-    ...readdirSync(PAGE).filter((name) => /\.(js|css|json)$/.test(name)),
+    ...readdirSync(PAGE).filter((name) => /\.(js|css|json|png|svg|webmanifest)$/.test(name)),
     ...readdirSync(path.join(PAGE, 'vendor'))
       .filter((name) => /\.(js|wasm)$/.test(name))
       .map((name) => `vendor/${name}`),
@@ -78,4 +103,4 @@ function served() {
   assert.deepEqual(embedded.sort(), [...there, 'index.html'].sort(), 'the program has each file');
 }
 
-export const FILES = { words, textOnly, decoder, served };
+export const FILES = { words, wordsOfTheProgram, textOnly, decoder, served };

@@ -30,6 +30,8 @@ export async function openPage(
     hasTouch: true,
     isMobile: true,
     colorScheme: scheme,
+    // It would fetch every file a second time; who tests it says so.
+    serviceWorkers: 'block',
     ...rest,
   });
   const page = await context.newPage();
@@ -186,6 +188,24 @@ export async function checkSizes(page, where) {
     };
   });
   assert.deepEqual(found, { small: [], wide: [] }, `sizes on ${where}`);
+}
+
+/** Goes on by Tab until a control with the words has the focus, and it is seen to have it. */
+export async function reachByKeys(page, words) {
+  for (let n = 0; n < 60; n += 1) {
+    await page.keyboard.press('Tab');
+    const [text, outline] = await page.evaluate(() => {
+      const node = document.activeElement;
+      return [
+        node.getAttribute('aria-label') ?? node.innerText ?? '',
+        getComputedStyle(node).outlineStyle,
+      ];
+    });
+    if (!words.test(text)) continue;
+    assert.equal(outline, 'solid', `the focus on ${words} is seen`);
+    return;
+  }
+  throw new Error(`not reached by keys: ${words}`);
 }
 
 /** What a row says, by the parameter's name. */

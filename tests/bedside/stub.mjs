@@ -2,7 +2,7 @@
 // are bound to a key as the real ones are (RFC 9449). It can be told to fall silent.
 
 import { createHash, createPublicKey, randomUUID, verify } from 'node:crypto';
-import { readFileSync } from 'node:fs';
+import { readFileSync, readdirSync } from 'node:fs';
 import { createServer } from 'node:http';
 import path from 'node:path';
 
@@ -15,6 +15,9 @@ const TYPES = {
   '.css': 'text/css; charset=utf-8',
   '.js': 'text/javascript; charset=utf-8',
   '.json': 'application/json',
+  '.png': 'image/png',
+  '.svg': 'image/svg+xml',
+  '.webmanifest': 'application/manifest+json',
   '.wasm': 'application/wasm',
 };
 
@@ -28,10 +31,26 @@ const policy = (issuer) =>
     `connect-src 'self'${issuer ? ` ${issuer}` : ''}`,
     "worker-src 'self'",
     "frame-src 'self'",
+    "manifest-src 'self'",
     "base-uri 'none'",
     "form-action 'none'",
     "frame-ancestors 'none'",
   ].join('; ');
+
+const SERVED = /\.(html|js|css|json|png|svg|webmanifest|wasm)$/;
+const NAMES = readdirSync(PAGE, { recursive: true }).filter((name) => SERVED.test(name));
+const KEEPER = 'service-worker.js';
+
+/** The page's own files with their digests, as the box lists them. */
+function listed(bytesOf) {
+  const files = {};
+  for (const name of NAMES.filter((one) => one !== KEEPER).sort()) {
+    const digest = createHash('sha256').update(bytesOf(name)).digest('base64');
+    files[name === 'index.html' ? '/' : `/bedside/${name}`] = `sha256-${digest}`;
+  }
+  const version = createHash('sha256').update(JSON.stringify(files)).digest('hex');
+  return JSON.stringify({ version, files });
+}
 
 class Refusal extends Error {
   constructor(status, error, details = {}) {
@@ -89,21 +108,32 @@ function meaning(text, world, { method, scanner }) {
   throw new Refusal(422, 'unknown-code');
 }
 
+const SIGNS = ['registered-nurse', 'midwife', 'doctor'];
+
 const routes = {
   'POST /v1/scan': ({ body, world }) => {
     world.scans.push(body);
     return meaning(body.text, world, body);
   },
-  'GET /v1/patients/:ref': ({ params: [ref], query, world }) => {
+  'GET /v1/patients/:ref': ({ params: [ref], query, world, person }) => {
     const patient = patientOf(world, ref);
     if (patient.elsewhere && !query.get('reason')) throw new Refusal(403, 'care-relationship');
     const devices = world.associations
       .filter((one) => one.patient === ref && one.until === null)
       .map((one) => {
-        const { id, name, class: kind } = world.devices.get(one.device);
-        return { id, name, class: kind, association: one.id, since: iso(one.from) };
+        const { id, name, class: kind, channels } = world.devices.get(one.device);
+        const { channel } = one;
+        return {
+          id,
+          name,
+          class: kind,
+          association: one.id,
+          since: iso(one.from),
+          ...(channels && { channels }),
+          ...(channel && { channel }),
+        };
       });
-    return { ...world.shown(patient), devices };
+    return { ...world.shown(patient), devices, confirmations: world.waiting(ref, person) };
   },
   'GET /v1/patients/:ref/values': ({ params: [ref], query, world }) => {
     patientOf(world, ref);
@@ -115,14 +145,18 @@ const routes = {
   },
   'POST /v1/associations': ({ body, world }) => {
     patientOf(world, body.patient);
-    const now = world.current(body.device);
+    const now = world.current(body.device, body.channel);
     if (now && now.patient !== body.patient && !body.move) {
-      const { patient_name, since } = world.on(body.device);
+      const { patient_name, since } = world.on(body.device, body.channel);
       throw new Refusal(409, 'device-on-other-patient', { patient_name, since });
     }
     if (now) now.until = world.now();
     const ago = body.from ? world.now() - Date.parse(body.from) : 0;
-    return { status: 201, association: world.associate(body.device, body.patient, ago) };
+    const { device, patient, channel } = body;
+    const { channels } = world.devices.get(device);
+    if (channels && !channels.includes(channel))
+      throw new Refusal(422, 'channel-needed', { channels });
+    return { status: 201, association: world.associate(device, patient, ago, channel) };
   },
   'POST /v1/associations/:id/end': ({ params: [id], world }) => {
     const found = world.associations.find((one) => one.id === id);
@@ -142,16 +176,24 @@ const routes = {
     const taken = body.values.filter((one) => one.act === 'confirm');
     if (taken.some((one) => world.charted.has(one.observation_id)))
       throw new Refusal(409, 'already-charted');
-    for (const { observation_id, act } of body.values) {
-      if (act !== 'leave')
-        world.charted.set(observation_id, act === 'confirm' ? 'confirmed' : 'rejected');
+    const rows = new Map(set.rows.map((row) => [row.observation_id, row]));
+    const signed = body.values.filter((one) => one.act !== 'leave');
+    const isCores = (one) => !rows.get(one.observation_id).signed_here;
+    if (signed.some(isCores) || (body.entries.length > 0 && world.entriesOwner !== 'box'))
+      throw new Refusal(409, 'charting-owned-by-core');
+    const unsigned = person.role === 'student';
+    for (const { observation_id, act } of signed) {
+      const fate = act === 'confirm' ? 'confirmed' : 'rejected';
+      world.charted.set(observation_id, unsigned ? 'needs-countersign' : fate);
     }
     const confirmation = `c-${randomUUID()}`;
-    world.confirmations.push({ confirmation, ...body });
+    const held = world.isDown;
+    world.confirmations.push({ confirmation, ...body, rows, unsigned, held, person });
     return {
       status: 201,
       confirmation,
-      state: person.role === 'student' ? 'needs-countersign' : 'kept',
+      held,
+      state: unsigned ? 'needs-countersign' : 'kept',
       sent: [],
     };
   },
@@ -159,14 +201,44 @@ const routes = {
     world.confirmations.find((one) => one.confirmation === id).withdrawn = body.reason;
     return {};
   },
-  'GET /v1/acts': ({ world }) =>
-    [...world.acts.values()].map(({ client_id, kind, at, answer }) => ({
-      client_id,
-      kind,
-      at,
-      id: answer.confirmation ?? answer.association ?? '',
-      state: 'on-chart',
-    })),
+  'GET /v1/acts': ({ world, person }) =>
+    [...world.acts.values()]
+      .filter((act) => act.by === person.id)
+      .map(({ client_id, kind, at, answer, verified }) => ({
+        client_id,
+        kind,
+        at,
+        id: answer.confirmation ?? answer.association ?? '',
+        state: answer.state === 'needs-countersign' ? answer.state : 'on-chart',
+        ...(verified === false && { verified }),
+      })),
+  'GET /v1/worklists/:list': ({ params: [list], world, person }) => {
+    if (person.role === 'student') throw new Refusal(403, 'role');
+    return { rows: world.worklists[list]() };
+  },
+  'POST /v1/conflicts/:id/decide': ({ params: [id], body, world, person }) => {
+    if (!SIGNS.includes(person.role)) throw new Refusal(403, 'role');
+    const conflict = world.conflicts.find((one) => one.id === id && !one.settled);
+    if (!conflict?.claims.some((one) => one.entry === body.holds))
+      throw new Refusal(404, 'unknown-conflict');
+    if (!body.reason) throw new Refusal(422, 'reason-needed');
+    conflict.settled = body;
+    return { state: 'kept' };
+  },
+  'POST /v1/confirmations/:id/release': ({ params: [id], world }) => {
+    const found = world.confirmations.find((one) => one.client_id === id && one.held);
+    if (!found) throw new Refusal(404, 'unknown-confirmation');
+    found.held = false;
+    return { confirmation: found.confirmation, state: 'kept' };
+  },
+  'POST /v1/confirmations/:id/countersign': ({ params: [id], world, person }) => {
+    const found = world.confirmations.find((one) => one.client_id === id && one.unsigned);
+    if (!found) throw new Refusal(404, 'unknown-confirmation');
+    if (!SIGNS.includes(person.role)) throw new Refusal(403, 'role');
+    if (found.person.id === person.id) throw new Refusal(403, 'own-hand');
+    Object.assign(found, { unsigned: false, countersigner: person.id });
+    return { status: 201, confirmation: `c-${randomUUID()}`, state: 'kept' };
+  },
   'DELETE /v1/session': () => ({}),
 };
 
@@ -196,7 +268,9 @@ async function bodyOf(request) {
 /**
  * Starts a box. `settings` go over the usual ones; `provider` is a test provider (issuer.mjs).
  * `box.reach` says how it behaves: `up`, `silent` (takes requests, answers none) or `down`;
- * `isBusy`: it takes no acts; `losesAnswers`: it does them and nobody hears of it.
+ * `isBusy`: it takes no acts; `losesAnswers`: it does them and nobody hears of it; `isAlone`: the
+ * provider is out of reach, and acts wait to be verified. `released` has files of a later release,
+ * `mangled` such as come other than they are listed.
  */
 export async function startStub({ settings = {}, provider = null } = {}) {
   const world = new World();
@@ -210,6 +284,10 @@ export async function startStub({ settings = {}, provider = null } = {}) {
     losesAnswers: false,
     isBusy: false,
     isUnverified: false,
+    isAlone: false,
+    released: new Map(),
+    mangled: new Map(),
+    files: [],
     sessions,
   };
   const all = () => ({
@@ -252,7 +330,9 @@ export async function startStub({ settings = {}, provider = null } = {}) {
       throw new Refusal(401, 'token-proof');
     if (`${method} ${url}` === 'POST /v1/session/verify') {
       box.isUnverified = false;
-      return { verified: true };
+      const waited = [...world.acts.values()].filter((act) => act.verified === false);
+      for (const act of waited) act.verified = true;
+      return { verified: true, unverified_since: waited[0]?.at ?? null };
     }
     if (box.isUnverified) throw new Refusal(401, 'token-session-unverified');
     const { work, params } = match(method, url);
@@ -265,7 +345,9 @@ export async function startStub({ settings = {}, provider = null } = {}) {
         client_id: body.client_id,
         kind: url,
         at: iso(world.now()),
+        by: known.person.id,
         answer: said,
+        ...(box.isAlone && { verified: false }),
       });
     return said;
   }
@@ -277,11 +359,15 @@ export async function startStub({ settings = {}, provider = null } = {}) {
       'Content-Security-Policy': policy(provider?.url),
       'X-Content-Type-Options': 'nosniff',
       'Referrer-Policy': 'no-referrer',
-      'Cache-Control': 'no-cache',
+      'Cache-Control': 'no-store',
+      ...(name === KEEPER && { 'Service-Worker-Allowed': '/' }),
     };
+    const bytesOf = (one) => box.released.get(one) ?? readFileSync(path.join(PAGE, one));
+    box.files.push(name);
     try {
       if (name.includes('..')) throw new Error('outside');
-      response.writeHead(200, headers).end(readFileSync(path.join(PAGE, name)));
+      const bytes = name === 'files.json' ? listed(bytesOf) : (box.mangled.get(name) ?? bytesOf(name));
+      response.writeHead(200, headers).end(bytes);
     } catch {
       response.writeHead(404).end();
     }

@@ -117,6 +117,7 @@ export const SETTINGS = {
 export const PERSONS = [
   { id: 'n1', name: 'Harjoitus-Hoitaja Helmi', role: 'registered-nurse' },
   { id: 's1', name: 'Harjoitus-Opiskelija Onni', role: 'student' },
+  { id: 'p1', name: 'Harjoitus-Lähihoitaja Lauri', role: 'practical-nurse' },
 ];
 
 const monitor = (figures) => ({
@@ -242,12 +243,31 @@ export class World {
         absent: {},
       },
     ],
+    [
+      'ctg-2',
+      {
+        id: 'ctg-2',
+        code: 'D000002',
+        name: 'KTG-laite 2',
+        class: 'fetal-monitor',
+        model: 'Avalon FM30',
+        place: 'Huone 2, vuode 1',
+        channels: ['mother', 'fetus-a', 'fetus-b'],
+        figures: { 'heart-rate': '84' },
+        parts: { 'fetus-a': { 'heart-rate': '142' }, 'fetus-b': { 'heart-rate': '151' } },
+        absent: {},
+      },
+    ],
   ]);
   associations = [];
   acts = new Map();
   confirmations = [];
   scans = [];
   charted = new Map();
+  conflicts = [];
+  disputed = [];
+  entriesOwner = 'box';
+  isDown = false;
   shift = 0;
   silentSince = null;
 
@@ -259,22 +279,29 @@ export class World {
     return Date.now() + this.shift;
   }
 
-  associate(device, patient, agoMs = 0) {
+  associate(device, patient, agoMs = 0, channel = undefined) {
     const id = `a-${randomUUID()}`;
-    this.associations.push({ id, device, patient, from: this.now() - agoMs, until: null });
+    const from = this.now() - agoMs;
+    this.associations.push({ id, device, patient, channel, from, until: null });
     return id;
   }
 
-  current(device) {
-    return this.associations.find((one) => one.device === device && one.until === null);
+  current(device, channel) {
+    return this.associations.find(
+      (one) =>
+        one.device === device &&
+        one.until === null &&
+        (!channel || !one.channel || one.channel === channel),
+    );
   }
 
-  on(device) {
-    const found = this.current(device);
+  on(device, channel) {
+    const found = this.current(device, channel);
     if (!found) return null;
     const patient = this.patients.get(found.patient);
     return {
       association: found.id,
+      ...(found.channel && { channel: found.channel }),
       patient_ref: patient.ref,
       patient_name: patient.name,
       since: iso(found.from),
@@ -288,26 +315,106 @@ export class World {
   }
 
   device(device) {
-    const { id, name, class: kind, model, place } = device;
-    return { id, name, class: kind, model, place, on: this.on(id), mine: true };
+    const { id, name, class: kind, model, place, channels } = device;
+    const shown = { id, name, class: kind, model, place, on: this.on(id), mine: true };
+    if (!channels) return shown;
+    const on = channels.filter((one) => this.current(id, one)).map((one) => [one, this.on(id, one)]);
+    return { ...shown, on: null, channels, on_channels: Object.fromEntries(on) };
   }
 
-  rowsOf(device, at) {
+  /** What waits for a person on one patient: a student's confirmations, disputed ones. */
+  waiting(ref, person) {
+    return this.confirmations
+      .filter((one) => one.patient === ref && !one.withdrawn)
+      .filter((one) => one.unsigned || one.held || one.disputed)
+      .map((one) => ({
+        why: one.unsigned ? 'needs-countersign' : one.held ? 'held' : 'disputed',
+        client_id: one.client_id,
+        confirmation: one.confirmation,
+        at: one.at,
+        stated: one.stated,
+        by: { name: one.person.name, role: one.person.role },
+        own: one.person.id === person.id,
+        values: one.values.map(({ observation_id, act, reason }) => {
+          const { parameter, words: said, value, unit, measured, device } =
+            one.rows.get(observation_id);
+          return { observation_id, act, reason, parameter, words: said, value, unit, measured, device };
+        }),
+        entries: one.entries,
+      }));
+  }
+
+  worklists = {
+    'devices-without-patient': () =>
+      [...this.devices.values()]
+        .filter(({ id }) => !this.current(id))
+        .map(({ id, name, class: kind, place }) => ({
+          device: id,
+          name,
+          class: kind,
+          place,
+          since: iso(this.now() - 42 * 60_000),
+        })),
+    'values-without-patient': () =>
+      [...this.devices.values()]
+        .filter(({ id }) => !this.current(id))
+        .map(({ id, name }) => ({ device: id, name, newest: iso(this.now() - 5000) })),
+    unconfirmed: () =>
+      this.associations
+        .filter((one) => one.until === null && this.now() - one.from > 30 * 60_000)
+        .map((one) => ({
+          patient_ref: one.patient,
+          place: this.patients.get(one.patient).place,
+          devices: [this.devices.get(one.device).name],
+          since: iso(one.from),
+          last: null,
+        })),
+    conflicts: () => this.conflicts.filter((one) => !one.settled),
+    disputed: () => this.disputed,
+    recovery: () =>
+      this.confirmations
+        .filter((one) => one.held)
+        .map((one) => ({
+          act: one.client_id,
+          confirmation: one.confirmation,
+          at: one.at,
+          stated: one.stated,
+          patient_ref: one.patient,
+          place: this.patients.get(one.patient).place,
+          values: one.values.filter(({ act }) => act !== 'leave').length,
+          entries: one.entries.length,
+          conflicts: 0,
+        })),
+    unverified: () =>
+      [...this.acts.values()]
+        .filter((act) => act.verified === false)
+        .map(({ client_id, at, by }) => {
+          const { name, role } = PERSONS.find((one) => one.id === by);
+          return { client_id, at, by: name, role };
+        }),
+  };
+
+  rowsOf(device, at, channel) {
+    const figures = device.parts?.[channel] ?? device.figures;
     const answered = this.silentSince === null ? at : Math.min(at, this.silentSince);
     return Object.entries(PARAMETERS)
-      .filter(([name]) => name in device.figures || name in device.absent)
+      .filter(([name]) => name in figures || name in device.absent)
       .map(([name, [said, unit, kind]]) => {
         const every = kind === 'episodic' ? 8 * 60_000 : 1000;
         const measured = Math.floor(answered / every) * every;
         const absent = device.absent[name];
         const age = this.now() - measured;
         const limit = kind === 'periodic' ? 10_000 : 30 * 60_000;
-        const observation_id = `${device.id}-${name}-${measured.toString(36)}`;
+        const part = channel ? `-${channel}` : '';
+        const observation_id = `${device.id}${part}-${name}-${measured.toString(36)}`;
         return {
           observation_id,
           parameter: name,
           words: said,
-          value: absent ? null : device.figures[name],
+          ...(channel && { channel }),
+          owner: device.owners?.[name] ?? 'box',
+          signed_here: (device.owners?.[name] ?? 'box') === 'box',
+          value: absent ? null : figures[name],
           absent,
           unit,
           ucum: unit,
@@ -326,11 +433,15 @@ export class World {
   set(patient, at) {
     const then = (one) => one.from <= at && (one.until === null || one.until > at);
     const here = this.associations.filter((one) => one.patient === patient && then(one));
-    const rows = here.flatMap(({ device }) => this.rowsOf(this.devices.get(device), at));
+    const rows = here.flatMap(({ device, channel }) =>
+      this.rowsOf(this.devices.get(device), at, channel),
+    );
     const version = createHash('sha256')
       .update(rows.map((row) => row.observation_id).join())
       .digest('hex')
       .slice(0, 16);
-    return { at: iso(at), now: iso(this.now()), patient_ref: patient, version, rows, waiting: 0 };
+    const entries = { owner: this.entriesOwner, signed_here: this.entriesOwner === 'box' };
+    const times = { at: iso(at), now: iso(this.now()) };
+    return { ...times, patient_ref: patient, version, rows, entries, waiting: 0 };
   }
 }

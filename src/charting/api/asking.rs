@@ -269,7 +269,7 @@ pub async fn patient(
     peer: Peer,
     parts: Parts,
 ) -> Answered {
-    let (_, patient) = seen(&server, &parts, &peer, &name, &asked).await?;
+    let (person, patient) = seen(&server, &parts, &peer, &name, &asked).await?;
     let bedside = &server.bedside;
     let now = Utc::from_us(bedside.house.now().utc_us());
     let standing = bedside.house.ledger().standing(now).into_iter();
@@ -291,6 +291,8 @@ pub async fn patient(
         .collect();
     let mut answer = patient_shown(bedside, &patient);
     if let Some(answer) = answer.as_object_mut() {
+        // What is not read back yet is not said to be nothing.
+        answer.insert("confirmations".to_owned(), json!(bedside.waiting(&person, &patient).ok()));
         answer.insert("devices".to_owned(), Json::Array(devices));
         answer.insert("now".to_owned(), json!(utc_text(now.us())));
     }
@@ -382,11 +384,13 @@ pub async fn worklist(
     peer: Peer,
     parts: Parts,
 ) -> Answered {
-    server.door.person(&parts, address(&peer), May::Worklists).await?;
+    let person = server.door.person(&parts, address(&peer), May::Worklists).await?;
     let Some(list) = Worklist::parse(&list) else {
         return Err(super::answers::no_such().await);
     };
-    Ok(ok(json!({ "rows": server.bedside.worklist(list)? })))
+    let rows = server.bedside.worklist(list)?.into_iter();
+    let rows: Vec<Json> = rows.map(|row| server.bedside.placed(row, &person)).collect();
+    Ok(ok(json!({ "rows": rows })))
 }
 
 /// The person's own acts of the last two days, and how far each is.

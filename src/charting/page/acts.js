@@ -15,6 +15,7 @@ const MINE_MAX = 50;
 
 const waiting = [];
 const mine = [];
+let told = [];
 const listeners = new Set();
 let sending = null;
 let order = 0;
@@ -27,6 +28,15 @@ export const waitingActs = () => [...waiting];
 
 /** Own acts since the page was opened, newest first. */
 export const myActs = () => [...mine];
+
+/** What the box has of the person's acts besides, newest first. */
+export const otherActs = () => {
+  const own = new Set(mine.map((act) => act.client_id));
+  return told.filter((act) => !own.has(act.client_id)).reverse();
+};
+
+/** How many acts were done while nobody vouched for the person, and are not verified yet. */
+export const unverified = () => told.filter((act) => act.verified === false).length;
 
 /** Whether somebody has to look before they are sent again. */
 export const needsLook = () => waiting.some((act) => act.needsLook);
@@ -127,19 +137,21 @@ export async function loadActs() {
   changed();
 }
 
+/** Somebody else signs in: what the box said of the one before is nobody's business. */
+export function forgetTold() {
+  told = [];
+}
+
 /** Asks the box what became of own acts. What it has already is not sent again. */
 export async function askStates() {
-  if (mine.length === 0) return;
-  const since = new Date(Math.min(...mine.map((act) => act.order)) - 60_000).toISOString();
-  const { body } = await ask('GET', `/v1/acts?since=${encodeURIComponent(since)}`);
-  const states = new Map(
-    (Array.isArray(body) ? body : body.acts).map((one) => [one.client_id, one]),
-  );
+  const { body } = await ask('GET', '/v1/acts');
+  told = Array.isArray(body) ? body : body.acts;
+  const states = new Map(told.map((one) => [one.client_id, one]));
   for (const act of mine) {
     const found = states.get(act.client_id);
     if (!found || act.state === 'discarded') continue;
     if (waiting.includes(act)) await drop('acts', act.client_id);
-    settle(act, found.state, { id: found.id });
+    settle(act, found.state, { id: found.id, verified: found.verified });
   }
   changed();
 }

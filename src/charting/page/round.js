@@ -6,8 +6,8 @@ import { NoAnswer, Refused, ask } from './box.js';
 import { cameraHint, closeCamera } from './camera.js';
 import { boxTime, onDoubt, onTick, passed } from './clock.js';
 import { clearRefusal, leaveQuestions, refuse, shown, tell } from './shell.js';
-import { actOf, round, tally } from './state.js';
-import { say } from './words.js';
+import { actOf, isOffered, round, takesEntries, tally } from './state.js';
+import { deviceName, say } from './words.js';
 
 // While a set of now is shown and nobody has begun to work on it, it is fetched again so often.
 const AGAIN_MS = 3000;
@@ -23,7 +23,7 @@ const path = (ref, rest = '', query = {}) => {
 };
 
 /** A route of an act on the open patient: why they were opened goes with it. */
-const withReason = (route) =>
+export const withReason = (route) =>
   patientReason ? `${route}?${new URLSearchParams({ reason: patientReason })}` : route;
 
 /** The address of something of the open patient. */
@@ -78,8 +78,12 @@ async function readScan(text, method, symbology) {
   const answer = await tried(() => ask('POST', '/v1/scan', body));
   if (!answer) return;
   leaveQuestions();
-  if (answer.body.kind === 'patient') await patientScanned(answer.body.patient);
-  else if (answer.body.kind === 'device') await deviceScanned(answer.body.device);
+  const { kind, patient, device } = answer.body;
+  if (round.conflict) {
+    if (kind === 'patient') await round.screens.conflictPatient(patient);
+    else if (kind === 'device') round.screens.conflictDevice(device);
+  } else if (kind === 'patient') await patientScanned(patient);
+  else if (kind === 'device') await deviceScanned(device);
 }
 
 function newFlow() {
@@ -141,6 +145,11 @@ async function deviceScanned(device) {
     sayRefusal({ code: 'analyser' });
     return;
   }
+  if (device.channels?.length > 0 && !device.channel) {
+    closeCamera();
+    round.screens.part(device);
+    return;
+  }
   if (device.on?.patient_ref === round.patient.ref) {
     round.device = null;
     closeCamera();
@@ -148,9 +157,9 @@ async function deviceScanned(device) {
       'seen',
       `/v1/associations/${encodeURIComponent(device.on.association)}/seen`,
       {},
-      { what: device.name },
+      { what: deviceName(device) },
     );
-    tell(say('already-connected', { device: device.name }));
+    tell(say('already-connected', { device: deviceName(device) }));
     await fetchSet();
     round.screens.patient();
     return;
@@ -159,6 +168,13 @@ async function deviceScanned(device) {
   round.screens.connect(device);
 }
 
+/** Who has a part of a device now: by itself, or with the whole device. */
+export const onPart = (device, channel) => device.on_channels?.[channel] ?? device.on ?? null;
+
+/** The part of the scanned device that is on the open patient. */
+export const partChosen = (device, channel) =>
+  deviceScanned({ ...device, channel, on: onPart(device, channel) });
+
 /** Connects the scanned device to the open patient: from now, or since `from`; `move` takes it from another. */
 export async function connect(device, { move = false, from = null } = {}) {
   if (round.busy) return;
@@ -166,11 +182,12 @@ export async function connect(device, { move = false, from = null } = {}) {
   const body = {
     patient: round.patient.ref,
     device: device.id,
+    ...(device.channel && { channel: device.channel }),
     scanned: { patient: true, device: true },
     ...(move && { move }),
     ...(from && { from }),
   };
-  const label = { patient: round.patient.name, what: device.name };
+  const label = { patient: round.patient.name, what: deviceName(device) };
   const act = await perform('association', withReason('/v1/associations'), body, label).finally(
     () => {
       round.busy = false;
@@ -180,15 +197,21 @@ export async function connect(device, { move = false, from = null } = {}) {
     round.screens.connect({ ...device, on: { ...act.details, since: act.details.since } });
     return;
   }
+  // Its parts were set up since it was scanned.
+  if (act.state === 'refused' && act.code === 'channel-needed' && act.details.channels) {
+    sayRefusal(act);
+    round.screens.part({ ...device, channel: null, channels: act.details.channels });
+    return;
+  }
   round.device = null;
-  if (act.state === 'refused') sayRefusal(act, { device: device.name });
-  if (act.state === 'kept') tell(say('connected', { device: device.name }));
+  if (act.state === 'refused') sayRefusal(act, { device: deviceName(device) });
+  if (act.state === 'kept') tell(say('connected', { device: deviceName(device) }));
   await reopen();
 }
 
 /** Ends an association. */
 export async function end(device, reason) {
-  const label = { patient: round.patient.name, what: device.name };
+  const label = { patient: round.patient.name, what: deviceName(device) };
   const act = await perform(
     'end',
     `/v1/associations/${encodeURIComponent(device.association)}/end`,
@@ -196,16 +219,18 @@ export async function end(device, reason) {
     label,
   );
   if (act.state === 'refused') sayRefusal(act);
-  else tell(say('disconnected', { device: device.name }));
+  else tell(say('disconnected', { device: deviceName(device) }));
   await reopen();
 }
 
-/** The patient's devices and set anew. Marks and entries stay. */
-async function reopen() {
+/** The patient's devices and set anew, and what waits. Marks and entries stay. */
+export async function reopen() {
   const { patient } = round;
   await tried(async () => {
     const { body } = await ask('GET', path(patient.ref, '', { reason: patientReason }));
+    if (round.patient !== patient) return;
     round.devices = body.devices ?? [];
+    patient.confirmations = body.confirmations;
   });
   await fetchSet();
   if (round.patient === patient) round.screens.patient();
@@ -256,7 +281,9 @@ export function hold() {
 export async function goOn() {
   newFlow();
   round.screens.patient();
-  await fetchSet();
+  // What waits for a person may be another now.
+  if (round.student || round.patient.confirmations?.length > 0) await reopen();
+  else await fetchSet();
 }
 
 /** Another time, or now (`null`). */
@@ -281,12 +308,12 @@ export async function confirm() {
     patient: patient.ref,
     at: set.at,
     version: set.version,
-    // Every value that was shown; what is on the chart already is left as it is.
+    // Every value that was shown; what is not offered here is left as it is.
     values: set.rows.map((row) => ({
       observation_id: row.observation_id,
-      ...(row.charted ? { act: 'leave' } : actOf(row)),
+      ...(isOffered(row) ? actOf(row) : { act: 'leave' }),
     })),
-    entries: [...round.entries.values()].map(({ body: entry }) => entry),
+    entries: takesEntries() ? [...round.entries.values()].map(({ body: entry }) => entry) : [],
     ...(round.asOfReason && { reason: round.asOfReason }),
   };
   const counts = tally();
@@ -323,6 +350,7 @@ function forget() {
     patient: null,
     devices: [],
     device: null,
+    conflict: null,
     set: null,
     askedAt: 0,
     doubted: false,
@@ -339,7 +367,7 @@ function forget() {
 /** Closes the patient. */
 export function close(why) {
   const lost = round.isDone ? 0 : round.marks.size + round.entries.size;
-  const had = round.patient !== null || round.device !== null;
+  const had = isOpen();
   forget();
   newFlow();
   closeCamera();
@@ -357,8 +385,11 @@ const idleMs = () => (round.settings?.idle_seconds ?? 120) * 1000;
 /** Milliseconds since somebody was there: the larger of two clocks, for one may sleep. */
 const idleFor = () => Math.max(passed() - round.touchedAt, Date.now() - round.touchedWall);
 
+/** Whether something is open that names a patient. */
+const isOpen = () => Boolean(round.patient ?? round.device ?? round.conflict);
+
 function look() {
-  if (!round.patient && !round.device) return;
+  if (!isOpen()) return;
   const left = idleMs() - idleFor();
   if (left <= 0) {
     close('idle');
@@ -366,9 +397,9 @@ function look() {
   }
   round.screens.leaving(left < WARN_MS ? Math.ceil(left / 1000) : null);
   round.screens.refresh();
-  const isOpen =
+  const isIdle =
     shown() === 'patient' && !round.held && !round.asOf && !round.busy && !round.isPressed;
-  if (isOpen && !isHidden() && passed() - round.askedAt > AGAIN_MS) fetchSet({ quiet: true });
+  if (isIdle && !isHidden() && passed() - round.askedAt > AGAIN_MS) fetchSet({ quiet: true });
 }
 
 /** Begins. */

@@ -5,13 +5,17 @@ import { button, element, write } from './dom.js';
 import { hold } from './round.js';
 import { choose } from './shell.js';
 import { actOf, isPresent, round } from './state.js';
-import { ageWords, clockSeconds, figure, given, say, sayCode } from './words.js';
+import { ageWords, clockSeconds, figure, given, knows, say, sayCode } from './words.js';
 
-const nameOf = (row) => given(row.words, row.parameter);
+/** What is measured, and on which part of the device: a mother's figure is not her child's. */
+export const nameOf = (row) =>
+  [given(row.words, row.parameter), row.channel && sayCode('channel', row.channel)]
+    .filter(Boolean)
+    .join(' · ');
 
 /** What makes two rows the same row of two sets. */
 export const keyOf = (row) =>
-  JSON.stringify([row.device.id, row.parameter, row.site, row.sub_id, row.kind]);
+  JSON.stringify([row.device.id, row.channel, row.parameter, row.site, row.sub_id, row.kind]);
 
 /** The box's order, but sources of one parameter beside each other. */
 export function together(rows) {
@@ -20,10 +24,13 @@ export function together(rows) {
   return [...groups.values()].flat();
 }
 
-const unitOf = (row) => row.unit ?? row.ucum ?? '';
+export const unitOf = (row) => row.unit ?? row.ucum ?? '';
 
 function marksOf(row, rows) {
-  const sources = rows.filter((one) => one.parameter === row.parameter && one.site === row.site);
+  const sources = rows.filter(
+    (one) =>
+      one.parameter === row.parameter && one.site === row.site && one.channel === row.channel,
+  );
   const several = new Set(sources.map((one) => one.device.id)).size;
   return [
     row.kind === 'setting' && say('kind.setting'),
@@ -34,8 +41,10 @@ function marksOf(row, rows) {
   ].filter(Boolean);
 }
 
-const stateWords = ({ act, reason }) => {
+/** What becomes of a value, or has become of it. */
+export const stateWords = ({ act, reason, charted }) => {
   if (act === 'reject') return say('state.reject', { reason: reasonWords(reason) });
+  if (knows(`state.charted.${charted}`)) return say(`state.charted.${charted}`);
   return say(`state.${act}`);
 };
 
@@ -96,11 +105,11 @@ export function fill(view, row, rows) {
     row.value === null ? sayCode('absent', row.absent ?? 'not-stated') : ageLine(row),
   );
   write(parts.marks, marksOf(row, rows).join(' · '));
-  write(parts.state, row.value === null ? '' : stateWords({ act, reason }));
+  write(parts.state, row.value === null ? '' : stateWords({ act, reason, charted: row.charted }));
   view.button.dataset.act = row.value === null ? 'absent' : act;
   view.button.dataset.present = isPresent(row);
   view.button.dataset.parameter = row.parameter;
-  view.button.disabled = row.value === null || act === 'charted';
+  view.button.disabled = row.value === null || act === 'charted' || act === 'core';
 }
 
 async function askRow(row) {

@@ -1,10 +1,11 @@
 // Who a patient is, and patient and device side by side.
 
 import { button, drawing, element } from './dom.js';
+import { onPart, partChosen } from './round.js';
 import { askMinute } from './screen-time.js';
 import { show } from './shell.js';
 import { round } from './state.js';
-import { birthDate, dayTime, say } from './words.js';
+import { birthDate, dayTime, deviceName, say, sayCode } from './words.js';
 
 /** A name, or that there is none: a patient whom the register does not know yet. */
 const nameOfPatient = (patient) => patient.name ?? say('no-name');
@@ -33,6 +34,60 @@ export function who(patient, level = 'h1') {
           marks.map((mark) => element('span', {}, mark)),
         )
       : null,
+  );
+}
+
+const deviceView = (device) =>
+  element(
+    'div',
+    { class: 'who device' },
+    drawing('device'),
+    element(
+      'div',
+      {},
+      element('p', { class: 'name' }, deviceName(device)),
+      element('p', {}, [device.model, device.place].filter(Boolean).join(' · ')),
+    ),
+  );
+
+function partWords(device, channel) {
+  const on = onPart(device, channel);
+  if (on?.patient_ref === round.patient.ref) return say('part.here');
+  if (on) return say('part.other', { patient: on.patient_name ?? say('other-patient') });
+  return '';
+}
+
+/** A device that measures several patients: which part of it. None is chosen before. */
+export function partScreen(device) {
+  const part = (channel) =>
+    button(
+      [
+        element('span', { class: 'name' }, sayCode('channel', channel)),
+        element('span', {}, partWords(device, channel)),
+      ],
+      () => partChosen(device, channel),
+      { class: 'part', 'data-channel': channel },
+    );
+  show(
+    'part',
+    element('h1', { class: 'question' }, say('part.question')),
+    deviceView(device),
+    element('h2', { class: 'to' }, say('connect.to')),
+    who(round.patient, 'h3'),
+    element('p', { class: 'advice' }, say('part.advice')),
+    element(
+      'div',
+      { class: 'choices' },
+      device.channels.map(part),
+      button(
+        say('cancel'),
+        () => {
+          round.device = null;
+          round.screens.patient();
+        },
+        { class: 'plain', id: 'cancel' },
+      ),
+    ),
   );
 }
 
@@ -74,17 +129,7 @@ export function connectScreen(device, connect) {
   show(
     'connect',
     element('h1', { class: 'question' }, say(isMove ? 'move.question' : 'connect.question')),
-    element(
-      'div',
-      { class: 'who device' },
-      drawing('device'),
-      element(
-        'div',
-        {},
-        element('p', { class: 'name' }, device.name),
-        element('p', {}, [device.model, device.place].filter(Boolean).join(' · ')),
-      ),
-    ),
+    deviceView(device),
     from || null,
     element('h2', { class: 'to' }, say(isMove ? 'move.to' : 'connect.to')),
     who(patient, 'h3'),

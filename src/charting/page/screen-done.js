@@ -1,9 +1,17 @@
 // After an act: what became of it, here and on the chart.
 
-import { askStates, discard, myActs, perform, sendLookedAt, waitingActs } from './acts.js';
+import {
+  askStates,
+  discard,
+  myActs,
+  otherActs,
+  perform,
+  sendLookedAt,
+  waitingActs,
+} from './acts.js';
 import { NoAnswer, Refused, ask } from './box.js';
 import { button, drawing, element, write } from './dom.js';
-import { close, goOn, patientPath, sayRefusal } from './round.js';
+import { close, goOn, patientPath, sayRefusal, withReason } from './round.js';
 import { who } from './screen-connect.js';
 import { choose, show, tell } from './shell.js';
 import { round } from './state.js';
@@ -15,7 +23,9 @@ const stateOf = (act) => {
     const words = say(`refused.${act.code}`);
     return `${say('act.refused')}${words.startsWith('refused.') ? '' : ` ${words}`}`;
   }
-  return withdrawn ?? say(`act.${act.state}`);
+  const isHeld = act.answer?.held === true && act.state === 'kept';
+  const state = withdrawn ?? say(isHeld ? 'act.held' : `act.${act.state}`);
+  return act.verified === false ? `${state} ${say('act.not-verified')}` : state;
 };
 
 const about = (act) =>
@@ -26,6 +36,8 @@ const about = (act) =>
   ]
     .filter(Boolean)
     .join(' · ');
+
+const TITLES = { countersign: 'countersigned', release: 'released' };
 
 let live = null;
 
@@ -68,14 +80,18 @@ export function refreshDone() {
   if (!live) return;
   const { act } = live;
   const isThere = !['sending', 'waiting', 'refused', 'discarded'].includes(act.state);
-  const title = isThere ? 'done' : act.state === 'refused' ? 'refused' : 'not-yet';
+  const isUnsigned = (act.answer?.state ?? act.state) === 'needs-countersign';
+  const done = TITLES[act.kind] ?? (isUnsigned ? 'done.unsigned' : 'done');
+  const title = isThere ? done : act.state === 'refused' ? 'refused' : 'not-yet';
   write(live.title, say(title, { time: clockTime(act.label.at) }));
   write(live.state, stateOf(act));
-  live.sign.replaceChildren(drawing(isThere ? 'done' : 'stop'));
-  live.withdraw.hidden = !act.answer?.confirmation || act.withdrawn === true;
+  live.sign.replaceChildren(drawing(isUnsigned ? 'waits' : isThere ? 'done' : 'stop'));
+  live.withdraw.hidden =
+    round.student || !act.answer?.confirmation || act.withdrawn === true;
 }
 
-async function withdraw(act) {
+/** Withdraws a confirmation, for a reason. Answers the act, or nothing if it was left. */
+export async function withdrawal(confirmation, label) {
   const reason = await choose(
     say('withdraw.question'),
     say('withdraw.advice'),
@@ -84,11 +100,16 @@ async function withdraw(act) {
       value: code,
     })),
   );
-  if (!reason) return;
-  const path = `/v1/confirmations/${encodeURIComponent(act.answer.confirmation)}/withdraw`;
-  const withdrawal = await perform('withdrawal', path, { reason }, act.label);
-  if (withdrawal.state === 'refused') {
-    sayRefusal(withdrawal);
+  if (!reason) return null;
+  const path = `/v1/confirmations/${encodeURIComponent(confirmation)}/withdraw`;
+  return perform('withdrawal', withReason(path), { reason }, label);
+}
+
+async function withdraw(act) {
+  const done = await withdrawal(act.answer.confirmation, act.label);
+  if (!done) return;
+  if (done.state === 'refused') {
+    sayRefusal(done);
     return;
   }
   act.withdrawn = true;
@@ -111,6 +132,15 @@ export async function actsScreen() {
             {},
             element('span', { class: 'name' }, act.label.patient ?? ''),
             element('span', {}, `${dayTime(act.body.stated)} · ${about(act)}`),
+            element('span', { class: 'state' }, stateOf(act)),
+          ),
+        ),
+        // From before the page was loaded: the box has them, and names nobody.
+        otherActs().map((act) =>
+          element(
+            'li',
+            {},
+            element('span', {}, `${dayTime(act.at)} · ${say('kind.other')}`),
             element('span', { class: 'state' }, stateOf(act)),
           ),
         ),

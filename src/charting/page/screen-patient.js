@@ -6,10 +6,11 @@ import { fill, keyOf, rowView, together } from './rows.js';
 import { who } from './screen-connect.js';
 import { entryOf, enter } from './screen-entry.js';
 import { otherWays } from './screen-ready.js';
+import { waitingConfirmations } from './screen-sign.js';
 import { askTime } from './screen-time.js';
 import { choose, show } from './shell.js';
-import { isNow, round, tally } from './state.js';
-import { clockSeconds, clockTime, dayTime, given, say } from './words.js';
+import { isNow, round, takesEntries, tally } from './state.js';
+import { clockSeconds, clockTime, dayTime, deviceName, given, say } from './words.js';
 
 let live = null;
 
@@ -36,6 +37,8 @@ export function refresh() {
   live.asOf.hidden = rows.length === 0 && !round.asOf && round.devices.length === 0;
   refreshTime();
   refreshAction();
+  live.manual.hidden = !takesEntries();
+  live.byCore.hidden = takesEntries() || live.entries.size === 0;
   for (const [parameter, node] of live.entries) write(node, entryOf(parameter));
 }
 
@@ -67,6 +70,8 @@ function refreshAction() {
     ['reject', count.reject],
     ['entries', count.entries],
     ['charted', count.charted],
+    ['unsigned', count.unsigned],
+    ['core', count.core],
   ];
   write(
     live.counts,
@@ -80,7 +85,7 @@ function refreshAction() {
 function connected(device) {
   const leave = async () => {
     const choice = await choose(
-      say('disconnect.question', { device: device.name }),
+      say('disconnect.question', { device: deviceName(device) }),
       say('disconnect.advice'),
       ['patient-left', 'device-changed', 'no-longer-needed'].map((code) => ({
         words: say(`end.${code}`),
@@ -97,8 +102,15 @@ function connected(device) {
   return element(
     'li',
     { class: 'connected' },
-    element('div', {}, element('span', { class: 'name' }, device.name), element('span', {}, since)),
-    button(say('disconnect'), leave, { 'aria-label': `${say('disconnect')}: ${device.name}` }),
+    element(
+      'div',
+      {},
+      element('span', { class: 'name' }, deviceName(device)),
+      element('span', {}, since),
+    ),
+    button(say('disconnect'), leave, {
+      'aria-label': `${say('disconnect')}: ${deviceName(device)}`,
+    }),
   );
 }
 
@@ -150,6 +162,7 @@ export function patientScreen() {
     'patient',
     who(round.patient),
     closing,
+    ...waitingConfirmations(),
     scan
       ? element(
           'div',
@@ -179,7 +192,8 @@ export function patientScreen() {
     live.list,
     live.nothing,
     manual.length > 0 ? element('h2', {}, say('by-hand')) : null,
-    element('div', { class: 'manual' }, manual),
+    (live.manual = element('div', { class: 'manual' }, manual)),
+    (live.byCore = element('p', { class: 'nothing', hidden: true }, say('by-hand.core'))),
     element('h2', {}, say('connected-devices')),
     scan
       ? element('p', {}, say('no-devices'))

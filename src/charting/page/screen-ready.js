@@ -1,11 +1,11 @@
 // Before a patient is open: signing in, and what to scan.
 
-import { myActs, needsLook, waitingActs } from './acts.js';
+import { myActs, needsLook, otherActs, unverified, waitingActs } from './acts.js';
 import { cameraIsOn, hasCamera, openCamera } from './camera.js';
 import { button, drawing, element, write } from './dom.js';
 import { scanned } from './round.js';
 import { choose, refuse, show } from './shell.js';
-import { round } from './state.js';
+import { mayList, round } from './state.js';
 import { birthDate, knows, say, sayCode } from './words.js';
 
 /** Ways to scan without a scanner. */
@@ -82,11 +82,33 @@ function acts() {
       button(say('look'), () => round.screens.recovery(), { class: 'main' }),
     );
   }
-  if (myActs().length === 0) return null;
-  return button(say('my-acts', { n: myActs().length }), () => round.screens.acts(), {
-    class: 'plain wide',
-  });
+  const n = myActs().length + otherActs().length;
+  if (n === 0) return null;
+  return button(say('my-acts', { n }), () => round.screens.acts(), { class: 'plain wide' });
 }
+
+/** Acts of an outage: the provider has to vouch for the person again. */
+function toVerify() {
+  if (unverified() === 0 || needsLook()) return null;
+  return element(
+    'section',
+    { class: 'notice' },
+    element('h2', {}, say('unverified', { n: unverified() })),
+    element('p', {}, say('unverified.advice')),
+    button(say('unverified.verify'), () => round.screens.verify(), {
+      class: 'main',
+      id: 'verify',
+    }),
+  );
+}
+
+const lists = () =>
+  mayList()
+    ? button([drawing('waits'), say('lists')], () => round.screens.lists(), {
+        class: 'plain wide way',
+        id: 'lists',
+      })
+    : null;
 
 /** The invitation to scan a wristband. */
 export function readyScreen() {
@@ -100,6 +122,8 @@ export function readyScreen() {
       element('p', {}, say('scan-wristband.advice')),
     ),
     otherWays(),
+    toVerify(),
+    lists(),
     acts(),
   );
 }
@@ -108,7 +132,7 @@ export function readyScreen() {
 export function deviceAloneScreen(device) {
   const on = device.on
     ? say('device-on', { patient: device.on.patient_name ?? say('other-patient') })
-    : say('device-free');
+    : say(device.channels?.length > 0 ? 'part.several' : 'device-free');
   show(
     'device',
     element(
@@ -198,8 +222,8 @@ export function signInScreen({ persons, toProvider, choosePerson, failed }) {
     refuse(say('sign-in.failed'), knows(`refused.${failed}`) ? say(`refused.${failed}`) : failed);
 }
 
-/** The box cannot be reached at all. */
-export function noBoxScreen(again) {
+/** The box cannot be reached at all. What waits on this phone is only counted: nobody signed in. */
+export function noBoxScreen(again, waiting = null) {
   show(
     'no-box',
     element(
@@ -208,8 +232,12 @@ export function noBoxScreen(again) {
       drawing('stop'),
       element('h1', {}, say('no-answer')),
       element('p', {}, say('no-answer.advice')),
+      waiting === null ? null : element('p', {}, say('no-box.itself')),
     ),
-    button(say('again'), again, { class: 'main wide' }),
+    waiting > 0
+      ? element('section', { class: 'notice' }, element('p', {}, say('no-box.kept', { n: waiting })))
+      : null,
+    button(say('again'), again, { class: 'main wide', id: 'again' }),
   );
 }
 

@@ -47,11 +47,16 @@ export const tell = (words) => write(at('said'), words);
 export const clearRefusal = () => at('refusal').replaceChildren();
 
 /** Says that something was refused, and what to do. Stays until the next act. */
-export function refuse(title, advice, ...actions) {
+export const refuse = (title, advice, ...actions) => notice('stop', title, advice, actions);
+
+/** Says what was done. Stays until the next act. */
+export const inform = (title, advice) => notice('done', title, advice, []);
+
+function notice(sign, title, advice, actions) {
   const box = element(
     'section',
-    { class: 'refusal' },
-    drawing('stop'),
+    { class: `refusal ${sign}` },
+    drawing(sign),
     element(
       'div',
       {},
@@ -81,7 +86,7 @@ export function choose(title, text, choices, extra) {
       resolve(value);
     };
     dialog.append(
-      element('h2', { id: 'question' }, title),
+      element('h2', { id: 'question', tabindex: '-1' }, title),
       ...(text ? [element('p', {}, text)] : []),
       ...(extra ? [extra] : []),
       element(
@@ -102,7 +107,8 @@ export function choose(title, text, choices, extra) {
     dialog.addEventListener('given-up', () => done(null));
     at('screen').append(dialog);
     dialog.showModal();
-    dialog.querySelector('button')?.focus();
+    // On no choice: one key must not choose.
+    dialog.querySelector('h2').focus();
   });
 }
 
@@ -117,11 +123,13 @@ export function bar(...nodes) {
   at('bar').replaceChildren(...nodes.flat().filter(Boolean));
 }
 
+const linkState = (reachable) => write(at('link-state'), reachable ? '' : say('offline-long'));
+
+onReach(linkState);
+addEventListener('resize', loosen);
+
 /** The parts that are always there. */
 export function frame() {
   write(at('no-alarms'), say('no-alarms'));
-  const state = (reachable) => write(at('link-state'), reachable ? '' : say('offline-long'));
-  state(isReachable());
-  onReach(state);
-  addEventListener('resize', loosen);
+  linkState(isReachable());
 }

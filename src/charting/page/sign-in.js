@@ -101,8 +101,8 @@ export async function vouchedSession(token) {
   const kept = await keptSession();
   if (kept) {
     try {
-      await ask('POST', '/v1/session/verify', { token });
-      return kept;
+      const { body } = await ask('POST', '/v1/session/verify', { token });
+      return { ...kept, verified: body };
     } catch (error) {
       if (!(error instanceof Refused)) throw error;
       useSession(null);

@@ -1,24 +1,43 @@
 // The page begins here: what the box is, who is signed in, and how scans come in.
 
-import { loadActs, needsLook, watchActs } from './acts.js';
+import {
+  askStates,
+  forgetTold,
+  loadActs,
+  needsLook,
+  unverified,
+  waitingActs,
+  watchActs,
+} from './acts.js';
 import { NoAnswer, Refused, ask, onSignedOut } from './box.js';
 import { watchClock } from './clock.js';
 import { button, element } from './dom.js';
-import { close, connect, openPatient, scanned, touched, watchRound } from './round.js';
-import { actsScreen, doneScreen, recoveryScreen, refreshDone, sheetScreen } from './screen-done.js';
-import { connectScreen } from './screen-connect.js';
+import { keepPage } from './keep.js';
+import { close, connect, openPatient, reopen, scanned, touched, watchRound } from './round.js';
+import { conflictDevice, conflictPatient } from './screen-conflict.js';
+import { connectScreen, partScreen } from './screen-connect.js';
+import {
+  actsScreen,
+  doneScreen,
+  recoveryScreen,
+  refreshDone,
+  sheetScreen,
+  withdrawal,
+} from './screen-done.js';
+import { listScreen, listsScreen } from './screen-lists.js';
 import { patientScreen, refresh } from './screen-patient.js';
-import { round } from './state.js';
 import {
   careReason,
   deviceAloneScreen,
   leaving,
   noBoxScreen,
   otherPatientScreen,
+  otherWays,
   readyScreen,
   signInScreen,
 } from './screen-ready.js';
-import { bar, clearRefusal, frame, refuse, show, shown, tell } from './shell.js';
+import { bar, clearRefusal, frame, inform, refuse, show, shown, tell } from './shell.js';
+import { round } from './state.js';
 import {
   fictionalPersons,
   fictionalToken,
@@ -29,10 +48,13 @@ import {
   signOut,
   vouchedSession,
 } from './sign-in.js';
-import { chooseLanguage, chooseZone, loadWords, say, spoken } from './words.js';
+import { chooseLanguage, chooseZone, dayTime, loadWords, say, spoken } from './words.js';
 import { listenToScanner } from './wedge.js';
 
 const LANGUAGES = { fi: 'Suomi', sv: 'Svenska', en: 'English' };
+
+// While the box does not answer it is asked again so often.
+const AGAIN_MS = 5000;
 
 const remembered = (name) => localStorage.getItem(name);
 
@@ -163,9 +185,13 @@ function signedIn(session) {
   round.person = session.person;
   round.student = session.student === true;
   clearRefusal();
+  forgetTold();
   topBar();
   if (needsLook()) recoveryScreen();
   else goReady();
+  const since = session.verified?.unverified_since;
+  if (since) inform(say('verified'), say('verified.advice', { time: dayTime(since) }));
+  askStates().catch(expected);
 }
 
 function goReady() {
@@ -182,7 +208,16 @@ round.screens = {
   connect: (device) => connectScreen(device, connect),
   deviceAlone: deviceAloneScreen,
   otherPatient: otherPatientScreen,
+  part: partScreen,
   change: (patient) => openPatient(patient),
+  lists: listsScreen,
+  list: listScreen,
+  conflictPatient,
+  conflictDevice,
+  otherWays,
+  withdraw: withdrawal,
+  reopen,
+  verify: () => signIn(),
   careReason,
   done: doneScreen,
   recovery: recoveryScreen,
@@ -196,31 +231,44 @@ round.screens = {
   actsChanged,
 };
 
-let lookedFor = false;
+const waits = () => `${needsLook()} ${unverified()}`;
+let lookedFor = waits();
 
 /** Only what is seen of acts is written anew: a screen that is built again takes the focus. */
 function actsChanged() {
   refreshDone();
   refresh();
-  if (shown() === 'ready' && lookedFor !== needsLook()) readyScreen();
-  lookedFor = needsLook();
+  if (shown() === 'ready' && lookedFor !== waits()) readyScreen();
+  lookedFor = waits();
+}
+
+/** What the box is; as long as it does not answer, the page says so and asks again. */
+async function settingsOfBox() {
+  let again;
+  for (;;) {
+    try {
+      return (await ask('GET', '/v1/settings')).body;
+    } catch (error) {
+      expected(error);
+    }
+    if (shown() !== 'no-box') noBoxScreen(() => again(), waitingActs().length);
+    await new Promise((resolve) => {
+      again = resolve;
+      setTimeout(resolve, AGAIN_MS);
+    });
+  }
 }
 
 async function begin() {
-  let settings;
-  try {
-    ({ body: settings } = await ask('GET', '/v1/settings'));
-  } catch (error) {
-    expected(error);
-    noBoxScreen(() => location.reload());
-    return;
-  }
+  chooseLanguage(Object.keys(LANGUAGES), remembered('language'));
+  frame();
+  await loadActs();
+  const settings = await settingsOfBox();
   round.settings = settings;
   chooseLanguage(settings.languages, remembered('language'));
   chooseZone(settings.time_zone);
   frame();
   topBar();
-  await loadActs();
   const { prefix, suffix } = settings.scanner ?? {};
   listenToScanner({
     prefix,
@@ -252,4 +300,5 @@ async function begin() {
 
 show('starting', element('h1', {}, 'Wardgate'));
 await loadWords();
+keepPage();
 await begin();

@@ -10,6 +10,7 @@ export const round = {
   patient: null,
   devices: [],
   device: null,
+  conflict: null,
   set: null,
   askedAt: 0,
   doubted: false,
@@ -27,6 +28,16 @@ export const round = {
   touchedBox: null,
   screens: {},
 };
+
+const SIGNS = ['registered-nurse', 'midwife', 'doctor'];
+const LISTS = [...SIGNS, 'practical-nurse', 'biomedical-engineer', 'administrator'];
+const is = (roles) => !round.student && roles.includes(round.person?.role);
+
+/** Whether the person signs for a student, and decides conflicts. The box has the last word. */
+export const maySign = () => is(SIGNS);
+
+/** Whether the person sees what waits on the ward. */
+export const mayList = () => is(LISTS);
 
 const presentMs = () => (round.settings.periodic_present_seconds ?? 10) * 1000;
 
@@ -48,13 +59,23 @@ export const isNow = () =>
 /** What becomes of a row when the set is confirmed. */
 export function actOf(row) {
   if (row.charted) return { act: 'charted' };
+  if (!isOffered(row)) return { act: 'core' };
   if (row.value === null) return { act: 'leave' };
   return round.marks.get(row.observation_id) ?? { act: row.fresh ? 'confirm' : 'leave' };
 }
 
+/** Whether a row is offered for signing: not on the chart yet, and not the core's to confirm now. */
+export const isOffered = (row) => !row.charted && (row.signed_here ?? row.owner !== 'core');
+
+/** Whether what is entered by hand is signed here, and not in the core's own app. */
+export const takesEntries = () => round.set?.entries?.signed_here !== false;
+
 /** How many of each. */
 export function tally() {
-  const count = { confirm: 0, leave: 0, reject: 0, charted: 0 };
-  for (const row of round.set?.rows ?? []) if (row.value !== null) count[actOf(row).act] += 1;
-  return { ...count, entries: round.entries.size };
+  const count = { confirm: 0, leave: 0, reject: 0, charted: 0, unsigned: 0, core: 0 };
+  for (const row of round.set?.rows ?? []) {
+    if (row.value === null) continue;
+    count[row.charted === 'needs-countersign' ? 'unsigned' : actOf(row).act] += 1;
+  }
+  return { ...count, entries: takesEntries() ? round.entries.size : 0 };
 }

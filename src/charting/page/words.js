@@ -73,11 +73,30 @@ export function dayTime(time) {
   return `${Number(day)}.${Number(month)}. ${clockTime(time)}`;
 }
 
+/** The time alone for what is of today, else with its day. */
+export function nearTime(time, now) {
+  const day = (one) => dayTime(one).split(' ')[0];
+  return day(time) === day(now) ? clockTime(time) : dayTime(time);
+}
+
 /** A birth date as it is written in Finland: 2.5.1946; from 1946-05-02 or HL7's 19460502. What is no date stays as it is. */
 export function birthDate(text) {
   const [, year, month, day] = /^(\d{4})-?(\d{2})-?(\d{2})$/.exec(text ?? '') ?? [];
   if (!year) return text ?? say('unknown');
   return language === 'en' ? `${year}-${month}-${day}` : `${Number(day)}.${Number(month)}.${year}`;
+}
+
+/** A device, or the part of one that has a patient of its own. */
+export const deviceName = ({ name, channel }) =>
+  channel ? `${name} · ${sayCode('channel', channel)}` : name;
+
+/** How long something has waited, to the minute, rounded up. */
+export function spanWords(ms) {
+  const minutes = Math.max(0, Math.ceil(ms / 60_000));
+  if (minutes < 60) return `${minutes} min`;
+  const hours = Math.floor(minutes / 60);
+  if (hours < 24) return `${hours} h ${minutes % 60} min`;
+  return `${Math.floor(hours / 24)} ${say('days')} ${hours % 24} h`;
 }
 
 /** An age, rounded up: it is never less than the true one. */
