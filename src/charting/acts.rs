@@ -7,11 +7,13 @@
 //! | `signing` | a set confirmed, rejected in part, withdrawn, countersigned; what no device measures |
 //! | `stating` | what a confirmation says of each record, in the form of an observation |
 //! | `listing` | what waits for a person |
+//! | `vouching` | whose acts the provider has not vouched for yet |
 
 mod linking;
 mod listing;
 mod signing;
 mod stating;
+mod vouching;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 

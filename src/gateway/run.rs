@@ -105,6 +105,12 @@ impl Lasting {
         Self { status: Some(tokio::spawn(async {})), ..self }
     }
 
+    /// Where what is known at the bedside is handed in.
+    #[cfg(test)]
+    pub fn desk(&self) -> LedgerDesk {
+        self.ledger.clone()
+    }
+
     /// Runs until `asked` comes back.
     pub async fn run(
         mut self,
@@ -383,6 +389,8 @@ impl Lasting {
             acts: committer.memory.acts.all(),
             delivered: delivered.to_vec(),
             shown: Arc::clone(&self.shown),
+            #[cfg(test)]
+            seat: self.world.bedside.clone(),
         };
         BedsideTasks::start(ground).await.map_err(RunError::Bedside)
     }
