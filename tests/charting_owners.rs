@@ -365,7 +365,11 @@ fn no_value_is_charted_twice_with_the_core_away() {
     let message = json!({ "id": "m-1", "receiver_id": "core", "chartings": told });
     site.house.caught_up();
     let answer = told_over_mqtt(site.house.core_port(), &message);
-    assert_eq!((&answer["id"], &answer["kept"], &answer["conflicts"]), (&json!("m-1"), &json!(4), &json!(2)), "{answer}");
+    assert_eq!(
+        (&answer["id"], &answer["kept"], &answer["conflicts"]),
+        (&json!("m-1"), &json!(4), &json!(2)),
+        "{answer}"
+    );
 
     // Both are shown to a person; until the core says that this was all, nothing goes out.
     let conflicts = nurse.get("/v1/worklists/conflicts")["rows"].as_array().unwrap().clone();
@@ -375,9 +379,8 @@ fn no_value_is_charted_twice_with_the_core_away() {
     assert_eq!(twice, expected);
     assert!(conflicts.iter().all(|row| row["kind"] == "charted-twice"), "{conflicts:?}");
     let recovery = nurse.get("/v1/worklists/recovery");
-    let of_first = recovery["rows"].as_array().unwrap().iter().find(|row| {
-        row["act"] == asked_c["client_id"]
-    });
+    let of_first =
+        recovery["rows"].as_array().unwrap().iter().find(|row| row["act"] == asked_c["client_id"]);
     assert_eq!(of_first.map(|row| &row["conflicts"]), Some(&json!(2)), "{recovery}");
     site.house.settle();
     assert_eq!(finals(&site.house), sent);

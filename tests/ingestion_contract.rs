@@ -349,6 +349,7 @@ async fn bedside(folder: &Path) -> Vec<Record> {
         machine: DeviceId::parse("asset-000117").expect("a machine"),
         codes: Vec::new(),
         is_analyser: false,
+        says_patient_each_time: false,
         place: None,
     }]);
     let opened = Journal::open(folder, Options::default()).expect("a journal");

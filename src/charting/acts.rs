@@ -9,6 +9,7 @@
 //! | `reconciling` | what the core's own app charted, and what was confirmed while it was away |
 //! | `listing` | what waits for a person |
 //! | `showing` | what a person is shown before they decide: places, who says what, what was signed |
+//! | `vouching` | whose acts the provider has not vouched for yet |
 
 mod linking;
 mod listing;
@@ -16,6 +17,7 @@ mod reconciling;
 mod showing;
 mod signing;
 mod stating;
+mod vouching;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 

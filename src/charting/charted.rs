@@ -178,8 +178,8 @@ impl Chart {
     fn signed(&mut self, act: &str, record: &str, client_id: &str, data: &Map<String, Json>) {
         let text = |name: &str| data.get(name).and_then(Json::as_str);
         // What was written again before its record could be freed is the act that it was.
-        let (record, client_id) =
-            text("carries").map_or((record, client_id), |id| (text("carried").unwrap_or(record), id));
+        let (record, client_id) = text("carries")
+            .map_or((record, client_id), |id| (text("carried").unwrap_or(record), id));
         for before in ["countersigns", "releases"].into_iter().filter_map(text) {
             self.acts.entry(before.to_owned()).and_modify(|known| {
                 known.needs_countersign = false;

@@ -75,4 +75,4 @@ pub enum SessionMode {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -79,9 +79,10 @@ impl Owners {
 
     /// Who charts this parameter on this ward; [`ENTRIES`] for what a person enters.
     pub fn of(&self, ward: &str, parameter: &str) -> Owner {
-        let class = self.classes.iter().find(|class| {
-            class.is_of_ward(ward) && class.parameters.contains(parameter)
-        });
+        let class = self
+            .classes
+            .iter()
+            .find(|class| class.is_of_ward(ward) && class.parameters.contains(parameter));
         let of_ward = || self.wards.get(ward).copied().unwrap_or(self.usual);
         class.map_or_else(of_ward, |class| class.owner)
     }

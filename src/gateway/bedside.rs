@@ -24,7 +24,7 @@ use crate::charting::identity::{Gatekeeper, Role, Setup};
 use crate::charting::shaken::{PhoneAddress, Shaken};
 use crate::forward::Inbound;
 use crate::forward::stored::Stored;
-use crate::journal::{Kind, Reader};
+use crate::journal::{Kind, Reader, beside};
 use crate::link::clock;
 use crate::vocabulary::{Moment, PatientId, Purpose, RecordId, Sequence};
 
@@ -132,30 +132,63 @@ pub(super) struct Ground<'a> {
     pub delivered: Vec<watch::Receiver<u64>>,
     /// The house as the status shows it.
     pub shown: Arc<HouseOnShow>,
-    /// What cores say of their own charting.
-    pub charted: mpsc::Receiver<Inbound>,
+    /// In place of the port and the provider.
+    #[cfg(test)]
+    pub seat: Option<Arc<super::simulation::Seat>>,
 }
 
 impl BedsideTasks {
-    /// Serves the bedside, if the configuration wants it.
+    /// Serves the bedside, if the configuration wants it. `charted`: what cores say of their own
+    /// charting.
     ///
     /// # Errors
     /// Why the port cannot be served.
-    pub(super) async fn start(ground: Ground<'_>) -> Result<Self, String> {
+    pub(super) async fn start(
+        ground: Ground<'_>,
+        charted: mpsc::Receiver<Inbound>,
+    ) -> Result<Self, String> {
         let configuration = ground.configuration;
         let (Some(table), Some(identity)) = (&configuration.charting, &configuration.identity)
         else {
             return Ok(Self::default());
         };
         let mode = configuration.gateway.mode;
+        #[cfg(test)]
+        if let Some(seat) = &ground.seat {
+            let source = Source::Simulated(seat.provider());
+            let (server, tasks) = Self::furnish(&ground, charted, source)?;
+            seat.open(api::router(server));
+            return Ok(tasks);
+        }
         let acceptor = table.files().acceptor().map_err(|error| error.to_string())?;
         let listener = TcpListener::bind(table.listen).await;
         let listener = listener.map_err(|error| format!("{}: {error}", table.listen))?;
-        let house: Arc<dyn House> = Arc::new(seen(&ground));
+        let source = Source::of(identity, mode).map_err(|error| error.to_string())?;
+        let (server, mut all) = Self::furnish(&ground, charted, source)?;
+        let stopping = all.stop.as_ref().map(watch::Sender::subscribe);
+        let stopping = stopping.unwrap_or_else(|| watch::channel(false).1);
+        let served = serve(listener, acceptor, server, stopping).map_err(|one| one.to_string())?;
+        all.tasks.push(served);
+        tracing::info!(address = %table.listen, "the bedside is open");
+        Ok(all)
+    }
+
+    /// Everything of the bedside but its port.
+    fn furnish(
+        ground: &Ground<'_>,
+        charted: mpsc::Receiver<Inbound>,
+        source: Source,
+    ) -> Result<(Server, Self), String> {
+        let configuration = ground.configuration;
+        let (Some(table), Some(identity)) = (&configuration.charting, &configuration.identity)
+        else {
+            return Err("there is no bedside in the configuration".to_owned());
+        };
+        let house: Arc<dyn House> = Arc::new(seen(ground));
         let folder = configuration.gateway.data.join("identity");
         let setup = Setup {
             settings: identity.into(),
-            source: Source::of(identity, mode).map_err(|error| error.to_string())?,
+            source,
             origins: table.origins.clone(),
             folder: folder.clone(),
         };
@@ -175,18 +208,16 @@ impl BedsideTasks {
         let server =
             Server { bedside: Arc::clone(&bedside), door: Arc::new(door), site: Arc::new(site) };
         let (stop, stopping) = watch::channel(false);
+        let (desk, name) = (&ground.desk, &configuration.gateway.name);
+        let (durable, acts) = (ground.durable.clone(), ground.acts.clone());
         let mut tasks = vec![
-            tokio::spawn(chartings::hear(Arc::clone(&bedside), ground.charted)),
-            tokio::spawn(follow(bedside, ground.durable, ground.acts, stopping.clone())),
-            tokio::spawn(audit(ground.desk.clone(), configuration.gateway.name.clone(), rows)),
-            tokio::spawn(notice(ground.desk.clone(), configuration.gateway.name.clone(), notices)),
+            tokio::spawn(chartings::hear(Arc::clone(&bedside), charted)),
+            tokio::spawn(follow(bedside, durable, acts, stopping.clone())),
+            tokio::spawn(audit((*desk).clone(), name.clone(), rows)),
+            tokio::spawn(notice((*desk).clone(), name.clone(), notices)),
         ];
-        let keys = stopping.clone();
-        tasks.push(tokio::spawn(async move { gatekeeper.run(keys, clock::now).await }));
-        let served = serve(listener, acceptor, server, stopping).map_err(|one| one.to_string())?;
-        tasks.push(served);
-        tracing::info!(address = %table.listen, "the bedside is open");
-        Ok(Self { stop: Some(stop), tasks })
+        tasks.push(tokio::spawn(async move { gatekeeper.run(stopping, clock::now).await }));
+        Ok((server, Self { stop: Some(stop), tasks }))
     }
 
     /// Ends, without waiting for phones.
@@ -292,11 +323,10 @@ async fn follow(
     let mut next = reader.durable().map_or(Sequence::FIRST, |last| last.plus(1));
     let chart = loop {
         let (mut reading, wanted) = (reader.clone(), acts.clone());
-        let read = tokio::task::spawn_blocking(move || read_back(&mut reading, &wanted)).await;
-        match read {
-            Ok(Ok(chart)) => break chart,
-            Ok(Err(error)) => tracing::error!(%error, "what was charted cannot be read back"),
-            Err(_) => return,
+        match beside(move || read_back(&mut reading, &wanted)).await {
+            Some(Ok(chart)) => break chart,
+            Some(Err(error)) => tracing::error!(%error, "what was charted cannot be read back"),
+            None => return,
         }
         tokio::time::sleep(AGAIN_AFTER).await;
     };
@@ -324,6 +354,7 @@ async fn follow(
             continue;
         }
         let is_due = tokio::select! {
+            biased;
             _ = stopping.wait_for(|stop| *stop) => return,
             _ = carry.tick() => true,
             changed = durable.changed() => if changed.is_err() { return } else { false },

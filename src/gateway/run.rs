@@ -111,6 +111,12 @@ impl Lasting {
         Self { status: Some(tokio::spawn(async {})), ..self }
     }
 
+    /// Where what is known at the bedside is handed in.
+    #[cfg(test)]
+    pub fn desk(&self) -> LedgerDesk {
+        self.ledger.clone()
+    }
+
     /// Runs until `asked` comes back.
     pub async fn run(
         mut self,
@@ -392,9 +398,10 @@ impl Lasting {
             acts: committer.memory.acts.all(),
             delivered: delivered.to_vec(),
             shown: Arc::clone(&self.shown),
-            charted,
+            #[cfg(test)]
+            seat: self.world.bedside.clone(),
         };
-        BedsideTasks::start(ground).await.map_err(RunError::Bedside)
+        BedsideTasks::start(ground, charted).await.map_err(RunError::Bedside)
     }
 
     /// The waveforms, if anybody takes them; they are shown from now on.

@@ -23,6 +23,7 @@
 //! | `devices`, `oximeter`, `monitor`, `analyser` | what speaks to it |
 //! | `checks` | what must hold |
 //! | `tests`, `scenarios` | the seeds; rows of the fault matrix in virtual time |
+//! | `ward` | the same house while people say whose the values are |
 //!
 //! `WARDGATE_SEED=7 cargo nextest run --lib simulation::tests::one_seed --no-capture` runs one seed
 //! and shows its log. `WARDGATE_SEEDS=100000` runs so many instead of [`SEEDS`].
@@ -41,6 +42,7 @@ mod ports;
 mod scenarios;
 mod site;
 mod tests;
+mod ward;
 
 use std::cell::Cell;
 use std::time::Duration;
@@ -50,6 +52,7 @@ use tokio::sync::watch;
 use self::life::Simulation;
 use self::log::Log;
 use self::options::Options;
+pub(in crate::gateway) use self::ward::Seat;
 
 thread_local! {
     static HEARS_AFTER_MS: Cell<u64> = const { Cell::new(0) };

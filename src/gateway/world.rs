@@ -26,6 +26,9 @@ pub(super) struct World {
     /// In place of every destination's own binding.
     #[cfg(test)]
     pub cores: Option<crate::forward::simulated::Cores>,
+    /// In place of the port for phones and of the provider.
+    #[cfg(test)]
+    pub bedside: Option<std::sync::Arc<super::simulation::Seat>>,
 }
 
 impl World {
@@ -38,6 +41,8 @@ impl World {
             has_background: true,
             #[cfg(test)]
             cores: None,
+            #[cfg(test)]
+            bedside: None,
         }
     }
 }

@@ -183,9 +183,10 @@ impl Bedside {
                 let clashes = chart.clashes().filter(|(_, one)| one.ours.client_id == client_id);
                 let patient = self.patient_in(&known.patient);
                 let values = known.data.get("values").and_then(Json::as_array);
-                let signed = values.into_iter().flatten().filter(|value| {
-                    value.get("act").and_then(Json::as_str) != Some("leave")
-                });
+                let signed = values
+                    .into_iter()
+                    .flatten()
+                    .filter(|value| value.get("act").and_then(Json::as_str) != Some("leave"));
                 let entries = known.data.get("entries").and_then(Json::as_array);
                 json!({
                     "act": client_id,

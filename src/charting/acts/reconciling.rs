@@ -290,9 +290,9 @@ impl Bedside {
         let _turn = self.turn.lock().await;
         let now = Utc::from_us(self.house.now().utc_us());
         let kept_back: Vec<(String, Known)> = self.with_chart(|chart| {
-            let kept_back = chart.acts().filter(|(_, one)| {
-                (one.is_held || one.needs_countersign) && !one.is_withdrawn
-            });
+            let kept_back = chart
+                .acts()
+                .filter(|(_, one)| (one.is_held || one.needs_countersign) && !one.is_withdrawn);
             kept_back.map(|(id, known)| (id.to_owned(), known.clone())).collect()
         })?;
         for (client_id, known) in kept_back {

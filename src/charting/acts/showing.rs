@@ -41,7 +41,8 @@ impl Bedside {
                 more.insert("name".to_owned(), json!(machine.line.name.as_str()));
                 more.insert("place".to_owned(), json!(machine.place.as_str()));
             }
-        } else if let Some(patient) = text("patient_ref").and_then(|name| self.patient(&name).ok()) {
+        } else if let Some(patient) = text("patient_ref").and_then(|name| self.patient(&name).ok())
+        {
             let ledger = self.house.ledger();
             let place = ledger.place_of_patient(&patient, now);
             let standing = ledger.standing(now).into_iter();
@@ -174,7 +175,7 @@ impl Bedside {
             } else {
                 continue;
             };
-            waiting.push(self.signed(why, &client_id, &known, person));
+            waiting.push(self.as_signed(why, &client_id, &known, person));
         }
         Ok(waiting)
     }
@@ -201,7 +202,7 @@ impl Bedside {
     }
 
     /// A confirmation as it was signed.
-    fn signed(&self, why: &str, client_id: &str, known: &Known, person: &Person) -> Json {
+    fn as_signed(&self, why: &str, client_id: &str, known: &Known, person: &Person) -> Json {
         let part = |name: &str| known.data.get(name).cloned().unwrap_or(Json::Null);
         let by = part("by");
         let all = known.data.get("values").and_then(Json::as_array);

@@ -71,9 +71,8 @@ impl Bedside {
     /// are there.
     pub(super) fn statements_to_hold(&self, data: &Map<String, Json>) -> Result<Json, Refused> {
         let statements = self.of_records("", data, "final")?.into_iter();
-        let held = statements.map(|(line, time_us, data)| {
-            json!({ "line": line, "time_us": time_us, "data": data })
-        });
+        let held = statements
+            .map(|(line, time_us, data)| json!({ "line": line, "time_us": time_us, "data": data }));
         Ok(held.collect())
     }
 
@@ -103,7 +102,8 @@ impl Bedside {
             };
             let metrics = out.get_mut("metrics").and_then(Json::as_array_mut);
             let Some(metrics) = metrics else { continue };
-            metrics.retain(|metric| metric.get("observation_id").is_some_and(|id| ids.contains(&id)));
+            metrics
+                .retain(|metric| metric.get("observation_id").is_some_and(|id| ids.contains(&id)));
             for metric in metrics.iter_mut().filter_map(Json::as_object_mut) {
                 metric.insert("status".to_owned(), json!(status));
             }

@@ -385,6 +385,10 @@ pub async fn worklist(
     parts: Parts,
 ) -> Answered {
     let person = server.door.person(&parts, address(&peer), May::Worklists).await?;
+    if list == "unverified" {
+        let rows = server.bedside.unverified(|person| server.door.vouched_us(person))?;
+        return Ok(ok(json!({ "rows": rows })));
+    }
     let Some(list) = Worklist::parse(&list) else {
         return Err(super::answers::no_such().await);
     };

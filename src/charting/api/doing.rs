@@ -7,8 +7,8 @@ use serde::Deserialize;
 use serde_json::{Value as Json, json};
 
 use super::super::acts::{
-    Associate, CHARTED_TWICE, Confirm, CoreCharted, CoreCharting, Countersign, Decide, End, Refused,
-    Release, Seen, Settle, Signed, Withdraw,
+    Associate, CHARTED_TWICE, Confirm, CoreCharted, CoreCharting, Countersign, Decide, End,
+    Refused, Release, Seen, Settle, Signed, Withdraw,
 };
 use super::super::identity::{May, Person};
 use super::super::set::Wanted;

@@ -17,7 +17,7 @@ use super::super::identity::{self, Gatekeeper, Headers, May, Person, Whereabouts
 use super::answers::{Answered, Refusal, body, made, ok};
 use super::asking::{Peer, address};
 use super::{Audit, Server};
-use crate::association::Utc;
+use crate::association::{PersonId, Utc};
 use crate::vocabulary::PatientId;
 use crate::vocabulary::moment::utc_text;
 
@@ -114,6 +114,12 @@ impl Door {
         let ward = place.as_str().split('/').next().unwrap_or_default();
         let whereabouts = Whereabouts { ward: Some(ward), encounters: &[] };
         person.care(whereabouts, reason).map(drop).map_err(Refusal::from)
+    }
+
+    /// When the provider vouched for this person last, in microseconds since 1970.
+    pub fn vouched_us(&self, person: &str) -> Option<i64> {
+        let person = PersonId::parse(person).ok()?;
+        Some(self.gatekeeper.vouched_s(&person)?.saturating_mul(1_000_000))
     }
 
     /// What the page has to know of the provider before anybody has signed in.

@@ -220,6 +220,11 @@ impl Gatekeeper {
         self.inner().counts.clone()
     }
 
+    /// When the provider vouched for this person last, in seconds since 1970.
+    pub fn vouched_s(&self, person: &PersonId) -> Option<i64> {
+        self.inner().sessions.vouched_s(person)
+    }
+
     /// Seconds since the provider's keys were read.
     pub fn keys_age_s(&self, now: Moment) -> i64 {
         self.inner().cache.age_s(now)

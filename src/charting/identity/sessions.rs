@@ -20,6 +20,9 @@ const SESSIONS_MAX: usize = 2000;
 /// The provider can be reached again, but a phone has not asked it yet: so long it may take.
 const VERIFY_GRACE_S: i64 = 15 * 60;
 
+/// Longer than anybody asks whether an act was verified: two days of acts, and the shift before.
+const VOUCHED_KEPT_S: i64 = 72 * 3600;
+
 /// Why a session is over before its time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -83,6 +86,9 @@ pub struct Sessions {
     proven_s: i64,
     /// Ids of keys that the operator does not believe any more.
     pub removed_keys: Vec<String>,
+    /// When the provider vouched for each person last: the newest `iat` of a token of theirs.
+    #[serde(default)]
+    vouched: BTreeMap<PersonId, i64>,
 }
 
 /// The hash by which a secret is kept.
@@ -148,6 +154,8 @@ impl Sessions {
         }
         self.used.insert(token, (key.to_owned(), claims.expires_s));
         self.proven_s = self.proven_s.max(claims.issued_s);
+        let vouched = self.vouched.entry(claims.person.clone()).or_insert(claims.issued_s);
+        *vouched = claims.issued_s.max(*vouched);
         Ok(())
     }
 
@@ -253,6 +261,11 @@ impl Sessions {
         self.proven_s
     }
 
+    /// When the provider vouched for this person last, whichever session that was for.
+    pub fn vouched_s(&self, person: &PersonId) -> Option<i64> {
+        self.vouched.get(person).copied()
+    }
+
     /// Those that are open, for the operator.
     pub fn open_ones(&self, now_s: i64) -> impl Iterator<Item = &Session> {
         self.sessions.values().filter(move |one| one.end.is_none() && now_s < one.ends_s)
@@ -262,5 +275,6 @@ impl Sessions {
         // A phone that asks a little later still hears why.
         self.sessions.retain(|_, session| now_s < session.ends_s.saturating_add(3600));
         self.used.retain(|_, (_, until)| now_s < until.saturating_add(120));
+        self.vouched.retain(|_, vouched_s| now_s < vouched_s.saturating_add(VOUCHED_KEPT_S));
     }
 }

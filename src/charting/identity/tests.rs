@@ -29,11 +29,11 @@ use super::{Gatekeeper, Headers, Settings, Setup};
 use crate::gateway::configuration::IdentityTable;
 use crate::vocabulary::{Certainty, Moment};
 
-const ISSUER: &str = "https://id.example";
-const ORIGIN: &str = "https://box.ward.example";
+pub(crate) const ISSUER: &str = "https://id.example";
+pub(crate) const ORIGIN: &str = "https://box.ward.example";
 
 /// What a site says.
-const TABLE: &str = r#"
+pub(crate) const TABLE: &str = r#"
 issuer = "https://id.example"
 audience = "wardgate"
 algorithms = ["ES256", "RS256"]
@@ -78,11 +78,11 @@ impl Simulated {
         Ok(Fetched { keys, discovery: discovery.to_string().into_bytes(), key_set })
     }
 
-    fn publish(&self, keys: &[Json]) {
+    pub(crate) fn publish(&self, keys: &[Json]) {
         *self.key_set.lock().unwrap() = Some(json!({ "keys": keys }).to_string().into_bytes());
     }
 
-    fn go_away(&self) {
+    pub(crate) fn go_away(&self) {
         *self.key_set.lock().unwrap() = None;
     }
 
@@ -92,13 +92,13 @@ impl Simulated {
 }
 
 /// A pair for ES256.
-struct Pair {
+pub(crate) struct Pair {
     key: EcdsaKeyPair,
     random: SystemRandom,
 }
 
 impl Pair {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let random = SystemRandom::new();
         let algorithm = &ECDSA_P256_SHA256_FIXED_SIGNING;
         let made = EcdsaKeyPair::generate_pkcs8(algorithm, &random).unwrap();
@@ -118,11 +118,11 @@ impl Pair {
         base64url(&Sha256::digest(text))
     }
 
-    fn published(&self, kid: &str) -> Json {
+    pub(crate) fn published(&self, kid: &str) -> Json {
         with(&self.jwk(), json!({ "kid": kid, "use": "sig", "alg": "ES256" }))
     }
 
-    fn signs(&self, header: &Json, claims: &Json) -> String {
+    pub(crate) fn signs(&self, header: &Json, claims: &Json) -> String {
         let signed = unsigned(header, claims);
         let signature = self.key.sign(&self.random, signed.as_bytes()).unwrap();
         format!("{signed}.{}", base64url(signature.as_ref()))
@@ -136,7 +136,7 @@ fn unsigned(header: &Json, claims: &Json) -> String {
 }
 
 /// An object with other members put in; `null` takes one out.
-fn with(json: &Json, more: Json) -> Json {
+pub(crate) fn with(json: &Json, more: Json) -> Json {
     let mut object = json.as_object().unwrap().clone();
     for (name, value) in more.as_object().unwrap() {
         if value.is_null() {
@@ -173,12 +173,12 @@ fn signed_rs256(pair: &RsaKeyPair, header: &Json, claims: &Json) -> String {
     format!("{signed}.{}", base64url(&signature))
 }
 
-fn header() -> Json {
+pub(crate) fn header() -> Json {
     json!({ "alg": "ES256", "typ": "at+jwt", "kid": "k1" })
 }
 
 /// The claims of a nurse, made-up as everybody here.
-fn claims(jti: &str, now: Moment) -> Json {
+pub(crate) fn claims(jti: &str, now: Moment) -> Json {
     let now_s = now.utc_us() / 1_000_000;
     json!({
         "iss": ISSUER, "aud": "wardgate", "sub": "nurse-1", "client_id": "bedside", "jti": jti,
@@ -188,14 +188,14 @@ fn claims(jti: &str, now: Moment) -> Json {
 }
 
 /// One phone, with a key.
-struct Phone {
+pub(crate) struct Phone {
     pair: Pair,
     proofs: AtomicU64,
     from: IpAddr,
 }
 
 impl Phone {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let from = IpAddr::V4(Ipv4Addr::new(192, 0, 2, 7));
         Self { pair: Pair::new(), proofs: AtomicU64::new(0), from }
     }
@@ -208,7 +208,7 @@ impl Phone {
         })
     }
 
-    fn proof(&self, method: &str, path: &str, credential: &str, now: Moment) -> String {
+    pub(crate) fn proof(&self, method: &str, path: &str, credential: &str, now: Moment) -> String {
         let header = json!({ "alg": "ES256", "typ": "dpop+jwt", "jwk": self.pair.jwk() });
         self.pair.signs(&header, &self.proof_claims(method, path, credential, now))
     }

@@ -233,13 +233,7 @@ impl Mqtt {
         });
     }
 
-    fn arrived(
-        &self,
-        pump: &mut Pump<Outgoing>,
-        session: &Session,
-        topic: &str,
-        payload: &[u8],
-    ) {
+    fn arrived(&self, pump: &mut Pump<Outgoing>, session: &Session, topic: &str, payload: &[u8]) {
         if topic == self.topic_in("acknowledgement") {
             pump.hear_acknowledgement(payload);
         } else if topic == self.topic_in("have") {

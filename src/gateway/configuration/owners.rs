@@ -266,10 +266,18 @@ origins = ["http://127.0.0.1:8443"]
                     { of = [\"spo2\"], owner = \"core\", wards = [\"icu\"] }]\n";
         assert_eq!(problems(good), Vec::<String>::new());
         for (bad, column, words) in [
-            ("class = [{ of = [\"vitals\"], owner = \"box\" }]\n", 19, "there are: alarm-attribute"),
+            (
+                "class = [{ of = [\"vitals\"], owner = \"box\" }]\n",
+                19,
+                "there are: alarm-attribute",
+            ),
             ("class = [{ of = [], owner = \"box\" }]\n", 17, "expected \"entries\", a parameter"),
             ("ward.icu2 = \"box\"\n", 13, "there are: icu"),
-            ("class = [{ of = [\"spo2\"], owner = \"box\", wards = [\"3b\"] }]\n", 51, "there are: icu"),
+            (
+                "class = [{ of = [\"spo2\"], owner = \"box\", wards = [\"3b\"] }]\n",
+                51,
+                "there are: icu",
+            ),
         ] {
             let found = problems(bad);
             let at = format!("{}:{column}: ", line_of(bad, bad.trim_end()));

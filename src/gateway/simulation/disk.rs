@@ -64,6 +64,11 @@ impl SimulatedDisk {
         self.both().into_iter().for_each(|disk| disk.set_full(full));
     }
 
+    /// Of the journal of the house that runs.
+    pub fn reader(&self) -> Option<Reader> {
+        self.reader.lock().unwrap().clone()
+    }
+
     /// The last durable sequence of the house that runs.
     pub fn durable(&self) -> Option<u64> {
         let reader = self.reader.lock().unwrap();

@@ -265,6 +265,7 @@ impl Simulation {
             disk: Arc::new(Arc::clone(&self.disk)),
             ports: Arc::new(self.sockets.clone()),
             cores: Some(self.cores.clone()),
+            bedside: None,
         };
         Lasting::of(self.configuration.clone(), world).without_status()
     }
@@ -325,7 +326,7 @@ impl Simulation {
     }
 }
 
-fn runtime() -> tokio::runtime::Runtime {
+pub(super) fn runtime() -> tokio::runtime::Runtime {
     // Without sockets: whoever asks for a real one panics.
     tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap()
 }
@@ -340,7 +341,7 @@ fn is_through(shared: &Shared) -> bool {
 }
 
 /// What the cursors say is not done; `None` while that cannot be said.
-fn backlog(disk: &SimulatedDisk, names: &[String]) -> Option<u64> {
+pub(super) fn backlog(disk: &SimulatedDisk, names: &[String]) -> Option<u64> {
     let durable = disk.durable()?;
     disk.cursors.quiet(true);
     let low_waters = names.iter().map(|name| cursor::peek_in(&*disk.cursors, name));

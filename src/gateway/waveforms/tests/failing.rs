@@ -58,6 +58,7 @@ async fn a_disk_that_fails_costs_samples_and_the_gap_says_so() {
         delivery,
         has_background: false,
         cores: None,
+        bedside: None,
     };
     let devices = identities(&configuration);
     let before = crate::gateway::gaps::GapCause::BoxRestarted;

@@ -1,0 +1,429 @@
+//! Twelve hours without core and without the provider: the round goes on for those who were signed
+//! in, each act is marked, and when both are back everything is told once.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::pin::pin;
+use std::sync::Arc;
+
+use serde_json::{Value as Json, json};
+use tokio::sync::mpsc;
+use tokio::time::Instant;
+
+use super::super::disk::SimulatedDisk;
+use super::super::life::{backlog, pause, runtime};
+use super::super::ports::Sockets;
+use super::lives::comes;
+use super::phone::{Phone, Provider};
+use super::seat::Seat;
+use super::site::{ARCHIVE, CHART, with_bedside};
+use super::story::{BEGAN_US, Clock, Value};
+use crate::forward::simulated::core::{Core, KIND};
+use crate::forward::simulated::{self as network, Cores};
+use crate::gateway::committer::Request;
+use crate::gateway::configuration::Configuration;
+use crate::gateway::run::Lasting;
+use crate::gateway::world::World;
+use crate::link::clock;
+use crate::link::simulated::{self as clocks, Clocks};
+use crate::vocabulary::Certainty;
+use crate::vocabulary::chance::Chance;
+
+const HOUR_S: i64 = 3600;
+/// 07:00, when the shift begins.
+const SHIFT_S: i64 = 7 * HOUR_S;
+/// The last round before both are back, and a box that is started anew in between.
+const ROUNDS: i64 = 11;
+const RESTART_AFTER: i64 = 5;
+
+const WRISTBANDS: [&str; 2] = ["P00000001", "P00000002"];
+
+/// What is there, in and out of the house.
+struct Ward {
+    seat: Arc<Seat>,
+    provider: Provider,
+    cores: Cores,
+    disk: Arc<SimulatedDisk>,
+    configuration: Configuration,
+    /// Each with a patient and a device of her own.
+    nurses: [Phone; 2],
+    refs: Vec<String>,
+    /// What was confirmed, by observation id: by which act.
+    confirmed: BTreeMap<String, String>,
+    /// The answer to each act.
+    records: BTreeMap<String, Json>,
+    /// The bodies of acts that were sent.
+    sent: Vec<Json>,
+    values: i64,
+}
+
+/// The clock of the house, so many seconds after midnight.
+fn clock_shows(second: i64) {
+    let boot_us = u64::try_from(second * 1_000_000).unwrap();
+    clocks::set(Clocks {
+        at: Instant::now(),
+        boot_us,
+        offset_us: BEGAN_US,
+        certainty: Certainty::Synchronised,
+    });
+}
+
+fn now_s() -> i64 {
+    (clock::now().utc_us() - BEGAN_US) / 1_000_000
+}
+
+impl Ward {
+    fn of(folder: &Path) -> Self {
+        let mut chance = Chance(12);
+        network::seed(chance.branch());
+        crate::journal::simulated::switch_on(chance.branch(), 2);
+        let cores = Cores::default();
+        for name in [CHART, ARCHIVE] {
+            cores.add(name, Core::new(name, chance.branch(), KIND));
+        }
+        let disk = Arc::new(SimulatedDisk::default());
+        let synced = cores.lock().values().map(|core| Arc::clone(&core.synced)).collect();
+        disk.journal.tell_synced(synced);
+        let seat = Arc::new(Seat::default());
+        let nurses = [("nurse-1", "Aino Esimerkki"), ("nurse-2", "Eeva Esimerkki")];
+        Self {
+            provider: Provider::of(&seat),
+            cores,
+            disk,
+            configuration: with_bedside(folder),
+            nurses: nurses.map(|(id, name)| Phone::of(&seat, id, name, "sh")),
+            seat,
+            refs: Vec::new(),
+            confirmed: BTreeMap::new(),
+            records: BTreeMap::new(),
+            sent: Vec::new(),
+            values: 0,
+        }
+    }
+
+    /// A house from here until what happens in it is over.
+    async fn house(&mut self, happens: impl AsyncFnOnce(&mut Self, &Requests)) {
+        let world = World {
+            delivery: tokio::runtime::Handle::current(),
+            has_background: false,
+            disk: Arc::new(Arc::clone(&self.disk)),
+            ports: Arc::new(Sockets::default()),
+            cores: Some(self.cores.clone()),
+            bedside: Some(Arc::clone(&self.seat)),
+        };
+        let house = Lasting::of(self.configuration.clone(), world).without_status();
+        let once = std::cell::Cell::new(Some((self, happens)));
+        let house = pin!(house.run(async |requests| {
+            let (ward, happens) = once.take().expect("asked once");
+            // Until what was charted is read back.
+            pause(1_000).await;
+            happens(ward, requests).await;
+        }));
+        house.await.expect("the house ends as it was told");
+    }
+
+    fn core_is_there(&self, is_up: bool) {
+        for core in self.cores.lock().values_mut() {
+            core.is_up = is_up;
+            core.cut();
+        }
+    }
+
+    async fn value_comes(&mut self, line: usize, requests: &Requests) {
+        self.values += 1;
+        let received = clock::now().utc_us();
+        let value = Value { line, received, chart: received, clock: Clock::None };
+        comes(&value, requests).await;
+        pause(1_000).await;
+    }
+
+    /// One nurse at her patient: scan, set, sign with a pain score.
+    async fn round(&mut self, nurse: usize, requests: &Requests) {
+        self.value_comes(nurse, requests).await;
+        let phone = &mut self.nurses[nurse];
+        let scan = |text: String| json!({ "text": text, "method": "camera" });
+        let scanned = phone.post("/v1/scan", &scan(WRISTBANDS[nurse].to_owned())).await.is(200);
+        let patient = scanned["patient"]["ref"].as_str().unwrap().to_owned();
+        let device = phone.post("/v1/scan", &scan(format!("D00000{nurse}"))).await.is(200);
+        if device["device"]["on"].is_null() {
+            let mut on = phone.stated();
+            let both = json!({ "patient": true, "device": true });
+            let more = [
+                ("patient", json!(patient)),
+                ("device", device["device"]["id"].clone()),
+                ("scanned", both),
+            ];
+            for (key, value) in more {
+                on[key] = value;
+            }
+            phone.post("/v1/associations", &on).await.is(201);
+            self.refs.push(patient);
+            self.value_comes(nurse, requests).await;
+        }
+        let act = self.act(nurse).await;
+        self.confirms(nurse, act).await;
+    }
+
+    /// The set of a nurse's patient as it stands, ready to be signed.
+    async fn act(&mut self, nurse: usize) -> Json {
+        let patient = self.refs[nurse].clone();
+        let phone = &mut self.nurses[nurse];
+        let set = phone.get(&format!("/v1/patients/{patient}/values")).await.is(200);
+        let rows = set["rows"].as_array().unwrap();
+        assert_eq!(rows.len(), 2, "{set}");
+        let mut act = phone.stated();
+        let confirm =
+            |row: &Json| json!({ "observation_id": row["observation_id"], "act": "confirm" });
+        act["patient"] = json!(patient);
+        act["at"] = set["at"].clone();
+        act["version"] = set["version"].clone();
+        act["values"] = rows.iter().map(confirm).collect();
+        act["entries"] = json!([{ "parameter": "pain-nrs", "value": "3" }]);
+        act
+    }
+
+    async fn confirms(&mut self, nurse: usize, act: Json) {
+        let client_id = act["client_id"].as_str().unwrap().to_owned();
+        let answer = self.nurses[nurse].post("/v1/confirmations", &act).await.is(201);
+        for value in act["values"].as_array().unwrap() {
+            let id = value["observation_id"].as_str().unwrap().to_owned();
+            let before = self.confirmed.insert(id, client_id.clone());
+            assert_eq!(before, None, "no value is offered twice");
+        }
+        self.records.insert(client_id, answer);
+        self.sent.push(act);
+    }
+
+    /// What a core has, of one kind.
+    fn told(&self, core: &str, kind: &str) -> Vec<Json> {
+        let kind = format!("fi.wardgate.{kind}.v1");
+        let all: Vec<Json> = self.cores.with(core, |core| {
+            let stored = core.store.values();
+            stored.map(|one| serde_json::from_slice(&one.payload).unwrap()).collect()
+        });
+        all.into_iter().filter(|one| one["type"] == kind.as_str()).collect()
+    }
+
+    async fn everything_is_told(&self) {
+        let names = [CHART.to_owned(), ARCHIVE.to_owned()];
+        for _ in 0..300 {
+            pause(1_000).await;
+            if backlog(&self.disk, &names) == Some(0) {
+                return;
+            }
+        }
+        panic!("life does not go on");
+    }
+}
+
+type Requests = mpsc::UnboundedSender<Request>;
+
+#[test]
+fn twelve_hours_without_core_and_provider() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut ward = Ward::of(folder.path());
+    runtime().block_on(async {
+        clock_shows(SHIFT_S - 60);
+        ward.house(async |ward, requests| morning(ward, requests).await).await;
+    });
+    // The box is started anew in the middle of it; no phone notices.
+    runtime().block_on(async {
+        clock_shows(SHIFT_S + RESTART_AFTER * HOUR_S + 600);
+        ward.house(async |ward, requests| afternoon(ward, requests).await).await;
+    });
+}
+
+async fn morning(ward: &mut Ward, requests: &Requests) {
+    clock_shows(SHIFT_S);
+    for nurse in 0..2 {
+        let phone = &mut ward.nurses[nurse];
+        let token = ward.provider.token(phone.person, phone.name, phone.role).unwrap();
+        phone.signs_in(&token).await.is(201);
+    }
+    let late = ward.provider.token("nurse-3", "Oili Esimerkki", "sh").unwrap();
+    // While the core is there it charts itself.
+    ward.value_comes(0, requests).await;
+    ward.provider.goes_away();
+    ward.core_is_there(false);
+    pause(10_000).await;
+    for hour in 1..=RESTART_AFTER {
+        clock_shows(SHIFT_S + hour * HOUR_S);
+        pause(10_000).await;
+        for nurse in 0..2 {
+            ward.round(nurse, requests).await;
+        }
+        if hour == 2 {
+            nobody_else_comes_in(ward, &late).await;
+        }
+    }
+    assert!(ward.told(CHART, "confirmation").is_empty(), "the core is away");
+}
+
+/// Who had not signed in before is told why, in words.
+async fn nobody_else_comes_in(ward: &Ward, late: &str) {
+    let mut phone = Phone::of(&ward.seat, "nurse-3", "Oili Esimerkki", "sh");
+    assert_eq!(phone.get("/v1/acts").await.refused(401), "token-missing");
+    assert_eq!(phone.signs_in(late).await.refused(401), "token-expired");
+    assert_eq!(phone.get("/v1/acts").await.refused(401), "token-missing");
+    let confirm = json!({ "client_id": "c-1" });
+    assert_eq!(phone.post("/v1/confirmations", &confirm).await.refused(401), "token-missing");
+}
+
+async fn afternoon(ward: &mut Ward, requests: &Requests) {
+    for hour in RESTART_AFTER + 1..=ROUNDS {
+        clock_shows(SHIFT_S + hour * HOUR_S);
+        pause(10_000).await;
+        for nurse in 0..2 {
+            ward.round(nurse, requests).await;
+        }
+    }
+    sent_again_is_the_same(ward).await;
+    the_sheet_has_the_round(ward).await;
+    every_act_is_marked(ward).await;
+
+    // A set that a phone has not handed in yet, and what the core's own app charts meanwhile.
+    clock_shows(SHIFT_S + 12 * HOUR_S - 60);
+    ward.value_comes(0, requests).await;
+    let held_back = ward.act(0).await;
+    ward.provider.comes_back();
+    pause(60_000 - 20_000).await;
+    the_core_charts(ward, &held_back).await;
+    ward.core_is_there(true);
+    ward.everything_is_told().await;
+    the_core_owns_again(ward, &held_back).await;
+    everything_was_told_once(ward, &held_back).await;
+    who_is_vouched_for(ward).await;
+}
+
+/// A phone that did not hear the answer, and a box that was started anew.
+async fn sent_again_is_the_same(ward: &mut Ward) {
+    for act in ward.sent.clone().into_iter().take(4) {
+        let client_id = act["client_id"].as_str().unwrap();
+        let nurse = usize::from(client_id.starts_with("nurse-2"));
+        let again = ward.nurses[nurse].post("/v1/confirmations", &act).await.is(201);
+        assert_eq!(again, ward.records[client_id]);
+    }
+}
+
+async fn the_sheet_has_the_round(ward: &Ward) {
+    for (nurse, phone) in ward.nurses.iter().enumerate() {
+        let path = format!("/v1/patients/{}/sheet?lang=fi", ward.refs[nurse]);
+        let sheet = phone.get(&path).await;
+        assert_eq!(sheet.status, 200, "{}", sheet.text);
+        let count = |text: &str| sheet.text.matches(text).count() as i64;
+        assert_eq!(count("Kipu (NRS)"), ROUNDS);
+        assert_eq!(count("<tr>"), 1 + 3 * ROUNDS, "{}", sheet.text);
+        assert_eq!(count(phone.name), 3 * ROUNDS);
+        // 09:00 UTC is eleven in Helsinki.
+        assert!(sheet.text.contains("29.11.2026 11.0"), "{}", sheet.text);
+    }
+}
+
+async fn every_act_is_marked(ward: &Ward) {
+    let rows = ward.nurses[0].get("/v1/worklists/unverified").await;
+    // Worklists are not part of the round.
+    assert_eq!(rows.refused(503), "offline");
+    for phone in &ward.nurses {
+        let acts = phone.get("/v1/acts").await.is(200);
+        let acts = acts["acts"].as_array().unwrap();
+        assert_eq!(acts.len() as i64, ROUNDS);
+        assert!(acts.iter().all(|act| act["state"] == "kept"), "{acts:?}");
+    }
+}
+
+/// The core's app has charted a value that a phone is about to hand in.
+async fn the_core_charts(ward: &mut Ward, held_back: &Json) {
+    let token = ward.provider.core_token();
+    let id = held_back["values"][0]["observation_id"].clone();
+    let charted = json!([{ "observation_id": id, "act": "confirmed", "person": "nurse-9",
+        "time": clock::now().utc_text() }]);
+    let phone = &ward.nurses[0];
+    phone.post_as_core("/v1/chartings", &token, &charted).await.is(200);
+    let refused = phone.post("/v1/confirmations", held_back).await;
+    assert_eq!(refused.body["observation_id"], id);
+    assert_eq!(refused.body["charted"], "confirmed");
+    assert_eq!(refused.refused(409), "already-charted");
+    let path = format!("/v1/patients/{}/values", ward.refs[0]);
+    let set = phone.get(&path).await.is(200);
+    let fate = |row: &Json| (row["observation_id"].clone(), row["charted"].clone());
+    let fates: Vec<(Json, Json)> = set["rows"].as_array().unwrap().iter().map(fate).collect();
+    assert!(fates.contains(&(id, json!("confirmed"))), "{set}");
+}
+
+async fn the_core_owns_again(ward: &Ward, held_back: &Json) {
+    let refused = ward.nurses[0].post("/v1/confirmations", held_back).await;
+    assert_eq!(refused.refused(409), "charting-owned-by-core");
+}
+
+/// Every act once, marked with how old the identity was; every value once.
+async fn everything_was_told_once(ward: &Ward, held_back: &Json) {
+    for core in [CHART, ARCHIVE] {
+        let told = ward.told(core, "confirmation");
+        let acts: Vec<&Json> = told.iter().filter(|one| one["data"]["act"] == "confirm").collect();
+        assert_eq!(acts.len() as i64, 2 * ROUNDS);
+        for (client_id, answer) in &ward.records {
+            let own = acts.iter().filter(|one| one["data"]["client_id"] == client_id.as_str());
+            let own: Vec<&&Json> = own.collect();
+            assert_eq!(own.len(), 1, "{core}: {client_id}");
+            assert_eq!(own[0]["id"], answer["confirmation"]);
+            let verified = &own[0]["data"]["by"]["verified"];
+            assert_eq!(verified["identity"], "offline", "{client_id}");
+            let stated: jiff::Timestamp =
+                own[0]["data"]["stated"].as_str().unwrap().parse().unwrap();
+            let since_s = (stated.as_microsecond() - BEGAN_US) / 1_000_000 - SHIFT_S;
+            let age_s = verified["identity_age_s"].as_i64().unwrap();
+            assert!((age_s - since_s).abs() <= 2, "{client_id}: {age_s} and {since_s}");
+            assert_eq!(own[0]["data"]["entries"].as_array().unwrap().len(), 1);
+        }
+        let mut finals: BTreeMap<String, usize> = BTreeMap::new();
+        for statement in told.iter().filter(|one| one["data"]["act"] == "statement") {
+            for metric in statement["data"]["metrics"].as_array().unwrap() {
+                assert_eq!(metric["status"], "final");
+                let id = metric["observation_id"].as_str().unwrap().to_owned();
+                *finals.entry(id).or_default() += 1;
+            }
+        }
+        let once = |id: &String| finals.get(id) == Some(&1);
+        assert!(ward.confirmed.keys().all(once), "{core}: {finals:?}");
+        assert_eq!(finals.len(), ward.confirmed.len());
+        assert_eq!(finals.len() as i64, 2 * 2 * ROUNDS);
+        for value in held_back["values"].as_array().unwrap() {
+            let id = value["observation_id"].as_str().unwrap();
+            assert!(!finals.contains_key(id), "{core}: filed twice");
+        }
+    }
+}
+
+/// Who is vouched for again is; whose account was closed meanwhile stays listed, and nothing of
+/// hers is lost.
+async fn who_is_vouched_for(ward: &mut Ward) {
+    ward.provider.closes("nurse-2");
+    let list = async |ward: &Ward| {
+        let rows = ward.nurses[0].get("/v1/worklists/unverified").await.is(200);
+        rows["rows"].as_array().unwrap().clone()
+    };
+    let token = ward.provider.token("nurse-1", "Aino Esimerkki", "sh").unwrap();
+    let verified = ward.nurses[0].post("/v1/session/verify", &json!({ "token": token })).await;
+    let verified = verified.is(200);
+    assert_eq!(verified["verified"], true);
+    let since: jiff::Timestamp = verified["unverified_since"].as_str().unwrap().parse().unwrap();
+    let since_s = (since.as_microsecond() - BEGAN_US) / 1_000_000;
+    assert!((SHIFT_S..SHIFT_S + 2 * HOUR_S).contains(&since_s), "{since}");
+    assert!(ward.provider.token("nurse-2", "Eeva Esimerkki", "sh").is_none());
+    let rows = list(ward).await;
+    assert_eq!(rows.len() as i64, ROUNDS, "{rows:?}");
+    for row in &rows {
+        assert_eq!(row["by"], "Eeva Esimerkki");
+        assert!(row["client_id"].as_str().unwrap().starts_with("nurse-2"));
+        assert!(row["identity_age_s"].as_i64().unwrap() >= HOUR_S, "{row}");
+    }
+    // Her session is over: a shift has an end, and nobody vouches for her.
+    clock_shows(now_s() + 20 * 60);
+    pause(10_000).await;
+    let over = ward.nurses[1].get("/v1/acts").await.refused(401);
+    assert!(over.starts_with("token-session-"), "{over}");
+    // The other one signs in for what is left to do, and still sees whose acts wait.
+    let token = ward.provider.token("nurse-1", "Aino Esimerkki", "sh").unwrap();
+    ward.nurses[0].signs_in(&token).await.is(201);
+    assert_eq!(list(ward).await.len() as i64, ROUNDS);
+}
