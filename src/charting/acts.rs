@@ -4,6 +4,7 @@
 //! | file | what |
 //! |---|---|
 //! | `linking` | a device on a patient: begun, moved, ended, seen |
+//! | `checking` | one measurement of a device that is on nobody |
 //! | `signing` | a set confirmed, rejected in part, withdrawn, countersigned; what no device measures |
 //! | `stating` | what a confirmation says of each record, in the form of an observation |
 //! | `reconciling` | what the core's own app charted, and what was confirmed while it was away |
@@ -11,6 +12,7 @@
 //! | `showing` | what a person is shown before they decide: places, who says what, what was signed |
 //! | `vouching` | whose acts the provider has not vouched for yet |
 
+mod checking;
 mod linking;
 mod listing;
 mod reconciling;
@@ -23,6 +25,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use serde_json::{Map, Value as Json, json};
 
+pub use self::checking::SpotCheck;
 pub use self::linking::{Associate, Decide, End, Linked, Seen};
 pub use self::listing::{CHARTED_TWICE, Worklist};
 pub use self::reconciling::{CoreAct, CoreCharted, CoreCharting, Release, Settle, Told};

@@ -87,6 +87,7 @@ pub fn router(server: Server) -> Router {
         .route("/v1/worklists/{list}", get(asking::worklist))
         .route("/v1/acts", get(asking::acts))
         .route("/v1/associations", post(doing::associate))
+        .route("/v1/spot-checks", post(doing::spot_check))
         .route("/v1/associations/{id}/end", post(doing::end))
         .route("/v1/associations/{id}/seen", post(doing::seen))
         .route("/v1/confirmations", post(doing::confirm))

@@ -26,6 +26,8 @@ export async function acts(url, { wristbands, devices, analyser }) {
   const lab = is(await nurse.scan(analyser), 200).device;
   is(await on(aino.ref, lab.id), 409, 'analyser');
 
+  await aSpotCheck(nurse, { eino, first, analyser: lab });
+
   // A device on one patient is not taken for another without a word; moved, the set has changed.
   const association = is(await on(aino.ref, first.id), 201).association;
   await new Promise((resolve) => { setTimeout(resolve, 1500); });
@@ -90,6 +92,27 @@ export async function acts(url, { wristbands, devices, analyser }) {
   assert.ok(sheet.includes('Mittaukset') && !sheet.includes('<script'));
   await attacks(nurse, url, aino);
   return { confirmed: once, withdrawn: confirmed.confirmation };
+}
+
+/** One measurement of a device that is on nobody; what it says before and after is nobody's. */
+async function aSpotCheck(nurse, { eino, first, analyser }) {
+  const shown = is(await nurse.ask('GET', `/v1/devices/${first.id}/values`), 200).rows.filter((row) => row.value !== null);
+  const record = (id) => id.slice(0, id.lastIndexOf('.'));
+  const measured = shown.filter((row) => record(row.observation_id) === record(shown[0].observation_id));
+  const values = measured.map((row) => row.observation_id);
+  const check = (more) => nurse.ask('POST', '/v1/spot-checks', {
+    ...nurse.stated(), patient: eino.ref, device: first.id, values, scanned: { patient: true, device: true }, ...more,
+  });
+  is(await check({ values: [] }), 422, 'form');
+  is(await check({ values: ['00000000-1.0'] }), 404, 'unknown-value');
+  is(await check({ device: analyser.id }), 409, 'analyser');
+  const once = { client_id: nurse.stated().client_id };
+  is(await check(once), 201);
+  is(await check(once), 201);
+  await new Promise((resolve) => { setTimeout(resolve, 1500); });
+  const his = is(await nurse.ask('GET', `/v1/patients/${eino.ref}/values`), 200).rows.filter((row) => row.device.id === first.id);
+  assert.deepEqual(his.map((row) => [row.observation_id, row.value, row.grade]).sort(), measured.map((row) => [row.observation_id, row.value, 'scan']).sort());
+  assert.equal(is(await nurse.scan('D000001'), 200).device.on, null);
 }
 
 const waiting = async (who, patient) => is(await who.ask('GET', `/v1/patients/${patient.ref}`), 200).confirmations;

@@ -144,7 +144,7 @@ impl Bedside {
         Ok(Linked { association: asked.client_id.clone() })
     }
 
-    fn by(&self, person: &Person, scanned: Scanned) -> By {
+    pub(super) fn by(&self, person: &Person, scanned: Scanned) -> By {
         let id = person.id.clone();
         if scanned.patient && scanned.device {
             By::Scan { person: id }

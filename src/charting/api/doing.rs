@@ -8,7 +8,7 @@ use serde_json::{Value as Json, json};
 
 use super::super::acts::{
     Associate, CHARTED_TWICE, Confirm, CoreCharted, CoreCharting, Countersign, Decide, End,
-    Refused, Release, Seen, Settle, Signed, Withdraw,
+    Refused, Release, Seen, Settle, Signed, SpotCheck, Withdraw,
 };
 use super::super::identity::{May, Person};
 use super::super::set::Wanted;
@@ -44,6 +44,22 @@ pub async fn associate(
     server.door.cares(&person, &patient, reason(&parts).as_deref())?;
     let came = server.bedside.associate(&person, &asked).await;
     let linked = audited(&server, "associate", &person, Some(&patient), came)?;
+    Ok(made(json!({ "association": linked.association })))
+}
+
+/// One measurement of a device goes to a patient.
+pub async fn spot_check(
+    State(server): State<Server>,
+    peer: Peer,
+    parts: Parts,
+    bytes: Bytes,
+) -> Answered {
+    let person = server.door.person(&parts, address(&peer), May::Associate).await?;
+    let asked: SpotCheck = body(&bytes)?;
+    let patient = server.bedside.patient(&asked.patient)?;
+    server.door.cares(&person, &patient, reason(&parts).as_deref())?;
+    let came = server.bedside.spot_check(&person, &asked).await;
+    let linked = audited(&server, "spot-check", &person, Some(&patient), came)?;
     Ok(made(json!({ "association": linked.association })))
 }
 
