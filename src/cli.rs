@@ -8,6 +8,7 @@ use clap::{Parser, Subcommand};
 
 use crate::gateway::configuration::ConfigurationFile;
 
+mod bedside;
 mod check;
 mod destination;
 mod explain;
@@ -57,6 +58,9 @@ enum Verb {
     /// Destinations: list, set-aside, retire.
     #[command(subcommand)]
     Destination(destination::DestinationVerb),
+    /// Who is signed in at the bedside: sessions, end, remove-key.
+    #[command(subcommand)]
+    Bedside(bedside::BedsideVerb),
     /// Device files: check, explain, replay, show.
     #[command(subcommand)]
     Profile(profile::ProfileVerb),
@@ -86,6 +90,7 @@ pub fn main() -> ExitCode {
         Verb::Explain(arguments) => explain::run(&arguments),
         Verb::Journal(verb) => journal::run(&verb),
         Verb::Destination(verb) => destination::run(&verb),
+        Verb::Bedside(verb) => bedside::run(&verb),
         Verb::Profile(verb) => profile::run(&verb),
     };
     match done {

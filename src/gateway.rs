@@ -72,6 +72,7 @@ pub mod room;
 pub mod routing;
 pub mod run;
 mod sampling;
+pub mod shifts;
 #[cfg(test)]
 mod simulation;
 mod snapshot;

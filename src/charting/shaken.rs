@@ -9,8 +9,9 @@ use axum::extract::connect_info::Connected;
 use axum::serve::IncomingStream;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::mpsc;
-use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
+
+use crate::link::tls_server::Renewed;
 
 /// Connections that have not shaken hands by then are let go.
 const HANDSHAKE_WITHIN: Duration = Duration::from_secs(10);
@@ -30,7 +31,7 @@ impl Shaken {
     ///
     /// # Errors
     /// The listener has no address.
-    pub fn start(listener: TcpListener, acceptor: TlsAcceptor) -> io::Result<Self> {
+    pub fn start(listener: TcpListener, files: Renewed) -> io::Result<Self> {
         let address = listener.local_addr()?;
         let (tell, shaken) = mpsc::channel(16);
         tokio::spawn(async move {
@@ -45,7 +46,9 @@ impl Shaken {
                     tokio::time::sleep(ACCEPT_AGAIN_AFTER).await;
                     continue;
                 };
-                let (acceptor, tell) = (acceptor.clone(), tell.clone());
+                // It made an acceptor before the port was opened, and makes the last good one since.
+                let Ok(Some(acceptor)) = files.acceptor() else { continue };
+                let tell = tell.clone();
                 tokio::spawn(async move {
                     let hands = tokio::time::timeout(HANDSHAKE_WITHIN, acceptor.accept(stream));
                     match hands.await {

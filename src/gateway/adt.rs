@@ -18,7 +18,6 @@ pub mod server;
 pub mod sink;
 #[cfg(test)]
 pub(in crate::gateway) mod tests;
-pub mod tls;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;

@@ -7,7 +7,7 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -17,11 +17,13 @@ use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 use super::committer::Request;
 use super::ending::End;
 use super::look_up::{self, LookUp, Records};
+use super::shifts::Shift;
+use crate::charting::identity::Gatekeeper;
 use crate::forward::Command;
 use crate::forward::cursor::{self, CursorError, CursorFile, Found, State};
 use crate::forward::stored::Stored;
 use crate::index::Index;
-use crate::journal::Reader;
+use crate::journal::{Kind, Reader};
 use crate::vocabulary::{RecordId, Sequence, StreamId};
 
 /// A destination that is trying to connect looks at requests between its attempts.
@@ -48,6 +50,8 @@ pub enum Ask {
     End(End),
     /// Look records up.
     Records(LookUp),
+    /// The bedside's sessions, and whom its provider's keys are believed.
+    Shifts(Shift),
 }
 
 /// Which records.
@@ -83,6 +87,8 @@ pub struct Desk {
     pub index: Option<Index>,
     /// Persons take turns, so that looking up never takes more than this of the box.
     pub turns: Semaphore,
+    /// Who stands at the door of the bedside, once it is open.
+    pub gatekeeper: OnceLock<Arc<Gatekeeper>>,
 }
 
 /// How many look-ups read the journal at once.
@@ -95,6 +101,7 @@ impl Desk {
             Ask::Status | Ask::Records(_) => Answer::no("that is answered elsewhere"),
             Ask::Resend { destination, what } => self.resend(&destination, what, user).await,
             Ask::End(end) => self.end(end, user).await,
+            Ask::Shifts(asked) => self.shifts(asked, user).await,
             Ask::Retire { destination, reason } => self.retire(&destination, &reason, user).await,
         }
     }
@@ -148,7 +155,7 @@ impl Desk {
         let payload = json!({
             "event": "resend", "destination": destination, "ranges": ranges, "user": user,
         });
-        if !self.kept(payload).await {
+        if !self.kept(Kind::Destination, payload).await {
             return Answer::no("the journal takes nothing now: nothing is sent again");
         }
         let mut lines = again.lines(destination);
@@ -205,7 +212,7 @@ impl Desk {
             "event": "retired", "destination": destination, "low_water": low_water,
             "reason": reason, "user": user,
         });
-        if !self.kept(payload).await {
+        if !self.kept(Kind::Destination, payload).await {
             return Answer::no("the journal takes nothing now: nothing has changed");
         }
         let path = cursor::path(&self.cursors, destination);
@@ -227,9 +234,9 @@ impl Desk {
     }
 
     /// Whether the journal's record of it is durable.
-    async fn kept(&self, payload: Json) -> bool {
+    pub(super) async fn kept(&self, kind: Kind, payload: Json) -> bool {
         let (done, kept) = oneshot::channel();
-        let asked = self.requests.send(Request::Person { payload, done }).is_ok();
+        let asked = self.requests.send(Request::Person { kind, payload, done }).is_ok();
         asked && kept.await == Ok(true)
     }
 }

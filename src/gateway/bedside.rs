@@ -26,6 +26,7 @@ use crate::forward::Inbound;
 use crate::forward::stored::Stored;
 use crate::journal::{Kind, Reader, beside};
 use crate::link::clock;
+use crate::link::tls_server::Renewed;
 use crate::vocabulary::{Moment, PatientId, Purpose, RecordId, Sequence};
 
 /// How much of the journal is read at a time to follow it.
@@ -160,14 +161,16 @@ impl BedsideTasks {
             seat.open(api::router(server));
             return Ok(tasks);
         }
-        let acceptor = table.files().acceptor().map_err(|error| error.to_string())?;
+        let files = Renewed::of(table.files());
+        let is_plain = files.acceptor().map_err(|error| error.to_string())?.is_none();
         let listener = TcpListener::bind(table.listen).await;
         let listener = listener.map_err(|error| format!("{}: {error}", table.listen))?;
         let source = Source::of(identity, mode).map_err(|error| error.to_string())?;
         let (server, mut all) = Self::furnish(&ground, charted, source)?;
         let stopping = all.stop.as_ref().map(watch::Sender::subscribe);
         let stopping = stopping.unwrap_or_else(|| watch::channel(false).1);
-        let served = serve(listener, acceptor, server, stopping).map_err(|one| one.to_string())?;
+        let served =
+            serve(listener, (files, is_plain), server, stopping).map_err(|one| one.to_string())?;
         all.tasks.push(served);
         tracing::info!(address = %table.listen, "the bedside is open");
         Ok(all)
@@ -194,6 +197,10 @@ impl BedsideTasks {
         };
         let opened = Gatekeeper::open(setup, clock::now()).map_err(|error| error.to_string())?;
         let (gatekeeper, notices) = opened;
+        if let Some(desk) = ground.shown.desk() {
+            // A house that is opened anew has a desk of its own.
+            let _ = desk.gatekeeper.set(Arc::clone(&gatekeeper));
+        }
         let secret = secret(&folder.join("refs.key")).map_err(|error| error.to_string())?;
         let rules = table.rules(&configuration.vocabulary);
         let bedside = Arc::new(Bedside::of(Arc::clone(&house), rules, &secret));
@@ -231,7 +238,7 @@ impl BedsideTasks {
 
 fn serve(
     listener: TcpListener,
-    acceptor: Option<tokio_rustls::TlsAcceptor>,
+    (files, is_plain): (Renewed, bool),
     server: Server,
     mut stopping: watch::Receiver<bool>,
 ) -> std::io::Result<JoinHandle<()>> {
@@ -240,19 +247,17 @@ fn serve(
         let _ = stopping.wait_for(|stop| *stop).await;
     };
     let closed = |error| tracing::error!(%error, "the bedside is closed");
-    Ok(match acceptor {
-        Some(acceptor) => {
-            let listener = Shaken::start(listener, acceptor)?;
-            tokio::spawn(async move {
-                let served = axum::serve(listener, router).with_graceful_shutdown(until).await;
-                served.unwrap_or_else(closed);
-            })
-        }
-        None => tokio::spawn(async move {
+    if is_plain {
+        return Ok(tokio::spawn(async move {
             let served = axum::serve(listener, router).with_graceful_shutdown(until).await;
             served.unwrap_or_else(closed);
-        }),
-    })
+        }));
+    }
+    let listener = Shaken::start(listener, files)?;
+    Ok(tokio::spawn(async move {
+        let served = axum::serve(listener, router).with_graceful_shutdown(until).await;
+        served.unwrap_or_else(closed);
+    }))
 }
 
 fn seen(ground: &Ground<'_>) -> Seen {

@@ -132,8 +132,8 @@ impl Committer {
                 }
                 Request::Unavailable(what) => self.unavailable(&what, clock::now()).await,
                 Request::Noted(notice) => self.noted(notice, clock::now()).await,
-                Request::Person { payload, done } => {
-                    self.person(&payload, done, clock::now()).await;
+                Request::Person { kind, payload, done } => {
+                    self.person((kind, &payload), done, clock::now()).await;
                 }
                 Request::Ledger { entries, now, done } => {
                     self.take_entries(entries, done, now).await;

@@ -64,12 +64,12 @@ impl Committer {
     /// Keeps what a person asked, before it takes effect.
     pub(super) async fn person(
         &mut self,
-        payload: &Json,
+        (kind, payload): (Kind, &Json),
         done: oneshot::Sender<bool>,
         now: Moment,
     ) {
         let payload = payload.to_string().into_bytes();
-        let record = NewRecord { kind: Kind::Destination, time_us: now.utc_us(), payload };
+        let record = NewRecord { kind, time_us: now.utc_us(), payload };
         let tell: Done = Box::new(move |kept| {
             // Whoever asked may have gone.
             let _ = done.send(kept.is_ok());

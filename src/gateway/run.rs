@@ -13,7 +13,7 @@ mod signals;
 
 use std::collections::BTreeMap;
 use std::sync::atomic::Ordering;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 
 use tokio::runtime::Handle;
@@ -465,6 +465,7 @@ impl Lasting {
             held: Mutex::new(held),
             index: background.index.clone(),
             turns: Semaphore::new(LOOK_UPS_AT_ONCE),
+            gatekeeper: OnceLock::new(),
         });
         self.show(HouseShown {
             identities: self.identities.clone(),

@@ -330,7 +330,7 @@ async fn answer(
     let ask = if asked { serde_json::from_str(&line) } else { Ok(Ask::Status) };
     let text = match ask {
         Ok(Ask::Status) => serde_json::to_vec(&snapshot()),
-        Ok(ask @ (Ask::Resend { .. } | Ask::Retire { .. } | Ask::End(_))) => {
+        Ok(ask @ (Ask::Resend { .. } | Ask::Retire { .. } | Ask::End(_) | Ask::Shifts(_))) => {
             let answer = match desk {
                 Some(desk) => desk.answer(ask, user).await,
                 None => Answer::no("the daemon is still starting"),

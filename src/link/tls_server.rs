@@ -2,16 +2,19 @@
 //! both sides prove themselves.
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::SystemTime;
 
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::server::WebPkiClientVerifier;
 use rustls::{RootCertStore, ServerConfig};
+use serde::Deserialize;
 use tokio_rustls::TlsAcceptor;
 
 /// The files of a listener; none: it is plain.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
 pub struct ServerFiles {
     /// Our certificate with its chain, PEM; with `key`.
     pub certificate: Option<PathBuf>,
@@ -35,6 +38,17 @@ const fn wrong(field: &'static str, what: &'static str) -> ServerTlsError {
 }
 
 impl ServerFiles {
+    /// Whether both sides prove themselves.
+    pub const fn are_mutual(&self) -> bool {
+        self.certificate.is_some() && self.key.is_some() && self.client_ca.is_some()
+    }
+
+    /// When each of them was written.
+    fn written(&self) -> [Option<SystemTime>; 3] {
+        [&self.certificate, &self.key, &self.client_ca]
+            .map(|path| path.as_ref().and_then(|path| path.metadata().ok()?.modified().ok()))
+    }
+
     /// What the files make; `None` without files.
     ///
     /// # Errors
@@ -75,6 +89,54 @@ impl ServerFiles {
     }
 }
 
+/// The files of a listener, read anew when they were written anew: certificates are renewed while
+/// the box runs. Files that are no good then leave what was there before.
+#[derive(Debug)]
+pub struct Renewed {
+    files: ServerFiles,
+    made: Mutex<Option<Made>>,
+}
+
+struct Made {
+    written: [Option<SystemTime>; 3],
+    acceptor: Option<TlsAcceptor>,
+}
+
+impl std::fmt::Debug for Made {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Made").field("written", &self.written).finish_non_exhaustive()
+    }
+}
+
+impl Renewed {
+    /// Nothing is read yet.
+    pub const fn of(files: ServerFiles) -> Self {
+        Self { files, made: Mutex::new(None) }
+    }
+
+    /// What the files make now; `None` without files.
+    ///
+    /// # Errors
+    /// They make nothing, and never did.
+    pub fn acceptor(&self) -> Result<Option<TlsAcceptor>, ServerTlsError> {
+        let written = self.files.written();
+        let mut made = self.made.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(made) = made.as_ref().filter(|made| made.written == written) {
+            return Ok(made.acceptor.clone());
+        }
+        let acceptor = match (self.files.acceptor(), made.as_ref()) {
+            (Ok(acceptor), _) => acceptor,
+            (Err(error), Some(before)) => {
+                tracing::error!(%error, "renewed files of a port are no good: the old ones serve");
+                before.acceptor.clone()
+            }
+            (Err(error), None) => return Err(error),
+        };
+        *made = Some(Made { written, acceptor: acceptor.clone() });
+        Ok(acceptor)
+    }
+}
+
 fn certificates(
     field: &'static str,
     path: &Path,
@@ -83,4 +145,57 @@ fn certificates(
     let found = CertificateDer::pem_file_iter(path).map_err(|_| unread)?;
     let found: Vec<_> = found.collect::<Result<_, _>>().map_err(|_| unread)?;
     if found.is_empty() { Err(unread) } else { Ok(found) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn certificate(folder: &Path, name: &str) -> ServerFiles {
+        let pair = rcgen::KeyPair::generate().unwrap();
+        let named = rcgen::CertificateParams::new(vec![name.to_owned()]).unwrap();
+        let made = named.self_signed(&pair).unwrap();
+        let [certificate, key] = ["certificate.pem", "key.pem"].map(|name| folder.join(name));
+        std::fs::write(&certificate, made.pem()).unwrap();
+        std::fs::write(&key, pair.serialize_pem()).unwrap();
+        ServerFiles { certificate: Some(certificate), key: Some(key), client_ca: None }
+    }
+
+    fn config(acceptor: &Renewed) -> Arc<ServerConfig> {
+        Arc::clone(acceptor.acceptor().unwrap().unwrap().config())
+    }
+
+    #[test]
+    fn renewed_files_serve_and_bad_ones_do_not() {
+        let folder = tempfile::tempdir().unwrap();
+        let files = certificate(folder.path(), "localhost");
+        let (path, renewed) = (files.certificate.clone().unwrap(), Renewed::of(files.clone()));
+        let first = config(&renewed);
+        assert!(Arc::ptr_eq(&first, &config(&renewed)), "read once");
+        let later = |seconds| SystemTime::now() + std::time::Duration::from_secs(seconds);
+        let touch = |at| std::fs::File::open(&path).unwrap().set_modified(at).unwrap();
+        let _ = certificate(folder.path(), "renewed");
+        touch(later(10));
+        let second = config(&renewed);
+        assert!(!Arc::ptr_eq(&first, &second), "read anew");
+        std::fs::write(&path, "half a fi").unwrap();
+        touch(later(20));
+        assert!(Arc::ptr_eq(&second, &config(&renewed)), "the old one serves");
+        let wrong = Renewed::of(files).acceptor().err().map(|error| error.field);
+        assert_eq!(wrong, Some("certificate"));
+    }
+
+    #[test]
+    fn half_of_a_pair_is_named() {
+        let folder = tempfile::tempdir().unwrap();
+        let files = certificate(folder.path(), "localhost");
+        let half = ServerFiles { key: None, ..files.clone() };
+        assert_eq!(half.acceptor().err().map(|error| error.field), Some("certificate"));
+        let half = ServerFiles { certificate: None, ..files.clone() };
+        assert_eq!(half.acceptor().err().map(|error| error.field), Some("key"));
+        assert!(!files.are_mutual());
+        let both = ServerFiles { client_ca: files.certificate.clone(), ..files };
+        assert!(both.acceptor().unwrap().is_some() && both.are_mutual());
+        assert!(ServerFiles::default().acceptor().unwrap().is_none());
+    }
 }

@@ -220,6 +220,14 @@ impl Gatekeeper {
         self.inner().counts.clone()
     }
 
+    /// The sessions that are open now, oldest first.
+    pub fn open_sessions(&self, now: Moment) -> Vec<Session> {
+        let now_s = self.now(now).utc_s;
+        let mut open: Vec<Session> = self.inner().sessions.open_ones(now_s).cloned().collect();
+        open.sort_by_key(|one| one.opened_s);
+        open
+    }
+
     /// When the provider vouched for this person last, in seconds since 1970.
     pub fn vouched_s(&self, person: &PersonId) -> Option<i64> {
         self.inner().sessions.vouched_s(person)

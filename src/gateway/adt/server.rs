@@ -9,11 +9,10 @@ use std::time::Duration;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
-use tokio_rustls::TlsAcceptor;
 
-use super::tls::PortFiles;
 use crate::gateway::connection::sleep_until;
 use crate::link::back_off::BackOff;
+use crate::link::tls_server::{Renewed, ServerFiles};
 use crate::link::{Heard, Port, clock, watch_peer};
 use crate::protocol::hl7v2::mllp::{Framing, PieceKind};
 use crate::protocol::{MessageId, Peer, Session};
@@ -44,7 +43,7 @@ pub trait Hears: Send + Sync + 'static {
 /// Listens until it is told to stop.
 pub async fn serve<H: Hears>(
     listen: SocketAddr,
-    files: PortFiles,
+    files: ServerFiles,
     hears: Arc<H>,
     mut stop: watch::Receiver<bool>,
 ) {
@@ -65,7 +64,7 @@ pub async fn serve<H: Hears>(
     if let Ok(address) = listener.local_addr() {
         hears.listening(Ok(address));
     }
-    let sessions = AtomicU64::new(0);
+    let (sessions, files) = (AtomicU64::new(0), Arc::new(Renewed::of(files)));
     let mut connections = JoinSet::new();
     loop {
         hears.connections(connections.len());
@@ -83,7 +82,8 @@ pub async fn serve<H: Hears>(
         match accepted {
             Ok((stream, _)) if connections.len() < CONNECTIONS_MAX => {
                 let session = Session(sessions.fetch_add(1, Ordering::Relaxed));
-                let (files, hears, stop) = (files.clone(), Arc::clone(&hears), stop.clone());
+                let (files, hears) = (Arc::clone(&files), Arc::clone(&hears));
+                let stop = stop.clone();
                 connections.spawn(async move {
                     if let Some(port) = shaken(stream, &files).await {
                         converse(port, session, &*hears, stop).await;
@@ -101,18 +101,18 @@ pub async fn serve<H: Hears>(
 }
 
 /// The connection, after TLS has let it in where there is any.
-async fn shaken(stream: TcpStream, files: &PortFiles) -> Option<Port> {
-    let config = match files.server() {
-        Ok(config) => config,
+async fn shaken(stream: TcpStream, files: &Renewed) -> Option<Port> {
+    let acceptor = match files.acceptor() {
+        Ok(acceptor) => acceptor,
         Err(error) => {
             tracing::error!(%error, "TLS of a port: its connection was not taken");
             return None;
         }
     };
-    let Some(config) = config else { return Port::of_tcp(stream).ok() };
+    let Some(acceptor) = acceptor else { return Port::of_tcp(stream).ok() };
     stream.set_nodelay(true).ok()?;
     watch_peer(&stream).ok()?;
-    let handshake = TlsAcceptor::from(config).accept(stream);
+    let handshake = acceptor.accept(stream);
     match tokio::time::timeout(HANDSHAKE_WITHIN, handshake).await {
         Ok(Ok(stream)) => Some(Port::of_stream(stream)),
         // What a peer sent is not repeated.

@@ -12,6 +12,7 @@ use crate::gateway::gaps::GapCause;
 use crate::gateway::keeping::Plan;
 use crate::gateway::ledger::corrections::Move;
 use crate::gateway::ledger::{Act, Added, NewEntry, NotAdded};
+use crate::journal::Kind;
 use crate::vocabulary::{Moment, RecordId};
 
 /// What the committer is asked to do, in the order of each sender.
@@ -45,6 +46,8 @@ pub enum Request {
     Noted(Notice),
     /// What a person did, for the journal; answers whether it is durable.
     Person {
+        /// Of the record that keeps it.
+        kind: Kind,
         payload: serde_json::Value,
         done: oneshot::Sender<bool>,
     },

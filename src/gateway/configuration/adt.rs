@@ -10,7 +10,7 @@ use serde::Deserialize;
 use super::{ConfigurationFile, Loader, Mode};
 use crate::association::Utc;
 use crate::association::adt::AdtSite;
-use crate::gateway::adt::tls::PortFiles;
+use crate::link::tls_server::ServerFiles;
 use crate::profile::position::Step::{self, Key};
 use crate::vocabulary::{Moment, PatientId, Purpose};
 
@@ -37,7 +37,7 @@ pub struct AdtTable {
     pub listen: SocketAddr,
     /// Certificate, key, and the authority of those who are let in.
     #[serde(default)]
-    pub tls: PortFiles,
+    pub tls: ServerFiles,
     /// How the feed names patients and places.
     #[serde(default)]
     pub patients: AdtSite,
@@ -140,10 +140,10 @@ impl Loader<'_> {
 
     /// A port on which other systems tell of patients: in production both sides prove themselves,
     /// unless it is this box alone that can reach it.
-    pub(super) fn port(&mut self, table: &[Step<'_>], listen: SocketAddr, files: &PortFiles) {
+    pub(super) fn port(&mut self, table: &[Step<'_>], listen: SocketAddr, files: &ServerFiles) {
         let at = |key: &'static str| [table, &[Key("tls"), Key(key)]].concat();
-        if let Err(error) = files.server() {
-            self.add(&at(error.field()), error.to_string());
+        if let Err(error) = files.acceptor() {
+            self.add(&at(error.field), error.to_string());
         }
         let plain = !files.are_mutual() && !listen.ip().is_loopback();
         if plain && self.mode == Mode::Production {

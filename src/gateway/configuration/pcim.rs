@@ -9,7 +9,7 @@ use crate::association::DeviceId;
 use crate::association::adt::AdtSite;
 use crate::association::pcim::PcimSite;
 use crate::forward::tls::TlsFiles;
-use crate::gateway::adt::tls::PortFiles;
+use crate::link::tls_server::ServerFiles;
 use crate::profile::position::Step::{Index, Key};
 
 /// What the box is among the systems that know associations.
@@ -55,7 +55,7 @@ pub struct PcimTable {
     #[serde(default)]
     pub listen: Option<SocketAddr>,
     #[serde(default)]
-    pub tls: PortFiles,
+    pub tls: ServerFiles,
     /// How patients and places are named; as in `[adt.patients]` unless said.
     #[serde(default)]
     pub patients: Option<AdtSite>,
