@@ -22,8 +22,6 @@ mod channel;
 mod code;
 mod waveform;
 
-pub(crate) use channel::is_within;
-
 /// What became of the groups of one message.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Mapped {

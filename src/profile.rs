@@ -16,12 +16,11 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use crate::association::Channel;
 use crate::protocol::{
     self, Driver, Site, astm::AstmDriver, dri::DriDriver, frame::FrameDriver, hl7v2::Hl7v2Driver,
     intellivue::IntellivueDriver, line::LineDriver, medibus::MedibusDriver, unity::UnityDriver,
 };
-use crate::vocabulary::{Digest, Vocabulary};
+use crate::vocabulary::{Channel, Digest, Vocabulary};
 
 mod claims;
 pub mod devices;

@@ -20,6 +20,7 @@
 pub mod association;
 #[cfg(test)]
 pub(crate) mod chance;
+pub mod channel;
 pub mod device_time;
 pub mod evidence;
 pub mod identifiers;
@@ -37,6 +38,7 @@ pub mod value;
 pub mod waveform;
 
 pub use association::{Association, Grade};
+pub use channel::{BadName, Channel};
 pub use device_time::{DeviceTime, DeviceTimeEvidence};
 pub use evidence::Evidence;
 pub use identifiers::{DeviceName, Digest, ObservationId, Place, RecordId, Sequence, StreamId};

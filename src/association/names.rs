@@ -5,23 +5,8 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use crate::vocabulary::DeviceName;
-
-/// The longest id that an entry, a device, a channel or a measurement may have.
-const NAME_CHARACTERS_MAX: usize = 128;
-
-/// A text that is no name of the ledger: empty, too long, or with control characters. The text is
-/// not repeated, because it may have come from a scanner.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("expected 1 to {NAME_CHARACTERS_MAX} characters without control characters")]
-pub struct BadName;
-
-fn name(text: &str) -> Result<String, BadName> {
-    let characters = text.chars().count();
-    if characters == 0 || characters > NAME_CHARACTERS_MAX || text.chars().any(char::is_control) {
-        return Err(BadName);
-    }
-    Ok(text.to_owned())
-}
+use crate::vocabulary::channel::name;
+pub use crate::vocabulary::{BadName, Channel};
 
 /// The id of an entry: unique at the site, made by who says it (an UUID, a record id, OBR-3).
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -33,11 +18,6 @@ pub struct EntryId(String);
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct DeviceId(String);
-
-/// A part of a device that has a patient of its own: `fhr-1`, `fhr-2`.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
-pub struct Channel(String);
 
 /// A line of a box: what its configuration calls a device. The ledger is the site's, and two boxes
 /// may use one name.
@@ -84,18 +64,6 @@ impl DeviceId {
     }
 }
 
-impl Channel {
-    /// 1 to 128 characters without control characters.
-    pub fn parse(text: &str) -> Result<Self, BadName> {
-        name(text).map(Self)
-    }
-
-    /// As written.
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-}
-
 impl MeasurementId {
     /// 1 to 128 characters without control characters.
     pub fn parse(text: &str) -> Result<Self, BadName> {
@@ -134,13 +102,6 @@ impl TryFrom<String> for DeviceId {
     }
 }
 
-impl TryFrom<String> for Channel {
-    type Error = BadName;
-    fn try_from(text: String) -> Result<Self, BadName> {
-        Self::parse(&text)
-    }
-}
-
 impl TryFrom<String> for MeasurementId {
     type Error = BadName;
     fn try_from(text: String) -> Result<Self, BadName> {
@@ -164,12 +125,6 @@ impl From<EntryId> for String {
 impl From<DeviceId> for String {
     fn from(id: DeviceId) -> Self {
         id.0
-    }
-}
-
-impl From<Channel> for String {
-    fn from(channel: Channel) -> Self {
-        channel.0
     }
 }
 

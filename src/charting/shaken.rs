@@ -46,7 +46,7 @@ impl Shaken {
                     tokio::time::sleep(ACCEPT_AGAIN_AFTER).await;
                     continue;
                 };
-                // It made an acceptor before the port was opened, and makes the last good one since.
+                // It made one before the port was opened, and the last good one serves since.
                 let Ok(Some(acceptor)) = files.acceptor() else { continue };
                 let tell = tell.clone();
                 tokio::spawn(async move {

@@ -1,5 +1,5 @@
-//! `wardgate bedside sessions | end | remove-key`: who is signed in at the bedside, and an operator's
-//! word that somebody is not any more.
+//! `wardgate bedside sessions | end | remove-key`: who is signed in at the bedside, and an
+//! operator's word that somebody is not any more.
 
 use clap::Subcommand;
 

@@ -175,8 +175,7 @@ impl Committer {
     async fn message(&mut self, submission: Submission) {
         self.note_clock(submission.message.received).await;
         let name = submission.device.name.as_str().to_owned();
-        let basis = basis(&submission);
-        let received = submission.message.received;
+        let (basis, received) = (basis(&submission), submission.message.received);
         self.admitted(&submission).await;
         let said = self.said(&submission);
         let mut batch = self.batch(&submission, basis, &said);
@@ -343,7 +342,8 @@ impl Committer {
         // Only a route with `every` looks into the data.
         let sampled = self.destinations.iter().any(|one| matches!(one.take, Take::Every { .. }));
         let received_us = submission.message.received.utc_us();
-        for (index, (observation, times)) in submission.observations.iter().enumerate() {
+        let judged = submission.observations.iter().zip(said);
+        for (index, ((observation, times), (whose, is_protected))) in judged.enumerate() {
             let sequence = wire.plus(index as u64 + 1);
             let id = RecordId::of(self.stream, sequence);
             let statement = StatementKeys::of(observation);
@@ -353,8 +353,7 @@ impl Committer {
             });
             head.statements.push(statement.map(NewStatement));
             let held = record::held(observation.mode, submission.proof);
-            let whose = said.get(index).and_then(|(whose, _)| whose.as_deref());
-            let is_protected = said.get(index).is_some_and(|(_, is_protected)| *is_protected);
+            let (whose, is_protected) = (whose.as_deref(), *is_protected);
             let newest = whose.map(|_| self.memory.ledger_record).filter(|newest| *newest > 0);
             let parts = record::Parts {
                 id: &id,

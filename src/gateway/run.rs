@@ -9,15 +9,16 @@ mod error;
 pub(super) mod feeds;
 mod found;
 mod opening;
+mod rooms;
 mod signals;
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 
 use tokio::runtime::Handle;
-use tokio::sync::{Semaphore, mpsc, oneshot, watch};
+use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 
 pub(super) use self::devices::identities;
@@ -27,12 +28,11 @@ use self::feeds::{Feeds, FeedsShown};
 use self::found::report;
 use self::opening::{ledger, open_journal, read_back, segment_bytes};
 use self::signals::Signals;
-use super::asked::{Desk, LOOK_UPS_AT_ONCE};
 use super::background::Background;
-use super::bedside::{BedsideTasks, Ground as BedsideGround};
-use super::committer::{Begin, Committer, DeviceIdentity, Request};
+use super::bedside::BedsideTasks;
+use super::committer::{Committer, DeviceIdentity, Request};
 use super::configuration::Configuration;
-use super::destinations::{self, Ground};
+use super::destinations;
 use super::door;
 use super::freeing::Freeing;
 use super::gaps::GapCause;
@@ -43,14 +43,11 @@ use super::snapshot::{self, HouseShown, Shown};
 use super::status;
 use super::waveforms::WaveformHouse;
 use super::world::{World, stop_for_one};
-use crate::forward::{Inbound, Inbox};
+use crate::forward::Inbox;
 use crate::journal::{self, Reader};
 use crate::link::clock;
 use crate::operate;
 use crate::vocabulary::{Moment, Sequence};
-
-/// Messages of cores about their own charting that may wait; of more the cores say it again.
-const CHARTED_WAITING_MAX: usize = 64;
 
 /// How long the devices' tasks may take to stop; then the house stops without them.
 const STOP_DEVICES: Duration = Duration::from_secs(8);
@@ -246,8 +243,7 @@ impl House {
         let (requests, received) = mpsc::unbounded_channel();
         let background = lasting.background(&opened.reader, &requests);
         let ground = (&opened.reader, &room, &background);
-        let (inbox, charted) = mpsc::channel(CHARTED_WAITING_MAX);
-        lasting.inbox = lasting.configuration.charting.is_some().then_some(inbox);
+        let charted = lasting.hears_chartings();
         let (mut destinations, low_waters) =
             lasting.deliver(ground, &durable, &requests, &stopping, None)?;
         let (configuration, reader) = (&lasting.configuration, &opened.reader);
@@ -368,115 +364,5 @@ impl House {
             }
         }
         self.background.stop().await;
-    }
-}
-
-/// What runs the destinations, and the low waters of the required ones.
-type Delivering = (Vec<JoinHandle<()>>, Vec<watch::Receiver<u64>>);
-
-impl Lasting {
-    /// What runs behind everybody else.
-    fn background(&self, reader: &Reader, requests: &mpsc::UnboundedSender<Request>) -> Background {
-        if !self.world.has_background {
-            return Background::default();
-        }
-        Background::start(&self.configuration.gateway.data, reader, &self.identities, requests)
-    }
-
-    /// The bedside, if the site wants it here.
-    async fn bedside(
-        &self,
-        committer: &Committer,
-        (reader, durable, charted): (&Reader, &watch::Receiver<u64>, mpsc::Receiver<Inbound>),
-        delivered: &[watch::Receiver<u64>],
-    ) -> Result<BedsideTasks, RunError> {
-        let ground = BedsideGround {
-            configuration: &self.configuration,
-            desk: &self.ledger,
-            reader,
-            durable: durable.clone(),
-            acts: committer.memory.acts.all(),
-            delivered: delivered.to_vec(),
-            shown: Arc::clone(&self.shown),
-            #[cfg(test)]
-            seat: self.world.bedside.clone(),
-        };
-        BedsideTasks::start(ground, charted).await.map_err(RunError::Bedside)
-    }
-
-    /// The waveforms, if anybody takes them; they are shown from now on.
-    fn waveforms(&self, room: &Arc<Room>, reader: &Reader, before: GapCause) -> WaveformHouse {
-        let Self { configuration, world, identities, .. } = self;
-        let house = (Some((Arc::clone(room), reader.clone())), &self.ledger);
-        let waveforms = WaveformHouse::start(configuration, world, identities, house, before);
-        self.shown.show_waveforms(waveforms.shown());
-        waveforms
-    }
-
-    /// What stands in the journal before the first message: the memory, what happened since the
-    /// last run, and the device files in force.
-    async fn first_records(
-        &self,
-        committer: &mut Committer,
-        recovery: &journal::Recovery,
-        before: GapCause,
-        now: Moment,
-    ) {
-        let Self { configuration, identities, .. } = self;
-        committer.checkpoint(Begin::Wherever, now.utc_us()).await;
-        committer.started_after(identities, configuration.digest, before, now).await;
-        committer.configured(now).await;
-        committer.tick(now).await;
-        if !recovery.damaged.is_empty() || recovery.set_aside.is_some() {
-            committer.damaged(identities, now).await;
-        }
-        for (setup, identity) in configuration.devices.iter().zip(identities) {
-            let firmware = setup.firmware.as_deref().unwrap_or_default();
-            let text = setup.profile.flattened_text(firmware);
-            committer.profile(&identity.stamp, &text, now).await;
-        }
-    }
-
-    /// Starts the destinations and shows them with the journal they read.
-    fn deliver(
-        &mut self,
-        (reader, room, background): (&Reader, &Arc<Room>, &Background),
-        durable: &watch::Receiver<u64>,
-        requests: &mpsc::UnboundedSender<Request>,
-        stop: &watch::Receiver<bool>,
-        failure: Option<journal::Failure>,
-    ) -> Result<Delivering, RunError> {
-        let configuration = &self.configuration;
-        let world = &self.world;
-        let inbox = self.inbox.as_ref();
-        let ground = Ground { world, configuration, reader, durable, requests, stop, inbox };
-        let forwarding = {
-            let _on_delivery = world.delivery.enter();
-            destinations::start(&ground, &configuration.destinations)
-                .map_err(|(name, what)| RunError::Destination { name, what })?
-        };
-        let destinations::Forwarding { tasks, counters, mut low_waters, commands } = forwarding;
-        let held = destinations::held(configuration, reader, &mut low_waters);
-        let desk = Arc::new(Desk {
-            requests: requests.clone(),
-            commands,
-            reader: reader.clone(),
-            cursors: configuration.gateway.data.join("cursors"),
-            held: Mutex::new(held),
-            index: background.index.clone(),
-            turns: Semaphore::new(LOOK_UPS_AT_ONCE),
-            gatekeeper: OnceLock::new(),
-        });
-        self.show(HouseShown {
-            identities: self.identities.clone(),
-            reader: reader.clone(),
-            room: Arc::clone(room),
-            counters,
-            desk,
-            scrub: background.scrub.clone(),
-            failure,
-            waveforms: None,
-        })?;
-        Ok((tasks, low_waters))
     }
 }

@@ -2,6 +2,7 @@
 
 use crate::profile::ChannelRow;
 use crate::vocabulary::CodedWords;
+use crate::vocabulary::channel::is_within;
 
 /// The parts of one device; none for most.
 #[derive(Clone, Debug, Default)]
@@ -26,11 +27,6 @@ impl Channels {
         let row = self.0.iter().find(by_name).or_else(|| self.0.iter().find(by_place));
         row.map_or("", |row| row.name.as_str())
     }
-}
-
-/// Whether a place in a device (`1.2.7`) is another one (`1.2`) or lies below it.
-pub fn is_within(place: &str, other: &str) -> bool {
-    place.strip_prefix(other).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
 }
 
 #[cfg(test)]

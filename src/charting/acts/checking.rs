@@ -1,5 +1,5 @@
-//! A spot check: one measurement of a device that is on nobody goes to a patient, and nothing else of
-//! the device does.
+//! A spot check: one measurement of a device that is on nobody goes to a patient, and nothing else
+//! of the device does.
 
 use serde::Deserialize;
 

@@ -94,8 +94,8 @@ pub struct Release {
 pub struct Settle<'a> {
     pub client_id: &'a str,
     pub stated: &'a str,
-    /// `core` or `box`: whose judgement is right. Nothing is sent for it; what is wrong on the chart
-    /// is put right in the core's app.
+    /// `core` or `box`: whose judgement is right. Nothing is sent for it; what is wrong on the
+    /// chart is put right in the core's app.
     pub holds: &'a str,
     pub reason: &'a str,
 }
@@ -115,8 +115,8 @@ impl Bedside {
         self.rules.owners.of(ward, parameter)
     }
 
-    /// Who charts what a person enters of a patient: by the patient's ward, else by that of a device
-    /// on the patient, else by the box's.
+    /// Who charts what a person enters of a patient: by the patient's ward, else by that of a
+    /// device on the patient, else by the box's.
     pub fn owner_of_entries(&self, patient: &PatientId) -> Owner {
         let now = Utc::from_us(self.house.now().utc_us());
         let ledger = self.house.ledger();

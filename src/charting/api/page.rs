@@ -14,7 +14,8 @@ use sha2::{Digest, Sha256};
 /// Nothing from elsewhere, nothing inline; the decoder of camera scans is WebAssembly.
 pub const POLICY: &str = "default-src 'none'; script-src 'self' 'wasm-unsafe-eval'; \
      style-src 'self'; img-src 'self' data:; connect-src 'self' https:; worker-src 'self'; \
-     frame-src 'self'; manifest-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
+     frame-src 'self'; manifest-src 'self'; base-uri 'none'; form-action 'none'; \
+     frame-ancestors 'none'";
 
 macro_rules! files {
     ($($name:literal),* $(,)?) => {

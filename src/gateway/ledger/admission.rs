@@ -19,6 +19,7 @@ use tokio::sync::oneshot;
 use super::NewEntry;
 use super::lines::LineSetup;
 use crate::association::{By, DeviceId, EntryId, Says, Span, Utc};
+use crate::check::clock::Liveness;
 use crate::gateway::committer::{Committer, Submission};
 use crate::vocabulary::{Grade, Mode, PatientId};
 
@@ -84,9 +85,11 @@ impl Committer {
         submission: &Submission,
         setup: &LineSetup,
     ) -> Option<Option<PatientId>> {
-        let production =
-            submission.observations.iter().filter(|(one, _)| one.mode == Mode::Production);
-        let mut subjects = production.map(|(one, _)| &one.subject).peekable();
+        // What a device had stored may be of the patient before.
+        let present = submission.observations.iter().filter(|(one, times)| {
+            one.mode == Mode::Production && times.liveness == Liveness::Live
+        });
+        let mut subjects = present.map(|(one, _)| &one.subject).peekable();
         subjects.peek()?;
         let ledger = &self.memory.ledger;
         let (numbers, purpose) = (&self.ledger.numbers, self.ledger.purpose);

@@ -1,11 +1,11 @@
-//! Parts of a device that have patients of their own: each value belongs to one of them, or to none.
+//! Parts of a device that have patients of their own: a value belongs to one of them, or to none.
 
 use std::collections::BTreeMap;
 
 use super::Check;
 use super::Step::{Index, Key};
-use crate::association::Channel;
-use crate::mapping::is_within;
+use crate::vocabulary::Channel;
+use crate::vocabulary::channel::is_within;
 
 impl Check<'_> {
     pub(super) fn channels(&mut self) {
