@@ -353,8 +353,8 @@ impl Committer {
             });
             head.statements.push(statement.map(NewStatement));
             let held = record::held(observation.mode, submission.proof);
-            let (whose, is_protected) = (whose.as_deref(), *is_protected);
-            let newest = whose.map(|_| self.memory.ledger_record).filter(|newest| *newest > 0);
+            let newest =
+                whose.as_ref().map(|_| self.memory.ledger_record).filter(|newest| *newest > 0);
             let parts = record::Parts {
                 id: &id,
                 wire,
@@ -368,8 +368,8 @@ impl Committer {
                 complete: submission.message.completeness == Completeness::Complete,
                 association: &association,
                 ledger: ledger.max(newest),
-                whose,
-                is_protected,
+                whose: whose.as_deref(),
+                is_protected: *is_protected,
                 held: &held,
                 names: names.map(|earlier| RecordId::of(self.stream, earlier)),
             };
@@ -381,7 +381,8 @@ impl Committer {
                 data: serde_json::Map::new(),
             };
             let data = record::observation(&parts);
-            let (held, of_somebody) = (!held.is_empty(), whose.is_some_and(Result::is_ok));
+            let (held, of_somebody) =
+                (!held.is_empty(), whose.as_deref().is_some_and(Result::is_ok));
             let fate = Fate { held, of_somebody };
             records.push(Routable::new(sequence, fate, received_us, stored, data, sampled));
         }

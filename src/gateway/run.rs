@@ -278,10 +278,9 @@ impl House {
             Freeing::of(configuration, requests.clone(), opened.reader, low_waters, under);
         destinations.push(tokio::spawn(freeing.run(stop_for_one(&stopping))));
         let committer = tokio::spawn(committer.run(received));
-        let (stop_devices, stop_seen) = watch::channel(false);
-        let (inlet, identities) = (waveforms.inlet(), &lasting.identities);
-        let under = (&lasting.world.ports, inlet.as_ref());
-        let mut devices = start_devices(configuration, identities, &requests, under, &stop_seen);
+        let ((stop_devices, stop_seen), inlet) = (watch::channel(false), waveforms.inlet());
+        let (under, named) = ((&lasting.world.ports, inlet.as_ref()), &lasting.identities);
+        let mut devices = start_devices(configuration, named, &requests, under, &stop_seen);
         devices.push(correcting.start(stop_for_one(&stop_seen)));
         Ok(Self {
             requests,
