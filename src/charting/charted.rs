@@ -1,6 +1,6 @@
 //! What became of values on the chart, as far as this box knows: by the observation id, so that no
-//! value is offered, and none sent, twice. What both the box's page and the core's own app signed is
-//! a clash that a person looks at.
+//! value is offered, and none sent, twice. What both the box's page and the core's own app signed
+//! is a clash that a person looks at.
 
 use std::collections::BTreeMap;
 
@@ -230,8 +230,8 @@ impl Chart {
         }
     }
 
-    /// What the core's own app did: its newest word counts, in any order of arrival. What was signed
-    /// here, too, is a clash; what has been told to nobody is the core's from then on.
+    /// What the core's own app did: its newest word counts, in any order of arrival. What was
+    /// signed here, too, is a clash; what has been told to nobody is the core's from then on.
     fn core_says(&mut self, client_id: &str, value: &Json) {
         let (Some(id), Some(fate)) =
             (part(value, "observation_id"), part(value, "act").and_then(Fate::of_act))

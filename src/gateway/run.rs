@@ -29,7 +29,7 @@ use self::opening::{ledger, open_journal, read_back, segment_bytes};
 use self::signals::Signals;
 use super::asked::{Desk, LOOK_UPS_AT_ONCE};
 use super::background::Background;
-use super::bedside::{BedsideTasks, Ground as BedsideGround};
+use super::bedside::BedsideTasks;
 use super::committer::{Begin, Committer, DeviceIdentity, Request};
 use super::configuration::Configuration;
 use super::destinations::{self, Ground};
@@ -43,14 +43,11 @@ use super::snapshot::{self, HouseShown, Shown};
 use super::status;
 use super::waveforms::WaveformHouse;
 use super::world::{World, stop_for_one};
-use crate::forward::{Inbound, Inbox};
+use crate::forward::Inbox;
 use crate::journal::{self, Reader};
 use crate::link::clock;
 use crate::operate;
 use crate::vocabulary::{Moment, Sequence};
-
-/// Messages of cores about their own charting that may wait; of more the cores say it again.
-const CHARTED_WAITING_MAX: usize = 64;
 
 /// How long the devices' tasks may take to stop; then the house stops without them.
 const STOP_DEVICES: Duration = Duration::from_secs(8);
@@ -246,8 +243,7 @@ impl House {
         let (requests, received) = mpsc::unbounded_channel();
         let background = lasting.background(&opened.reader, &requests);
         let ground = (&opened.reader, &room, &background);
-        let (inbox, charted) = mpsc::channel(CHARTED_WAITING_MAX);
-        lasting.inbox = lasting.configuration.charting.is_some().then_some(inbox);
+        let charted = lasting.hears_cores();
         let (mut destinations, low_waters) =
             lasting.deliver(ground, &durable, &requests, &stopping, None)?;
         let (configuration, reader) = (&lasting.configuration, &opened.reader);
@@ -381,27 +377,6 @@ impl Lasting {
             return Background::default();
         }
         Background::start(&self.configuration.gateway.data, reader, &self.identities, requests)
-    }
-
-    /// The bedside, if the site wants it here.
-    async fn bedside(
-        &self,
-        committer: &Committer,
-        (reader, durable, charted): (&Reader, &watch::Receiver<u64>, mpsc::Receiver<Inbound>),
-        delivered: &[watch::Receiver<u64>],
-    ) -> Result<BedsideTasks, RunError> {
-        let ground = BedsideGround {
-            configuration: &self.configuration,
-            desk: &self.ledger,
-            reader,
-            durable: durable.clone(),
-            acts: committer.memory.acts.all(),
-            delivered: delivered.to_vec(),
-            shown: Arc::clone(&self.shown),
-            #[cfg(test)]
-            seat: self.world.bedside.clone(),
-        };
-        BedsideTasks::start(ground, charted).await.map_err(RunError::Bedside)
     }
 
     /// The waveforms, if anybody takes them; they are shown from now on.
