@@ -35,7 +35,8 @@ fn plan(provider: &Provider, port: u16) -> Plan {
          [[charting.class]]\nof = [\"perfusion-index\"]\nowner = \"core\"\nwards = [\"3b\"]\n\n\
          [identity]\nissuer = \"{}\"\naudience = \"wardgate\"\nclients = [\"bedside\"]\n\
          core_clients = [\"core\"]\nroles_claim = [\"roles\"]\nwards_claim = [\"wards\"]\n\
-         role = [{{ value = \"nurse\", role = \"registered-nurse\" }}]\n\n\
+         role = [{{ value = \"nurse\", role = \"registered-nurse\" }}, \
+         {{ value = \"student\", role = \"student\" }}]\n\n\
          [association.scan]\ncode = [{{ means = \"wristband\", form = \"P{{8 digits}}\", \
          root = \"{ROOT}\" }}]\n\n",
         provider.issuer
@@ -65,7 +66,7 @@ impl Site {
     }
 
     fn nurse(&self, name: &str) -> Phone {
-        Phone::sign_in(&self.provider, self.port, name)
+        Phone::sign_in(&self.provider, self.port, name, "nurse")
     }
 
     fn core(&self, path: &str, body: &Json) -> (u16, Json) {
@@ -112,6 +113,24 @@ impl Site {
         nurse.get(&path)
     }
 
+    fn values(&self, ward: &str, nurse: &Phone) -> Json {
+        nurse.get(&format!("/v1/patients/{}/values", self.patients[ward]))
+    }
+
+    /// Downtime begins.
+    fn core_goes(&mut self) {
+        self.house.kill_core();
+        self.house.wait("the core is away", |house| {
+            house.status().destinations.iter().all(|one| !one.connected)
+        });
+    }
+
+    /// Downtime ends, and the core has what waited for it.
+    fn core_comes(&mut self) {
+        self.house.start_core();
+        self.house.settle();
+    }
+
     /// The box is killed and comes back, with everything read back.
     fn killed(&mut self) {
         self.lines.clear();
@@ -134,6 +153,11 @@ fn signing(patient: &str, set: &Json, act: impl Fn(&Json) -> &'static str) -> Js
     asked["version"] = set["version"].clone();
     asked["values"] = json!(values);
     asked
+}
+
+/// What is signed here is confirmed.
+fn ours(row: &Json) -> &'static str {
+    if row["signed_here"] == true { "confirm" } else { "leave" }
 }
 
 fn id_of(set: &Json, parameter: &str) -> String {
@@ -183,20 +207,23 @@ fn told_over_mqtt(port: u16, message: &Json) -> Json {
     })
 }
 
-/// How often each observation id left with status final, as the core has stored it.
-fn finals(house: &House) -> BTreeMap<String, usize> {
+/// How often each observation id left with this status, as the core has stored it.
+fn left_as(status: &str, house: &House) -> BTreeMap<String, usize> {
     let mut count = BTreeMap::new();
     let mut seen = BTreeSet::new();
     for record in house.stored() {
         // Sent again is the same record.
         let is_new = seen.insert(record["data"]["sequence"].as_u64());
         let metrics = record["data"]["metrics"].as_array().cloned().unwrap_or_default();
-        let finals = metrics.iter().filter(|metric| is_new && metric["status"] == "final");
-        for metric in finals {
+        for metric in metrics.iter().filter(|metric| is_new && metric["status"] == *status) {
             *count.entry(metric["observation_id"].as_str().unwrap().to_owned()).or_default() += 1;
         }
     }
     count
+}
+
+fn finals(house: &House) -> BTreeMap<String, usize> {
+    left_as("final", house)
 }
 
 #[test]
@@ -237,7 +264,6 @@ fn the_owner_of_each_value_signs_it_and_nobody_else() {
     assert_eq!((status, &refused["entries"]), (409, &json!(true)), "{refused}");
 
     // Of a mixed set the box's are signed, and the others stay untouched.
-    let ours = |row: &Json| if row["signed_here"] == true { "confirm" } else { "leave" };
     let (status, signed) = confirm("3b", &ours);
     assert_eq!((status, &signed["held"]), (201, &json!(false)), "{signed}");
     let path = format!("/v1/patients/{}/values", site.patients["3b"]);
@@ -289,10 +315,7 @@ fn no_value_is_charted_twice_with_the_core_away() {
         WARDS.into_iter().map(|ward| (ward, site.measures(ward, &nurse))).collect();
     site.house.settle();
     // Downtime begins: the core's app has what came until then, and goes on charting it.
-    site.house.kill_core();
-    site.house.wait("the core is away", |house| {
-        house.status().destinations.iter().all(|one| !one.connected)
-    });
+    site.core_goes();
     let confirm = |nurse: &Phone, asked: &Json| -> Json {
         // A double touch: the same act twice at the same time is one.
         let both: Vec<(u16, Json)> = std::thread::scope(|scope| {
@@ -306,14 +329,11 @@ fn no_value_is_charted_twice_with_the_core_away() {
         assert_eq!(acts["acts"].as_array().unwrap().iter().filter(same).count(), 1);
         both[0].1.clone()
     };
-    let ours = |row: &Json| if row["signed_here"] == true { "confirm" } else { "leave" };
-    let of = |ward: &str, nurse: &Phone, site: &Site| {
-        nurse.get(&format!("/v1/patients/{}/values", site.patients[ward]))
-    };
     // The nurse in the ward of the box, and in the one of downtime.
-    let signed_b = confirm(&nurse, &signing(&site.patients["3b"], &of("3b", &nurse, &site), ours));
+    let of_box = site.values("3b", &nurse);
+    let signed_b = confirm(&nurse, &signing(&site.patients["3b"], &of_box, ours));
     assert_eq!(signed_b["held"], false);
-    let in_downtime = of("3c", &nurse, &site);
+    let in_downtime = site.values("3c", &nurse);
     assert!(in_downtime["rows"].as_array().unwrap().iter().all(|row| row["signed_here"] == true));
     let asked_c = signing(&site.patients["3c"], &in_downtime, ours);
     let signed_c = confirm(&nurse, &asked_c);
@@ -346,8 +366,7 @@ fn no_value_is_charted_twice_with_the_core_away() {
         (id_of(&first["3c"], "spo2"), "confirmed"),
         (id_of(&first["3c"], "pulse-rate-pleth"), "rejected"),
     ];
-    site.house.start_core();
-    site.house.settle();
+    site.core_comes();
     let c_before: Vec<String> = ["spo2", "pulse-rate-pleth", "perfusion-index"]
         .iter()
         .flat_map(|name| [id_of(&first["3c"], name), id_of(&second, name)])
@@ -425,5 +444,65 @@ fn no_value_is_charted_twice_with_the_core_away() {
     assert!(finals.values().all(|&times| times == 1), "{finals:?}");
     assert!(finals.keys().all(|id| !core.contains(id)), "filed by both: {finals:?}");
     assert_eq!(finals.into_keys().collect::<BTreeSet<String>>(), expected);
+    assert_eq!(site.house.stop().code(), Some(0));
+}
+
+#[test]
+fn what_is_held_goes_out_by_a_person_or_not_at_all() {
+    let mut site = Site::open();
+    let (nurse, other) = (site.nurse("nurse-1"), site.nurse("nurse-2"));
+    let student = Phone::sign_in(&site.provider, site.port, "student-1", "student");
+    site.associate(&nurse);
+    site.measures("3c", &nurse);
+    site.core_goes();
+    let first = site.values("3c", &nurse);
+    let patient = site.patients["3c"].clone();
+
+    // A student's set waits for another hand, and then for the core.
+    let asked = signing(&patient, &first, ours);
+    let signed = student.does("/v1/confirmations", &asked, 201);
+    assert_eq!((&signed["state"], &signed["held"]), (&json!("needs-countersign"), &json!(true)));
+    let client_id = asked["client_id"].as_str().unwrap();
+    let path = format!("/v1/confirmations/{client_id}/countersign");
+    assert_eq!(nurse.does(&path, &Phone::stated(), 201)["held"], true);
+    // Another set is taken back before it went anywhere.
+    let second = site.measures("3c", &nurse);
+    let taken_back = nurse.does("/v1/confirmations", &signing(&patient, &second, ours), 201);
+    let withdraw = |record: &Json| {
+        let path = format!("/v1/confirmations/{}/withdraw", record.as_str().unwrap());
+        let mut act = Phone::stated();
+        act["reason"] = json!("wrong-values");
+        nurse.does(&path, &act, 201);
+    };
+    withdraw(&taken_back["confirmation"]);
+    site.killed();
+    assert_eq!(nurse.get("/v1/worklists/recovery")["rows"].as_array().unwrap().len(), 1);
+
+    // A person who has looked in the core's app lets it go, once.
+    site.core_comes();
+    assert_eq!(finals(&site.house), BTreeMap::new());
+    let path = format!("/v1/confirmations/{client_id}/release");
+    let release = json!({ "stated": now() });
+    let released = other.does(&path, &release, 200);
+    assert_eq!(other.does(&path, &release, 200), released);
+    site.house.settle();
+    let ids = |names: &[&str]| -> BTreeMap<String, usize> {
+        names.iter().map(|name| (id_of(&first, name), 1)).collect()
+    };
+    let all = ["spo2", "pulse-rate-pleth", "perfusion-index"];
+    assert_eq!(finals(&site.house), ids(&all));
+    assert_eq!(left_as("withdrawn", &site.house), BTreeMap::new());
+
+    // The core tells of one of them only now: it is a conflict, and nothing is taken back for it,
+    // not even when the nurse withdraws what was signed here.
+    let told = charted(&[(id_of(&first, "spo2"), "confirmed")]);
+    assert_eq!(site.core("/v1/chartings", &told).1["conflicts"], 1);
+    let conflicts = nurse.get("/v1/worklists/conflicts")["rows"].as_array().unwrap().clone();
+    assert_eq!(conflicts.len(), 1, "{conflicts:?}");
+    withdraw(&signed["confirmation"]);
+    site.house.settle();
+    assert_eq!(finals(&site.house), ids(&all));
+    assert_eq!(left_as("withdrawn", &site.house), ids(&all[1..]));
+    assert_eq!(nurse.get("/v1/worklists/conflicts")["rows"], json!([]));
     assert_eq!(site.house.stop().code(), Some(0));
 }

@@ -240,17 +240,18 @@ impl Bedside {
                 known.by == person.id.reveal() && !known.data.contains_key("releases")
             });
             let rows = own.map(|(client_id, known)| {
-                let record = &chart.standing_for(known).record;
-                let sequence = RecordId::parse(record).ok().map(|id| id.sequence());
+                let standing = chart.standing_for(known);
+                let sequence = RecordId::parse(&standing.record).ok().map(|id| id.sequence());
                 let is_there = sequence.is_some_and(|sequence| sequence.number() <= sent_through);
-                let state = match (known.needs_countersign, known.is_withdrawn, is_there) {
+                let is_withdrawn = known.is_withdrawn || standing.is_withdrawn;
+                let held = standing.is_held;
+                let state = match (known.needs_countersign, is_withdrawn, is_there) {
                     (true, ..) => "needs-countersign",
                     (_, true, _) => "withdrawn",
-                    (_, _, true) if !known.is_held => "on-chart",
+                    (_, _, true) if !held => "on-chart",
                     (..) => "kept",
                 };
                 let (id, at) = (&known.record, &known.at);
-                let held = known.is_held;
                 json!({ "client_id": client_id, "id": id, "at": at, "state": state, "held": held })
             });
             rows.collect()
@@ -264,7 +265,10 @@ impl Bedside {
     pub fn acts_on(&self, patient: &PatientId) -> Result<Vec<Known>, Refused> {
         let json = patient_json(patient);
         self.with_chart(|chart| {
-            let on = chart.acts().filter(|(_, known)| known.patient == json);
+            // One that another stands for is that other one.
+            let on = chart
+                .acts()
+                .filter(|(_, known)| known.patient == json && known.replaced_by.is_none());
             let mut acts: Vec<Known> = on.map(|(_, known)| known.clone()).collect();
             acts.sort_by(|one, other| one.at.cmp(&other.at));
             acts

@@ -30,6 +30,7 @@ pub(super) fn run(config: &Path) -> Result<(), Failed> {
         say(&format!("device       {:<24} {place:<16} {profile} ({status}), {link}", device.name));
     }
     say_association(&configuration);
+    say_charting(&configuration);
     if !configuration.waveforms.is_empty() {
         let megabytes = gateway.waveforms.bytes / 1_000_000;
         say(&format!("waveforms    kept in a journal of their own of at most {megabytes} MB"));
@@ -64,6 +65,20 @@ pub(super) fn run(config: &Path) -> Result<(), Failed> {
         ));
     }
     Ok(())
+}
+
+/// Who owns the act of charting.
+fn say_charting(configuration: &Configuration) {
+    let Some(table) = &configuration.charting else { return };
+    say(&format!("charting     {} signs", table.owner.as_str()));
+    for (ward, owner) in &table.ward {
+        say(&format!("  ward       {ward}: {} signs", owner.as_str()));
+    }
+    for class in &table.class {
+        let wards = if class.wards.is_empty() { "all wards" } else { &class.wards.join(", ") };
+        let (of, owner) = (class.of.join(", "), class.owner.as_str());
+        say(&format!("  class      {of} on {wards}: {owner} signs"));
+    }
 }
 
 /// What is enough to file, and which machine each line is.

@@ -243,7 +243,7 @@ impl House {
         let (requests, received) = mpsc::unbounded_channel();
         let background = lasting.background(&opened.reader, &requests);
         let ground = (&opened.reader, &room, &background);
-        let charted = lasting.hears_chartings();
+        let charted = lasting.hears_cores();
         let (mut destinations, low_waters) =
             lasting.deliver(ground, &durable, &requests, &stopping, None)?;
         let (configuration, reader) = (&lasting.configuration, &opened.reader);

@@ -3,7 +3,7 @@
 
 use serde_json::{Value as Json, json};
 
-use super::super::charted::Clash;
+use super::super::charted::{Charted, Clash};
 use super::super::set::Values;
 use super::{Bedside, Fate, Refused};
 use crate::association::Utc;
@@ -206,7 +206,10 @@ impl Bedside {
     /// What was confirmed for a patient and, by what is known now, is not that patient's.
     fn disputed(&self) -> Result<Vec<Json>, Refused> {
         let confirmed: Vec<(String, Json, String)> = self.with_chart(|chart| {
-            let confirmed = chart.values().filter(|(_, one)| one.fate == Fate::Confirmed);
+            let is_confirmed = |one: &Charted| matches!(one.fate, Fate::Confirmed | Fate::Held);
+            let confirmed = chart
+                .values()
+                .filter(|(_, one)| is_confirmed(one) && !(one.by_core && one.patient.is_null()));
             confirmed
                 .map(|(id, one)| (id.to_owned(), one.patient.clone(), one.client_id.clone()))
                 .collect()

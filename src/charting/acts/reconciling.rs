@@ -222,13 +222,13 @@ impl Bedside {
             return Err(Refused::OwnHand);
         }
         let found = self.with_chart(|chart| {
-            let (client_id, known) = chart.named(name)?;
-            let standing = chart.standing_for(known).record.clone();
-            Some((client_id.to_owned(), known.clone(), standing))
+            let (_, known) = chart.named(name)?;
+            let (client_id, known) = chart.named(&chart.standing_for(known).record)?;
+            Some((client_id.to_owned(), known.clone()))
         })?;
-        let (client_id, known, standing) = found.ok_or(Refused::UnknownConfirmation)?;
-        if known.replaced_by.is_some() && !known.needs_countersign {
-            return Ok(standing);
+        let (client_id, known) = found.ok_or(Refused::UnknownConfirmation)?;
+        if known.data.contains_key("releases") {
+            return Ok(known.record);
         }
         if !known.is_held || known.is_withdrawn || known.needs_countersign {
             return Err(Refused::UnknownConfirmation);
@@ -253,6 +253,7 @@ impl Bedside {
             data.remove(key);
         }
         self.leave_to_core(&mut data)?;
+        self.leave_what_moved(&mut data)?;
         data.insert("client_id".to_owned(), json!(own_id));
         data.insert("releases".to_owned(), json!(client_id));
         data.insert("released".to_owned(), by);
@@ -280,6 +281,24 @@ impl Bedside {
                 }
             }
         })
+    }
+
+    /// What by now is known to be another patient's does not go out for this one: it stands in the
+    /// worklist of what is disputed.
+    fn leave_what_moved(&self, data: &mut Map<String, Json>) -> Result<(), Refused> {
+        let patient = data.get("patient").cloned().unwrap_or(Json::Null);
+        let mut journal = Values::of(self.house.as_ref());
+        let values = data.get_mut("values").and_then(Json::as_array_mut);
+        for value in values.into_iter().flatten().filter_map(Json::as_object_mut) {
+            let id = value.get("observation_id").and_then(Json::as_str).unwrap_or_default();
+            let Some(found) = journal.named(id)? else { continue };
+            let whose = journal.whose(&found).map(|whose| patient_json(&whose.patient));
+            if whose.as_ref() != Some(&patient) {
+                value.insert("act".to_owned(), json!("leave"));
+                value.insert("disputed".to_owned(), json!(true));
+            }
+        }
+        Ok(())
     }
 
     /// Writes what is held again, before its record and those of its values can be freed.

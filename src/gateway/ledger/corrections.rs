@@ -262,6 +262,9 @@ struct Look {
 
 impl Look {
     fn take(&mut self, pass: Pass, record: &Record) -> Option<Move> {
+        if record.kind == Kind::Audit && pass == Pass::Learn {
+            self.known.learn_of_the_core(&record.payload);
+        }
         if record.kind != Kind::Observation {
             return None;
         }
@@ -345,6 +348,20 @@ impl Look {
 }
 
 impl Known {
+    /// What the core's own app charted: a person stands behind it there.
+    fn learn_of_the_core(&mut self, payload: &[u8]) {
+        let audit: Option<Json> = serde_json::from_slice(payload).ok();
+        let data = audit.as_ref().and_then(|audit| audit.get("data"));
+        let told = data.filter(|data| data.get("act") == Some(&Json::from("charted-by-core")));
+        let values = told.and_then(|told| told.get("values")?.as_array());
+        for value in values.into_iter().flatten() {
+            let text = |key: &str| value.get(key).and_then(Json::as_str);
+            if let (Some(id), Some("confirmed")) = (text("observation_id"), text("act")) {
+                self.confirmed.insert(id.to_owned());
+            }
+        }
+    }
+
     fn learn(&mut self, stored: &Stored) {
         let names = || stored.data.get("names").and_then(Json::as_str).map(str::to_owned);
         match stored.kind {

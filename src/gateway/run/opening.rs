@@ -6,11 +6,13 @@ use std::sync::Arc;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 
-use super::RunError;
+use super::{Lasting, RunError};
 use crate::association::{EntryId, Ledger};
+use crate::forward::Inbound;
 use crate::forward::cursor::CursorError;
 use crate::forward::pump;
-use crate::gateway::committer::Request;
+use crate::gateway::bedside::{BedsideTasks, Ground as BedsideGround};
+use crate::gateway::committer::{Committer, Request};
 use crate::gateway::configuration::Configuration;
 use crate::gateway::ledger::corrections::{Corrector, Examine};
 use crate::gateway::ledger::{LedgerDesk, LedgerKeeper};
@@ -46,6 +48,39 @@ pub fn open_journal(
         ..journal::Options::default()
     };
     world.disk.open_journal(options).map_err(|error| RunError::Journal { folder, error })
+}
+
+/// Messages of cores about their own charting that may wait; of more the cores say it again.
+const CHARTED_WAITING_MAX: usize = 64;
+
+impl Lasting {
+    /// From now on destinations hand in what cores charted, if there is a bedside to keep it.
+    pub(super) fn hears_cores(&mut self) -> mpsc::Receiver<Inbound> {
+        let (inbox, charted) = mpsc::channel(CHARTED_WAITING_MAX);
+        self.inbox = self.configuration.charting.is_some().then_some(inbox);
+        charted
+    }
+
+    /// The bedside, if the site wants it here.
+    pub(super) async fn bedside(
+        &self,
+        committer: &Committer,
+        (reader, durable, charted): (&Reader, &watch::Receiver<u64>, mpsc::Receiver<Inbound>),
+        delivered: &[watch::Receiver<u64>],
+    ) -> Result<BedsideTasks, RunError> {
+        let ground = BedsideGround {
+            configuration: &self.configuration,
+            desk: &self.ledger,
+            reader,
+            durable: durable.clone(),
+            acts: committer.memory.acts.all(),
+            delivered: delivered.to_vec(),
+            shown: Arc::clone(&self.shown),
+            #[cfg(test)]
+            seat: self.world.bedside.clone(),
+        };
+        BedsideTasks::start(ground, charted).await.map_err(RunError::Bedside)
+    }
 }
 
 /// What the house remembers of the runs before.

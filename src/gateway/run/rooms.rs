@@ -6,10 +6,8 @@ use tokio::sync::{Semaphore, mpsc, watch};
 use tokio::task::JoinHandle;
 
 use super::{Lasting, RunError};
-use crate::forward::Inbound;
 use crate::gateway::asked::{Desk, LOOK_UPS_AT_ONCE};
 use crate::gateway::background::Background;
-use crate::gateway::bedside::{BedsideTasks, Ground as BedsideGround};
 use crate::gateway::committer::{Begin, Committer, Request};
 use crate::gateway::destinations::{self, Ground};
 use crate::gateway::gaps::GapCause;
@@ -18,9 +16,6 @@ use crate::gateway::snapshot::HouseShown;
 use crate::gateway::waveforms::WaveformHouse;
 use crate::journal::{self, Reader};
 use crate::vocabulary::Moment;
-
-/// Messages of cores about their own charting that may wait; of more the cores say it again.
-const CHARTED_WAITING_MAX: usize = 64;
 
 /// What runs the destinations, and the low waters of the required ones.
 pub(super) type Delivering = (Vec<JoinHandle<()>>, Vec<watch::Receiver<u64>>);
@@ -36,35 +31,6 @@ impl Lasting {
             return Background::default();
         }
         Background::start(&self.configuration.gateway.data, reader, &self.identities, requests)
-    }
-
-    /// Where the destinations hand in what cores say of their own charting, and whence the bedside
-    /// hears it.
-    pub(super) fn hears_chartings(&mut self) -> mpsc::Receiver<Inbound> {
-        let (inbox, charted) = mpsc::channel(CHARTED_WAITING_MAX);
-        self.inbox = self.configuration.charting.is_some().then_some(inbox);
-        charted
-    }
-
-    /// The bedside, if the site wants it here.
-    pub(super) async fn bedside(
-        &self,
-        committer: &Committer,
-        (reader, durable, charted): (&Reader, &watch::Receiver<u64>, mpsc::Receiver<Inbound>),
-        delivered: &[watch::Receiver<u64>],
-    ) -> Result<BedsideTasks, RunError> {
-        let ground = BedsideGround {
-            configuration: &self.configuration,
-            desk: &self.ledger,
-            reader,
-            durable: durable.clone(),
-            acts: committer.memory.acts.all(),
-            delivered: delivered.to_vec(),
-            shown: Arc::clone(&self.shown),
-            #[cfg(test)]
-            seat: self.world.bedside.clone(),
-        };
-        BedsideTasks::start(ground, charted).await.map_err(RunError::Bedside)
     }
 
     /// The waveforms, if anybody takes them; they are shown from now on.
