@@ -182,12 +182,13 @@ const routes = {
     if (signed.some(isCores) || (body.entries.length > 0 && world.entriesOwner !== 'box'))
       throw new Refusal(409, 'charting-owned-by-core');
     const unsigned = person.role === 'student';
+    const held = world.isDown;
     for (const { observation_id, act } of signed) {
-      const fate = act === 'confirm' ? 'confirmed' : 'rejected';
+      const kept = held ? 'held' : 'confirmed';
+      const fate = act === 'confirm' ? kept : 'rejected';
       world.charted.set(observation_id, unsigned ? 'needs-countersign' : fate);
     }
     const confirmation = `c-${randomUUID()}`;
-    const held = world.isDown;
     world.confirmations.push({ confirmation, ...body, rows, unsigned, held, person });
     return {
       status: 201,
@@ -209,7 +210,8 @@ const routes = {
         kind,
         at,
         id: answer.confirmation ?? answer.association ?? '',
-        state: answer.state === 'needs-countersign' ? answer.state : 'on-chart',
+        state: answer.held || answer.state === 'needs-countersign' ? answer.state : 'on-chart',
+        held: answer.held === true,
         ...(verified === false && { verified }),
       })),
   'GET /v1/worklists/:list': ({ params: [list], world, person }) => {

@@ -325,6 +325,9 @@ async function heldAndDisputed(browser) {
   await touch(page, '#confirm');
   await at(page, 'done');
   const [filed] = box.world.confirmations;
+  await page.locator('.state', { hasText: 'Palvelin pitää tämän, kunnes joku on katsonut' }).waitFor();
+  await touch(page, named(page, 'Takaisin arvoihin'));
+  await page.locator('.row[data-parameter="nibp-systolic"] .state', { hasText: 'Odottaa tarkistusta' }).waitFor();
   await touch(page, '#close-patient');
   await at(page, 'ready');
   await touch(page, '#lists');
