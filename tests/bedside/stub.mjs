@@ -158,6 +158,20 @@ const routes = {
       throw new Refusal(422, 'channel-needed', { channels });
     return { status: 201, association: world.associate(device, patient, ago, channel) };
   },
+  'GET /v1/devices/:id/values': ({ params: [id], world }) => {
+    const rows = world.rowsOf(world.devices.get(id), world.now());
+    return { at: iso(world.now()), now: iso(world.now()), patient_ref: null, version: '', rows };
+  },
+  'POST /v1/spot-checks': ({ body, world }) => {
+    patientOf(world, body.patient);
+    const rows = world.rowsOf(world.devices.get(body.device), world.now());
+    const there = new Map(rows.map((row) => [row.observation_id, row]));
+    if (body.values.length === 0) throw new Refusal(422, 'form');
+    const found = body.values.map((id) => there.get(id));
+    if (found.includes(undefined)) throw new Refusal(404, 'unknown-value');
+    world.spots.push({ ...body, rows: found });
+    return { status: 201, association: body.client_id };
+  },
   'POST /v1/associations/:id/end': ({ params: [id], world }) => {
     const found = world.associations.find((one) => one.id === id);
     found.until = world.now();

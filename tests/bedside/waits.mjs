@@ -285,7 +285,7 @@ async function countersign(browser) {
   await leave();
   // What the devices say has changed since; what was signed has not.
   const [filed] = box.world.confirmations;
-  const rate = filed.rows.get(filed.values.find((one) => /heart-rate/.test(one.observation_id)).observation_id);
+  const rate = filed.rows.get(filed.values.find((one) => /heart-rate$/.test(one.observation_id)).observation_id);
   box.world.devices.get('monitor-12').figures['heart-rate'] = '119';
   await open(/Helmi/);
   await touch(page, named(page, /^Look at the entry/));
