@@ -97,4 +97,42 @@ async function ownedByCore(browser) {
   await end({ box, page });
 }
 
-export const PARTS = { motherAndTwins, ownedByCore };
+/** A monitor that is wheeled about: one blood pressure is Aino's, and nothing else of it. */
+async function spotCheck(browser) {
+  const { box, page } = await begin(browser, { locale: 'sv-FI' });
+  const { world } = box;
+  await scan(page, 'P10000001');
+  await at(page, 'patient');
+  await scan(page, 'D000012');
+  await at(page, 'connect');
+  await touch(page, '#spot');
+  await at(page, 'spot');
+  const words = await text(page);
+  assert.match(words, /Vilken mätning är den här patientens\?[\s\S]*Potilasmonitori 12[\s\S]*Virtanen/);
+  assert.match(words, /Apparaten kopplas inte/);
+  const pressure = page.locator('.spot', { hasText: 'Blodtryck, systoliskt' });
+  assert.match(
+    await pressure.innerText(),
+    /^uppmätt \d\d\.\d\d\.\d\d\s+Blodtryck, systoliskt\s+128 mmHg\s+Blodtryck, diastoliskt\s+74 mmHg$/,
+  );
+  assert.equal(await page.evaluate(() => document.activeElement.tagName), 'H1', 'none is chosen');
+  await checkAxe(page, 'a spot check');
+  await checkSizes(page, 'a spot check');
+  await touch(page, pressure);
+  await page.locator('.refusal h2', { hasText: 'Mätningen finns bland' }).waitFor();
+  await at(page, 'patient');
+  const [check] = world.spots;
+  assert.deepEqual(
+    [check.patient, check.device, check.rows.map((one) => one.value), check.scanned],
+    ['p-aino', 'monitor-12', ['128', '74'], { patient: true, device: true }],
+  );
+  assert.equal(world.current('monitor-12'), undefined, 'the device is on nobody');
+  assert.equal(await page.locator('.row').count(), 2);
+  // Of a device on somebody there is no such choice.
+  await scan(page, 'D000014');
+  await at(page, 'connect');
+  assert.equal(await page.locator('#spot').count(), 0);
+  await end({ box, page });
+}
+
+export const PARTS = { motherAndTwins, ownedByCore, spotCheck };

@@ -169,5 +169,15 @@ await onPhone({ serviceWorkers: 'allow' }, async (page, box) => {
   await at(page, 'no-box');
   await take(page, '23-without-the-box');
 });
+await onPhone({}, async (page) => {
+  await signIn(page);
+  await scan(page, WHAT.wristband);
+  await at(page, 'patient');
+  await scan(page, WHAT.device);
+  await at(page, 'connect');
+  await touch(page, '#spot');
+  await at(page, 'spot');
+  await take(page, '24-one-measurement');
+});
 await browser.close();
 console.log(`drawn into ${path.resolve(folder)}`);

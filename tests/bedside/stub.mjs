@@ -158,6 +158,20 @@ const routes = {
       throw new Refusal(422, 'channel-needed', { channels });
     return { status: 201, association: world.associate(device, patient, ago, channel) };
   },
+  'GET /v1/devices/:id/values': ({ params: [id], world }) => {
+    const rows = world.rowsOf(world.devices.get(id), world.now());
+    return { at: iso(world.now()), now: iso(world.now()), patient_ref: null, version: '', rows };
+  },
+  'POST /v1/spot-checks': ({ body, world }) => {
+    patientOf(world, body.patient);
+    const rows = world.rowsOf(world.devices.get(body.device), world.now());
+    const there = new Map(rows.map((row) => [row.observation_id, row]));
+    if (body.values.length === 0) throw new Refusal(422, 'form');
+    const found = body.values.map((id) => there.get(id));
+    if (found.includes(undefined)) throw new Refusal(404, 'unknown-value');
+    world.spots.push({ ...body, rows: found });
+    return { status: 201, association: body.client_id };
+  },
   'POST /v1/associations/:id/end': ({ params: [id], world }) => {
     const found = world.associations.find((one) => one.id === id);
     found.until = world.now();
@@ -182,12 +196,13 @@ const routes = {
     if (signed.some(isCores) || (body.entries.length > 0 && world.entriesOwner !== 'box'))
       throw new Refusal(409, 'charting-owned-by-core');
     const unsigned = person.role === 'student';
+    const held = world.isDown;
     for (const { observation_id, act } of signed) {
-      const fate = act === 'confirm' ? 'confirmed' : 'rejected';
+      const kept = held ? 'held' : 'confirmed';
+      const fate = act === 'confirm' ? kept : 'rejected';
       world.charted.set(observation_id, unsigned ? 'needs-countersign' : fate);
     }
     const confirmation = `c-${randomUUID()}`;
-    const held = world.isDown;
     world.confirmations.push({ confirmation, ...body, rows, unsigned, held, person });
     return {
       status: 201,
@@ -209,7 +224,8 @@ const routes = {
         kind,
         at,
         id: answer.confirmation ?? answer.association ?? '',
-        state: answer.state === 'needs-countersign' ? answer.state : 'on-chart',
+        state: answer.held || answer.state === 'needs-countersign' ? answer.state : 'on-chart',
+        held: answer.held === true,
         ...(verified === false && { verified }),
       })),
   'GET /v1/worklists/:list': ({ params: [list], world, person }) => {

@@ -285,7 +285,7 @@ async function countersign(browser) {
   await leave();
   // What the devices say has changed since; what was signed has not.
   const [filed] = box.world.confirmations;
-  const rate = filed.rows.get(filed.values.find((one) => /heart-rate/.test(one.observation_id)).observation_id);
+  const rate = filed.rows.get(filed.values.find((one) => /heart-rate$/.test(one.observation_id)).observation_id);
   box.world.devices.get('monitor-12').figures['heart-rate'] = '119';
   await open(/Helmi/);
   await touch(page, named(page, /^Look at the entry/));
@@ -325,6 +325,9 @@ async function heldAndDisputed(browser) {
   await touch(page, '#confirm');
   await at(page, 'done');
   const [filed] = box.world.confirmations;
+  await page.locator('.state', { hasText: 'Palvelin pitää tämän, kunnes joku on katsonut' }).waitFor();
+  await touch(page, named(page, 'Takaisin arvoihin'));
+  await page.locator('.row[data-parameter="nibp-systolic"] .state', { hasText: 'Odottaa tarkistusta' }).waitFor();
   await touch(page, '#close-patient');
   await at(page, 'ready');
   await touch(page, '#lists');

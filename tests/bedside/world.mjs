@@ -266,6 +266,7 @@ export class World {
   charted = new Map();
   conflicts = [];
   disputed = [];
+  spots = [];
   entriesOwner = 'box';
   isDown = false;
   shift = 0;
@@ -406,7 +407,7 @@ export class World {
         const age = this.now() - measured;
         const limit = kind === 'periodic' ? 10_000 : 30 * 60_000;
         const part = channel ? `-${channel}` : '';
-        const observation_id = `${device.id}${part}-${name}-${measured.toString(36)}`;
+        const observation_id = `${device.id}${part}-${measured.toString(36)}.${name}`;
         return {
           observation_id,
           parameter: name,
@@ -436,6 +437,7 @@ export class World {
     const rows = here.flatMap(({ device, channel }) =>
       this.rowsOf(this.devices.get(device), at, channel),
     );
+    rows.push(...this.spots.filter((one) => one.patient === patient).flatMap((one) => one.rows));
     const version = createHash('sha256')
       .update(rows.map((row) => row.observation_id).join())
       .digest('hex')

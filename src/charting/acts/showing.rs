@@ -153,8 +153,9 @@ impl Bedside {
         }
     }
 
-    /// The confirmations of a patient that wait for a person: a student's, for another hand, and
-    /// those of whose values some are somebody else's by what is known now.
+    /// The confirmations of a patient that wait for a person: a student's, for another hand; what
+    /// was confirmed while the core was away, to be let go; and those of whose values some are
+    /// somebody else's by what is known now.
     ///
     /// # Errors
     /// What was charted is not read back yet, or the journal cannot be read.
@@ -162,7 +163,8 @@ impl Bedside {
         let json = patient_json(patient);
         let acts: Vec<(String, Known)> = self.with_chart(|chart| {
             let own = chart.acts().filter(|(_, known)| known.patient == json);
-            let standing = own.filter(|(_, known)| !known.is_withdrawn);
+            // What was countersigned or let go stands under another name.
+            let standing = own.filter(|(_, one)| !one.is_withdrawn && one.replaced_by.is_none());
             standing.map(|(client_id, known)| (client_id.to_owned(), known.clone())).collect()
         })?;
         let mut values = Values::of(self.house.as_ref());
@@ -170,6 +172,8 @@ impl Bedside {
         for (client_id, known) in acts {
             let why = if known.needs_countersign {
                 "needs-countersign"
+            } else if known.is_held {
+                "held"
             } else if self.is_disputed(&known, patient, &mut values)? {
                 "disputed"
             } else {

@@ -397,8 +397,15 @@ pub async fn worklist(
     Ok(ok(json!({ "rows": rows })))
 }
 
-/// The person's own acts of the last two days, and how far each is.
+/// The person's own acts of the last two days, how far each is, and whether somebody vouches for
+/// who did it.
 pub async fn acts(State(server): State<Server>, peer: Peer, parts: Parts) -> Answered {
     let person = server.door.person(&parts, address(&peer), May::See).await?;
-    Ok(ok(json!({ "acts": server.bedside.acts_of(&person)? })))
+    let mut acts = server.bedside.acts_of(&person)?;
+    let open = server.bedside.unverified(|person| server.door.vouched_us(person))?;
+    for act in acts.iter_mut().filter_map(Json::as_object_mut) {
+        let is_open = open.iter().any(|row| row.get("client_id") == act.get("client_id"));
+        act.insert("verified".to_owned(), json!(!is_open));
+    }
+    Ok(ok(json!({ "acts": acts })))
 }

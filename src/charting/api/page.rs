@@ -49,6 +49,7 @@ static FILES: &[(&str, &[u8])] = files![
     "screen-patient.js",
     "screen-ready.js",
     "screen-sign.js",
+    "screen-spot.js",
     "screen-time.js",
     "service-worker.js",
     "sheet.css",

@@ -151,7 +151,11 @@ export async function askStates() {
     const found = states.get(act.client_id);
     if (!found || act.state === 'discarded') continue;
     if (waiting.includes(act)) await drop('acts', act.client_id);
-    settle(act, found.state, { id: found.id, verified: found.verified });
+    settle(act, found.state, {
+      id: found.id,
+      verified: found.verified,
+      held: found.held,
+    });
   }
   changed();
 }

@@ -37,7 +37,8 @@ export function who(patient, level = 'h1') {
   );
 }
 
-const deviceView = (device) =>
+/** A device, as it is named before anything is done with it. */
+export const deviceView = (device) =>
   element(
     'div',
     { class: 'who device' },
@@ -149,6 +150,10 @@ export function connectScreen(device, connect) {
       { class: 'action' },
       button(say(isMove ? 'move' : 'connect'), act, { class: 'main', id: 'connect' }),
       isMove ? null : button(say('since'), since, { class: 'plain', id: 'since' }),
+      // Of a device that is on somebody, or of several patients, a measurement is nobody else's.
+      isMove || device.channels
+        ? null
+        : button(say('spot'), () => round.screens.spot(device), { class: 'plain', id: 'spot' }),
       button(
         say(isMove ? 'move.no' : 'cancel'),
         () => {

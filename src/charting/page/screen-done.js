@@ -23,7 +23,7 @@ const stateOf = (act) => {
     const words = say(`refused.${act.code}`);
     return `${say('act.refused')}${words.startsWith('refused.') ? '' : ` ${words}`}`;
   }
-  const isHeld = act.answer?.held === true && act.state === 'kept';
+  const isHeld = (act.held ?? act.answer?.held) === true && act.state === 'kept';
   const state = withdrawn ?? say(isHeld ? 'act.held' : `act.${act.state}`);
   return act.verified === false ? `${state} ${say('act.not-verified')}` : state;
 };

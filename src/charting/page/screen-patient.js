@@ -71,6 +71,7 @@ function refreshAction() {
     ['entries', count.entries],
     ['charted', count.charted],
     ['unsigned', count.unsigned],
+    ['held', count.held],
     ['core', count.core],
   ];
   write(

@@ -36,6 +36,7 @@ import {
   readyScreen,
   signInScreen,
 } from './screen-ready.js';
+import { spotScreen } from './screen-spot.js';
 import { bar, clearRefusal, frame, inform, refuse, show, shown, tell } from './shell.js';
 import { round } from './state.js';
 import {
@@ -209,6 +210,7 @@ round.screens = {
   deviceAlone: deviceAloneScreen,
   otherPatient: otherPatientScreen,
   part: partScreen,
+  spot: spotScreen,
   change: (patient) => openPatient(patient),
   lists: listsScreen,
   list: listScreen,

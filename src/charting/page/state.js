@@ -70,12 +70,15 @@ export const isOffered = (row) => !row.charted && (row.signed_here ?? row.owner 
 /** Whether what is entered by hand is signed here, and not in the core's own app. */
 export const takesEntries = () => round.set?.entries?.signed_here !== false;
 
+// Signed, and not on the chart.
+const WAITS = { 'needs-countersign': 'unsigned', held: 'held' };
+
 /** How many of each. */
 export function tally() {
-  const count = { confirm: 0, leave: 0, reject: 0, charted: 0, unsigned: 0, core: 0 };
+  const count = { confirm: 0, leave: 0, reject: 0, charted: 0, unsigned: 0, held: 0, core: 0 };
   for (const row of round.set?.rows ?? []) {
     if (row.value === null) continue;
-    count[row.charted === 'needs-countersign' ? 'unsigned' : actOf(row).act] += 1;
+    count[WAITS[row.charted] ?? actOf(row).act] += 1;
   }
   return { ...count, entries: takesEntries() ? round.entries.size : 0 };
 }
