@@ -82,7 +82,7 @@ pub(super) struct Stream<'a> {
 }
 
 impl<'a> View<'a> {
-    /// Whose the value is. Somebody's only if one association holds the whole uncertainty.
+    /// Whose the value is. Somebody's only if the device was on them for the whole uncertainty.
     pub fn attribute(&self, site: &Site, asked: &Asked) -> Verdict {
         let stream = Stream {
             origin: &asked.origin,
@@ -156,12 +156,15 @@ impl<'a> View<'a> {
 /// What two instants of one uncertainty say together.
 fn both(first: Verdict, second: Verdict) -> Verdict {
     match (first, second) {
-        (Ok(first), Ok(second)) if is_same_association(&first, &second) => Ok(Attributed {
+        // The device was on one patient all the time, whoever said so, and how often.
+        (Ok(first), Ok(second)) if first.patient == second.patient => Ok(Attributed {
             // Of two encounters or beds none is chosen.
             encounter: first.encounter.filter(|one| second.encounter.as_ref() == Some(one)),
             place: first.place.filter(|one| second.place.as_ref() == Some(one)),
             in_census: first.in_census && second.in_census,
-            ..second
+            grade: first.grade.min(second.grade),
+            entries: all_of(first.entries, second.entries),
+            patient: first.patient,
         }),
         (Ok(first), Ok(second)) => {
             let entries = [first.entries, second.entries].concat();
@@ -179,7 +182,7 @@ fn both(first: Verdict, second: Verdict) -> Verdict {
     }
 }
 
-/// One association by one claim; a second claim for the same patient is as good.
-fn is_same_association(first: &Attributed, second: &Attributed) -> bool {
-    first.patient == second.patient && first.entries.first() == second.entries.first()
+fn all_of(mut first: Vec<EntryId>, second: Vec<EntryId>) -> Vec<EntryId> {
+    first.extend(second.into_iter().filter(|one| !first.contains(one)).collect::<Vec<_>>());
+    first
 }

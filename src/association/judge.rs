@@ -22,7 +22,7 @@ use crate::vocabulary::{EncounterId, Grade, PatientId, Place};
 pub enum WhyNot {
     /// Nobody says that the device is on a patient.
     NotAssociated,
-    /// The chart time is not sure enough to lie inside one association.
+    /// The chart time is not sure enough: the device may have been on somebody else, or on nobody.
     TimeSpansHandover,
     /// Claims of equal standing name different patients, or the device is seen twice.
     Conflict,
@@ -186,12 +186,18 @@ impl<'a> Case<'a> {
             let nobody = Unattributed::because(WhyNot::NotEnough, ids());
             return Err(Unattributed { proposal, ..nobody });
         };
-        if let Some(pause) = paused(&self.pauses, at).filter(|pause| suspends(pause, best, at)) {
-            let entries = vec![best.entry.id.clone(), pause.by];
+        let pause = paused(&self.pauses, at);
+        let goes_on =
+            |claim: &&&Claim| !pause.as_ref().is_some_and(|pause| suspends(pause, claim, at));
+        // An older scan that is suspended does not silence who said since that it goes on.
+        let standing = claims.iter().filter(enough).filter(goes_on);
+        let Some(best) = standing.max_by_key(|claim| rank(claim)) else {
+            let by = pause.map(|pause| pause.by);
+            let entries = [best.entry.id.clone()].into_iter().chain(by).collect();
             let proposal = Some(patient.clone());
             let nobody = Unattributed::because(WhyNot::Suspended, entries);
             return Err(Unattributed { proposal, ..nobody });
-        }
+        };
         Ok(attributed(patient, best.grade, vec![best.entry.id.clone()], whereabouts, place))
     }
 

@@ -143,8 +143,8 @@ impl Committer {
                 }
                 Request::Forget { before } => self.forget_rows(before),
                 Request::Act { act, now, done } => self.act(*act, done, now).await,
-                Request::Moves { moves, done } => {
-                    self.take_moves(moves, done, clock::now()).await;
+                Request::Moves { moves, through, done } => {
+                    self.take_moves((moves, through), done, clock::now()).await;
                 }
                 Request::Examined(records) => {
                     self.memory.unexamined.retain(|record, _| !records.contains(record));

@@ -17,9 +17,11 @@
 //! | `protection` | which records name a patient whose data are protected |
 //! | `rows` | the same for what is said of persons, and by other systems |
 //! | `acts` | which acts were taken in the last 48 hours |
+//! | `confirmed` | what was confirmed while somebody looks for what changes hands |
 
 mod acts;
 mod admission;
+mod confirmed;
 pub mod corrections;
 pub mod lines;
 mod links;
@@ -40,6 +42,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 
 pub use self::acts::{ACTS_KEPT_S, Acts};
 use self::admission::Stated;
+use self::confirmed::Confirmed;
 use self::corrections::Examine;
 pub use self::lines::{LineSetup, Lines};
 use self::protection::Protection;
@@ -157,6 +160,8 @@ pub struct LedgerKeeper {
     pub examine: Option<mpsc::UnboundedSender<Examine>>,
     /// The last record that went over the desk in this house.
     pub(super) last: u64,
+    /// What persons have come to stand behind in this house.
+    pub(super) confirmed: Confirmed,
 }
 
 impl LedgerKeeper {

@@ -366,7 +366,7 @@ fn with_a_scan_every_value_of_its_span_is_filed_unless_something_speaks_against_
 }
 
 #[test]
-fn an_uncertain_time_is_filed_exactly_if_every_minute_of_it_is_and_by_one_association() {
+fn an_uncertain_time_is_filed_exactly_if_every_minute_of_it_is_and_for_one_patient() {
     let (mut filed, mut spanning) = (0, 0);
     for seed in 0..HISTORIES {
         let (site, entries, mut chance) = history(seed);
@@ -386,13 +386,19 @@ fn an_uncertain_time_is_filed_exactly_if_every_minute_of_it_is_and_by_one_associ
                         ledger.attribute(&one, Utc::MAX)
                     })
                     .collect();
-                let by = |one: &Result<Attributed, Unattributed>| {
-                    one.as_ref().ok().map(|held| (held.patient.clone(), held.entries[0].clone()))
+                let who = |one: &Result<Attributed, Unattributed>| {
+                    one.as_ref().ok().map(|held| held.patient.clone())
                 };
-                let first = by(&minutes[0]);
-                let same = minutes.iter().all(|one| by(one) == first);
+                let first = who(&minutes[0]);
+                let same = minutes.iter().all(|one| who(one) == first);
                 let expected = first.filter(|_| same);
-                assert!(by(&whole) == expected, "seed {seed}, {from} to {until}");
+                assert!(who(&whole) == expected, "seed {seed}, {from} to {until}");
+                if let Ok(held) = &whole {
+                    // It rests on all that any minute of it rests on, and on the weakest grade.
+                    let each = || minutes.iter().flatten();
+                    assert!(each().all(|one| held.entries.contains(&one.entries[0])));
+                    assert_eq!(Some(held.grade), each().map(|one| one.grade).min());
+                }
                 filed += u32::from(expected.is_some());
                 spanning += u32::from(!same);
                 if !same {

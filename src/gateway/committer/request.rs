@@ -10,7 +10,7 @@ use crate::forward::{Notice, Unavailable};
 use crate::gateway::ending::{Ending, Outcome};
 use crate::gateway::gaps::GapCause;
 use crate::gateway::keeping::Plan;
-use crate::gateway::ledger::corrections::Move;
+use crate::gateway::ledger::corrections::{Move, Moved};
 use crate::gateway::ledger::{Act, Added, NewEntry, NotAdded};
 use crate::journal::Kind;
 use crate::vocabulary::{Moment, RecordId};
@@ -78,10 +78,12 @@ pub enum Request {
         now: Moment,
         done: oneshot::Sender<Result<RecordId, NotAdded>>,
     },
-    /// Kept values that change hands; answers when all of it is durable.
+    /// Kept values that change hands, found in the journal up to this record; answers when all of
+    /// it is durable.
     Moves {
         moves: Vec<Move>,
-        done: oneshot::Sender<bool>,
+        through: u64,
+        done: oneshot::Sender<Moved>,
     },
     /// It is known what changes hands by the entries in these records.
     Examined(Vec<u64>),

@@ -12,6 +12,7 @@ use serde_json::Value as Json;
 use tokio::sync::{mpsc, oneshot, watch};
 
 use super::LedgerDesk;
+use super::confirmed::stands_behind;
 use super::lines::Lines;
 use super::moves::{NewStatement, Since, around_of, moved};
 use super::verdicts::{BoxClock, Verdicts};
@@ -43,6 +44,17 @@ pub struct Examine {
 
 /// Records for one kept record that changes hands; whole or not at all.
 pub type Move = Vec<NewStatement>;
+
+/// What became of some moves.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Moved {
+    /// All of them are durable.
+    Kept,
+    /// The journal takes nothing.
+    NotKept,
+    /// Nothing was taken: a person has come to stand behind one of the values meanwhile.
+    LookAgain,
+}
 
 /// The task.
 pub struct Corrector {
@@ -89,11 +101,12 @@ impl Corrector {
             move || touched(&examine, &ledger, &lines, now)
         });
         let Some(touched) = touched.await else { return true };
-        if !touched.is_empty() {
-            let looked = self.look_through(touched, stop).await;
+        while !touched.is_empty() {
+            let looked = self.look_through(touched.clone(), stop).await;
             match looked {
-                Ok(true) => {}
-                Ok(false) => return false,
+                Ok(Moved::Kept) => break,
+                Ok(Moved::LookAgain) => {}
+                Ok(Moved::NotKept) => return false,
                 Err(error) => {
                     // They stay unexamined, and the next start looks again.
                     tracing::error!(%error, "kept values could not be looked through");
@@ -105,19 +118,19 @@ impl Corrector {
         self.requests.send(Request::Examined(sequences)).is_ok()
     }
 
-    /// False if the house stops.
+    /// `NotKept` too if the house stops.
     async fn look_through(
         &self,
         touched: Touched,
         stop: &watch::Receiver<bool>,
-    ) -> Result<bool, Error> {
+    ) -> Result<Moved, Error> {
         let mut reader = self.reader.clone();
-        let Some(end) = reader.durable() else { return Ok(true) };
+        let Some(end) = reader.durable() else { return Ok(Moved::Kept) };
         // Every record up to the end was judged by entries that are durable now.
         let ledger = self.desk.now();
         let first = match touched.first(&reader, self.stream)? {
             Some(first) => first,
-            None => return Ok(true),
+            None => return Ok(Moved::Kept),
         };
         let mut look = Look {
             stream: self.stream,
@@ -132,7 +145,7 @@ impl Corrector {
             let mut next = first;
             while next <= end {
                 if *stop.borrow() {
-                    return Ok(false);
+                    return Ok(Moved::NotKept);
                 }
                 let step = beside(move || {
                     let read = reader.read_from(next, READ_RECORDS, READ_BYTES);
@@ -142,14 +155,13 @@ impl Corrector {
                     });
                     (reader, look, moves)
                 });
-                let Some((back, looked, moves)) = step.await else { return Ok(true) };
+                let Some((back, looked, moves)) = step.await else { return Ok(Moved::Kept) };
                 (reader, look) = (back, looked);
                 let (moves, behind) = moves?;
                 for some in moves.chunks(MOVES_AT_ONCE) {
-                    let (done, kept) = oneshot::channel();
-                    let request = Request::Moves { moves: some.to_vec(), done };
-                    if self.requests.send(request).is_err() || kept.await != Ok(true) {
-                        return Ok(false);
+                    let moved = self.moves(some.to_vec(), end.number()).await;
+                    if moved != Moved::Kept {
+                        return Ok(moved);
                     }
                 }
                 if behind == next {
@@ -158,12 +170,18 @@ impl Corrector {
                 next = behind;
             }
         }
-        Ok(true)
+        Ok(Moved::Kept)
+    }
+
+    async fn moves(&self, moves: Vec<Move>, through: u64) -> Moved {
+        let (done, moved) = oneshot::channel();
+        let sent = self.requests.send(Request::Moves { moves, through, done });
+        if sent.is_err() { Moved::NotKept } else { moved.await.unwrap_or(Moved::NotKept) }
     }
 }
 
 /// Of which lines values may change hands, in which span, and which single records.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 struct Touched {
     lines: BTreeMap<String, Span>,
     /// By record, which measurement a spot check names.
@@ -371,14 +389,11 @@ impl Known {
             }
             EventKind::Correction => self.replaced.extend(names()),
             EventKind::Confirmation => {
-                let metrics = stored.data.get("metrics").and_then(Json::as_array);
-                for metric in metrics.into_iter().flatten() {
-                    let text = |key: &str| metric.get(key).and_then(Json::as_str);
-                    let Some(id) = text("observation_id") else { continue };
-                    if text("status") == Some("withdrawn") {
-                        self.confirmed.remove(id);
+                for (id, stands) in stands_behind(&stored.data) {
+                    if stands {
+                        self.confirmed.insert(id);
                     } else {
-                        self.confirmed.insert(id.to_owned());
+                        self.confirmed.remove(&id);
                     }
                 }
             }

@@ -106,7 +106,13 @@ pub fn moved(
 ) -> Vec<NewStatement> {
     let had = patient_of(&stored.data).filter(|_| since == Since::Stands);
     let has = filed(verdict);
-    if had.as_ref().map(survivor).as_ref() == has.map(|held| &held.patient) {
+    let whose = verdict.as_ref().ok().map(|held| &held.patient);
+    let unchanged = match had.as_ref().map(survivor) {
+        // What was filed when it came, on whatever was enough, stays while it is that patient's.
+        Some(had) => whose == Some(&had),
+        None => has.is_none(),
+    };
+    if unchanged {
         return Vec::new();
     }
     let mut made = Vec::new();

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde_json::json;
 use tokio::sync::oneshot;
 
-use super::corrections::{Move, state_ids};
+use super::corrections::{Move, Moved, state_ids};
 use super::moves::{Goes, NewStatement};
 use crate::forward::stored::{EventKind, Stored};
 use crate::gateway::committer::{Begin, Committer, Staged};
@@ -19,14 +19,19 @@ use crate::vocabulary::{Moment, RecordId};
 const ID_BYTES_MAX: usize = 256;
 
 impl Committer {
-    /// Keeps what moves make; tells when all of it is durable, and false if the journal takes
-    /// nothing.
+    /// Keeps what moves make; tells when all of it is durable, and whoever waits hears nothing if
+    /// the journal takes nothing. `through`: up to where the journal was looked through for them.
     pub(in crate::gateway) async fn take_moves(
         &mut self,
-        moves: Vec<Move>,
-        done: oneshot::Sender<bool>,
+        (moves, through): (Vec<Move>, u64),
+        done: oneshot::Sender<Moved>,
         now: Moment,
     ) {
+        if moves.iter().any(|made| self.ledger.confirmed.is_in(made, through)) {
+            // Whoever waits may have gone.
+            let _ = done.send(Moved::LookAgain);
+            return;
+        }
         let mut done = Some(done);
         let count = moves.len();
         for (index, made) in moves.into_iter().enumerate() {
@@ -42,7 +47,7 @@ impl Committer {
     async fn take_move(
         &mut self,
         made: Move,
-        done: Option<oneshot::Sender<bool>>,
+        done: Option<oneshot::Sender<Moved>>,
         now: Moment,
     ) -> bool {
         let ids: usize = made.iter().map(metric_count).sum::<usize>() * ID_BYTES_MAX;
@@ -52,7 +57,7 @@ impl Committer {
         let tell: Done = Box::new(move |kept: Result<(), journal::NotKept>| {
             if let Some(done) = done {
                 // Whoever waits may have gone.
-                let _ = done.send(kept.is_ok());
+                let _ = done.send(if kept.is_ok() { Moved::Kept } else { Moved::NotKept });
             }
         });
         let kept = self.hand_over(records, tell, Begin::Wherever).await.is_ok();

@@ -181,6 +181,9 @@ impl Committer {
         let begin = crate::gateway::committer::Begin::Wherever;
         if self.hand_over(vec![record], Box::new(settle), begin).await.is_ok() {
             self.ledger.last = sequence.number();
+            if act.kind == ActKind::Confirmation {
+                self.ledger.confirmed.note(sequence.number(), &act.data);
+            }
             self.memory.acts.forget(now.utc_us());
             if is_remembered {
                 self.memory.acts.note(&client_id, sequence.number(), now.utc_us());

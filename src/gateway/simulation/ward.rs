@@ -16,6 +16,7 @@
 //! | `checks` | what must hold |
 //! | `tests` | the seeds, and that the checks can fail |
 //! | `seat`, `phone` | the bedside without a port, and phones that speak to it |
+//! | `scenarios` | single evenings: a handover, an A11 by mistake, a swap at night |
 //! | `outage` | twelve hours without core and provider |
 
 mod chart;
@@ -24,6 +25,7 @@ mod lives;
 mod oracle;
 mod outage;
 mod phone;
+mod scenarios;
 mod seat;
 mod site;
 mod story;

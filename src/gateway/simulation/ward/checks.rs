@@ -29,6 +29,7 @@ const METRICS: usize = 2;
 pub(super) struct Seen {
     pub values: usize,
     pub filed: usize,
+    pub stayed: usize,
     pub plainly_scanned: usize,
     pub spanning: usize,
     pub voids: usize,
@@ -64,7 +65,7 @@ pub(super) fn check(story: &Story, told: &Told, is_loose: bool, chance: &mut Cha
     let words = |numbers: &BTreeSet<usize>| -> Vec<&Word> {
         numbers.iter().map(|number| &story.words[*number]).collect()
     };
-    let oracle = Oracle { words: words(&told.taken), is_loose };
+    let oracle = Oracle::of(words(&told.taken), is_loose);
     let firsts = first_statements(&told.archive);
     for (number, value) in story.values.iter().enumerate() {
         let time = utc_text(value.chart);
@@ -76,11 +77,22 @@ pub(super) fn check(story: &Story, told: &Told, is_loose: bool, chance: &mut Cha
         };
         checked.seen.values += 1;
         let then = told.known_before[number].as_ref().expect("it came");
-        let then = Oracle { words: words(then), is_loose };
+        let then = Oracle::of(words(then), is_loose);
         let at_arrival = AtArrival { record, patient: *patient, absent: &archive.absent };
         checked.arrival(number, value, &then, &at_arrival);
         if sequence(record) > told.gone_through {
             checked.filing(number, value, &oracle, &chart);
+            let known = told.known_before[number].as_ref().expect("it came");
+            let later: Vec<usize> = told.taken.difference(known).copied().collect();
+            let kept = evidence_of(&then, value).first().is_some_and(|(human, _)| {
+                later.iter().all(|last| {
+                    let some: BTreeSet<usize> =
+                        told.taken.iter().copied().filter(|word| word <= last).collect();
+                    let some = Oracle::of(words(&some), is_loose);
+                    evidence_of(&some, value).iter().any(|(other, _)| some.human(*human) == *other)
+                })
+            });
+            checked.staying(number, (value, *patient), kept, (&oracle, &chart));
         }
     }
     checked.seen.voids = chart.voids;
@@ -119,7 +131,7 @@ impl Checked {
         at: &AtArrival<'_>,
     ) {
         let around = value.around();
-        let evidence = around.map(|around| then.evidence(value.line, around)).unwrap_or_default();
+        let evidence = evidence_of(then, value);
         let whose = at.patient.map(|patient| then.human(patient));
         let expected = evidence.first().map(|(human, _)| *human);
         if whose != expected {
@@ -146,7 +158,7 @@ impl Checked {
     ) {
         let time = utc_text(value.chart);
         let around = value.around();
-        let evidence = around.map(|around| oracle.evidence(value.line, around)).unwrap_or_default();
+        let evidence = evidence_of(oracle, value);
         let has = |human: usize| evidence.iter().any(|(one, _)| *one == human);
         let mut filed: BTreeMap<usize, usize> = BTreeMap::new();
         for (_, patient) in chart.preliminary(&time) {
@@ -197,6 +209,26 @@ impl Checked {
         }
     }
 
+    /// What was somebody's when it came, and by every word since, stands as it was filed.
+    fn staying(
+        &mut self,
+        number: usize,
+        (value, patient): (&super::story::Value, Option<usize>),
+        kept: bool,
+        (oracle, chart): (&Oracle<'_>, &Chart),
+    ) {
+        let Some(patient) = patient.filter(|_| kept) else { return };
+        self.seen.stayed += 1;
+        let time = utc_text(value.chart);
+        let mut filed = chart.preliminary(&time).map(|(_, patient)| patient);
+        let mut confirmed = chart.confirmed.values().filter(|one| one.time == time);
+        let is_there = filed.any(|one| oracle.human(one) == oracle.human(patient))
+            || confirmed.any(|one| one.patient == Some(patient));
+        if !is_there {
+            self.complain(format!("value {number}, {value:?}: taken from {patient} for nothing"));
+        }
+    }
+
     /// Any suffix of segments gives the same ledger.
     fn suffixes(&mut self, told: &Told) {
         for gone in 0..segments(&told.disk).len() {
@@ -235,6 +267,11 @@ pub(super) fn reopened(disk: &SimulatedDisk, gone: usize, configuration: &Config
         keeper.lines.from_the_beginning(Arc::make_mut(&mut memory.ledger));
         Left { first: reader.first(), ledger: memory.ledger }
     })
+}
+
+fn evidence_of(oracle: &Oracle<'_>, value: &super::story::Value) -> Vec<(usize, Rests)> {
+    let around = value.around();
+    around.map(|around| oracle.evidence(value.line, around)).unwrap_or_default()
 }
 
 fn in_order(messages: &[Arc<[u8]>]) -> Chart {

@@ -12,7 +12,7 @@ use super::super::disk::SimulatedDisk;
 use super::super::life::{backlog, pause, runtime};
 use super::super::ports::Sockets;
 use super::site::{ARCHIVE, CHART, configured, spoken};
-use super::story::{Away, Clock, LINES, Step, Story, Value, named};
+use super::story::{Away, Clock, LINES, OPENED_US, Step, Story, Value, named};
 use crate::association::Ledger;
 use crate::check::clock::{Corrected, Liveness, Rule, Times};
 use crate::forward::simulated::core::{Core, Manners};
@@ -80,7 +80,7 @@ pub(super) fn happen(story: &Story, chance: &mut Chance, sent: fn(Value) -> Valu
         configuration: configured(story.is_loose),
         next: 0,
         boot_us: 30_000_000,
-        now_us: story.steps[0].0 - 60_000_000,
+        now_us: OPENED_US,
         gone: None,
         told: Told {
             taken: BTreeSet::new(),
@@ -215,7 +215,8 @@ impl Ward<'_> {
             };
             let Some(after_ms) = limit_ms else {
                 self.happens(&step, (requests, desk)).await;
-                if self.chance.once_in(2) {
+                let next = self.story.steps.get(self.next).map(|(_, step)| step);
+                if matches!(next, Some(Step::ConfirmAtOnce(_))) || self.chance.once_in(2) {
                     // The next thing happens while the house is still busy with this one.
                     pause(self.chance.below(12)).await;
                 } else {
@@ -258,7 +259,7 @@ impl Ward<'_> {
                     Err(why) => panic!("words are not taken: {why}"),
                 }
             }
-            Step::Confirm(number) => {
+            Step::Confirm(number) | Step::ConfirmAtOnce(number) => {
                 if let Some(act) = self.confirmation(*number) {
                     desk.act(act).await.expect("the act is kept");
                 }

@@ -1,7 +1,7 @@
 //! Whose a value is, worked out by somebody who knows the rules of the ward and nothing of the
 //! ledger: every word is looked at for every instant, again and again.
 //!
-//! - A value is filed for somebody only if its whole uncertainty lies inside one association.
+//! - A value is filed for somebody only if the machine was on them for its whole uncertainty.
 //! - A person may take back everything, the others what they said themselves.
 //! - Scan, claim of the core and the device's own admission agree on one patient, or it is nobody's
 //!   until a person decides. A bed contradicts none of them.
@@ -11,19 +11,23 @@
 //! - A line that was open is unproven until somebody scans what hangs on it.
 //! - Enough is a scan, unless the site says more.
 
-use super::story::{PATIENTS, What, Who, Word};
+use super::story::{LINES, OPENED_US, PATIENTS, What, Who, Word};
 use crate::association::Movement;
 
 const DAY_US: i64 = 24 * 3_600_000_000;
 
 /// The words that the house took, and what is enough on this ward.
 pub(super) struct Oracle<'a> {
-    pub words: Vec<&'a Word>,
-    pub is_loose: bool,
+    /// All of them, by number; and those that nobody who may has taken back.
+    words: Vec<&'a Word>,
+    counting: Vec<&'a Word>,
+    /// By machine.
+    ons: Vec<Vec<On<'a>>>,
+    is_loose: bool,
 }
 
 /// A machine on a patient, as somebody said it.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Debug)]
 struct On<'a> {
     word: &'a Word,
     machine: usize,
@@ -48,6 +52,15 @@ fn is_person(who: Who) -> bool {
 }
 
 impl<'a> Oracle<'a> {
+    /// By these words.
+    pub fn of(words: Vec<&'a Word>, is_loose: bool) -> Self {
+        let mut oracle = Self { words, counting: Vec::new(), ons: Vec::new(), is_loose };
+        oracle.counting =
+            oracle.words.iter().copied().filter(|word| oracle.counts(word)).collect();
+        oracle.ons = (0..LINES.len()).map(|machine| oracle.ons_of(machine)).collect();
+        oracle
+    }
+
     /// Whether nobody who may has taken it back.
     fn counts(&self, word: &Word) -> bool {
         !self.words.iter().any(|other| {
@@ -58,7 +71,11 @@ impl<'a> Oracle<'a> {
     }
 
     fn counting(&self) -> impl Iterator<Item = &'a Word> {
-        self.words.iter().copied().filter(|word| self.counts(word))
+        self.counting.iter().copied()
+    }
+
+    fn ons(&self, machine: usize) -> &[On<'a>] {
+        &self.ons[machine]
     }
 
     /// The human whom this patient number is of.
@@ -70,7 +87,7 @@ impl<'a> Oracle<'a> {
         merged.unwrap_or(patient)
     }
 
-    fn ons(&self, of: usize) -> Vec<On<'a>> {
+    fn ons_of(&self, of: usize) -> Vec<On<'a>> {
         let mut ons = Vec::new();
         for word in self.counting() {
             let What::On { machine, patient, from } = word.what else { continue };
@@ -110,7 +127,7 @@ impl<'a> Oracle<'a> {
     /// What hangs on a line, if that is proven.
     fn on_line(&self, line: usize, at: i64) -> Option<usize> {
         let (machine, scanned) = self.last_plug(line, at)?;
-        for other in (0..super::story::LINES.len()).filter(|other| *other != line) {
+        for other in (0..LINES.len()).filter(|other| *other != line) {
             let Some((same, there)) = self.last_plug(other, at) else { continue };
             // It was scanned somewhere else, and not here since.
             if same == machine && there > scanned {
@@ -213,7 +230,7 @@ impl<'a> Oracle<'a> {
     /// Whether the claim speaks of the instant, and nothing that counts as much says otherwise.
     fn stands(&self, on: &On<'_>, at: i64) -> bool {
         let speaking: Vec<On<'_>> =
-            self.ons(on.machine).into_iter().filter(|other| other.holds(at)).collect();
+            self.ons(on.machine).iter().copied().filter(|other| other.holds(at)).collect();
         let valid = |other: &On<'_>| !self.overruled(other, &speaking) && self.is_fresh(other, at);
         if !on.holds(at) || !valid(on) || self.is_suspended(on, at) {
             return false;
@@ -260,8 +277,7 @@ impl<'a> Oracle<'a> {
         instants
     }
 
-    /// The humans for whom one association of a grade that is enough holds the whole uncertainty:
-    /// by a person's word, or by less.
+    /// The humans on whom the machine was for the whole uncertainty, on evidence that is enough.
     pub fn evidence(&self, line: usize, around: (i64, i64)) -> Vec<(usize, Rests)> {
         let instants = self.instants(around);
         let Some(machine) = self.on_line(line, around.0) else { return Vec::new() };
@@ -269,19 +285,31 @@ impl<'a> Oracle<'a> {
             return Vec::new();
         }
         let mut found = Vec::new();
-        for on in self.ons(machine) {
-            if instants.iter().all(|at| self.stands(&on, *at) && self.is_enough(&on, *at)) {
-                let by_person = matches!(on.word.who, Who::Scan | Who::Core);
-                found.push((on.human, if by_person { Rests::OnAPerson } else { Rests::OnLess }));
-            }
-        }
-        // The first machine stands in the first bed for good.
-        for human in (0..PATIENTS).filter(|_| self.is_loose && machine == 0) {
-            if instants.iter().all(|at| self.is_alone_in_bed(human, *at)) {
-                found.push((human, Rests::OnLess));
-            }
+        for human in (0..PATIENTS).filter(|human| self.human(*human) == *human) {
+            let rests = instants.iter().map(|at| self.rests(machine, human, *at));
+            // What rests on less at one of them rests on less.
+            let weakest = rests.min_by_key(|rests| match rests {
+                None => 0,
+                Some(Rests::OnLess) => 1,
+                Some(Rests::OnAPerson) => 2,
+            });
+            found.extend(weakest.flatten().map(|rests| (human, rests)));
         }
         found
+    }
+
+    /// On what it rests that the machine is on this human at an instant.
+    fn rests(&self, machine: usize, human: usize, at: i64) -> Option<Rests> {
+        let good = |on: &&On<'_>| {
+            on.human == human && self.stands(on, at) && self.is_enough(on, at)
+        };
+        let good: Vec<&On<'_>> = self.ons(machine).iter().filter(good).collect();
+        if good.iter().any(|on| matches!(on.word.who, Who::Scan | Who::Core)) {
+            return Some(Rests::OnAPerson);
+        }
+        // The first machine stands in the first bed since there is a house that knows it.
+        let in_bed = self.is_loose && machine == 0 && at >= OPENED_US && self.is_alone_in_bed(human, at);
+        (!good.is_empty() || in_bed).then_some(Rests::OnLess)
     }
 
     /// Whether this human alone is in the first bed, and nobody says who is on its machine.

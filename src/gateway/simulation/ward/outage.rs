@@ -7,7 +7,7 @@ use std::pin::pin;
 use std::sync::Arc;
 
 use serde_json::{Value as Json, json};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
 
 use super::super::disk::SimulatedDisk;
@@ -18,10 +18,12 @@ use super::phone::{Phone, Provider};
 use super::seat::Seat;
 use super::site::{ARCHIVE, CHART, with_bedside};
 use super::story::{BEGAN_US, Clock, Value};
+use crate::association::{By, DeviceId, EntryId, EntryRefused, Says, Span, Utc};
 use crate::forward::simulated::core::{Core, KIND};
 use crate::forward::simulated::{self as network, Cores};
 use crate::gateway::committer::Request;
 use crate::gateway::configuration::Configuration;
+use crate::gateway::ledger::{NewEntry, NotAdded};
 use crate::gateway::run::Lasting;
 use crate::gateway::world::World;
 use crate::link::clock;
@@ -259,6 +261,47 @@ async fn morning(ward: &mut Ward, requests: &Requests) {
     assert!(ward.told(CHART, "confirmation").is_empty(), "the core is away");
 }
 
+/// Somebody tries to put an analyser on a patient: at the bedside, and as another system.
+#[test]
+fn an_analyser_is_nobodys() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut ward = Ward::of(folder.path());
+    runtime().block_on(async {
+        clock_shows(SHIFT_S);
+        ward.house(async |ward, requests| {
+            let phone = &mut ward.nurses[0];
+            let token = ward.provider.token(phone.person, phone.name, phone.role).unwrap();
+            phone.signs_in(&token).await.is(201);
+            let scan = |text: &str| json!({ "text": text, "method": "camera" });
+            let patient = phone.post("/v1/scan", &scan(WRISTBANDS[0])).await.is(200);
+            let device = phone.post("/v1/scan", &scan("D000009")).await.is(200);
+            assert_eq!(device["device"]["analyser"], true);
+            let mut on = phone.stated();
+            on["patient"] = patient["patient"]["ref"].clone();
+            on["device"] = device["device"]["id"].clone();
+            on["scanned"] = json!({ "patient": true, "device": true });
+            assert_eq!(phone.post("/v1/associations", &on).await.refused(409), "analyser");
+            for (number, by) in [By::Core, By::Device].into_iter().enumerate() {
+                let from = Utc::from_us(clock::now().utc_us());
+                let says = Says::Associated {
+                    device: DeviceId::parse("box-1/analyser").unwrap(),
+                    channel: None,
+                    patient: super::story::patient(0),
+                    span: Span { from, until: None },
+                };
+                let id = EntryId::parse(&format!("claim-{number}")).unwrap();
+                let claim = NewEntry { id: id.clone(), stated: from, by, says };
+                let (done, answer) = oneshot::channel();
+                let now = clock::now();
+                requests.send(Request::Ledger { entries: vec![claim], now, done }).unwrap();
+                let refused = NotAdded::Refused { entry: id, why: EntryRefused::Analyser };
+                assert_eq!(answer.await.unwrap(), Err(refused));
+            }
+        })
+        .await;
+    });
+}
+
 /// Who had not signed in before is told why, in words.
 async fn nobody_else_comes_in(ward: &Ward, late: &str) {
     let mut phone = Phone::of(&ward.seat, "nurse-3", "Oili Esimerkki", "sh");
@@ -322,11 +365,11 @@ async fn the_sheet_has_the_round(ward: &Ward) {
 async fn every_act_is_marked(ward: &Ward) {
     let rows = ward.nurses[0].get("/v1/worklists/unverified").await;
     // Worklists are not part of the round.
-    assert_eq!(rows.refused(503), "offline");
+    assert_eq!(rows.refused(403), "offline");
     for phone in &ward.nurses {
         let acts = phone.get("/v1/acts").await.is(200);
         let acts = acts["acts"].as_array().unwrap();
-        assert_eq!(acts.len() as i64, ROUNDS);
+        assert_eq!(acts.len() as i64, ROUNDS, "{acts:?}");
         assert!(acts.iter().all(|act| act["state"] == "kept"), "{acts:?}");
     }
 }

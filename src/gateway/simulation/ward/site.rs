@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 
 use super::story::LINES;
-use crate::charting::identity::tests::{ORIGIN, TABLE};
+use crate::charting::identity::tests::{ISSUER, ORIGIN, TABLE};
 use crate::gateway::configuration::{self, Configuration, Files, load_profile, load_vocabulary};
 use crate::link::clock;
 use crate::mapping::Mapper;
@@ -112,6 +112,14 @@ code = [
   {{ means = "device", form = "D{{6 digits}}" }},
 ]
 
+[[device]]
+name = "analyser"
+profile = "laborin/bg-7"
+place = "icu/lab"
+firmware = "1.8.2"
+codes = ["D000009"]
+link = {{ tcp_client = "analyser" }}
+
 [charting]
 listen = "127.0.0.1:8443"
 origins = ["http://127.0.0.1:8443"]
@@ -123,6 +131,8 @@ outage_hours = 13
 {TABLE}
 "#,
         ward = text(folder, false),
+        // Whose authorities would have to be named; nobody asks over a network.
+        TABLE = TABLE.replace(ISSUER, "http://127.0.0.1:1"),
     );
     std::fs::write(&file, text).unwrap();
     let mut configuration = configuration::load(&file).unwrap();
@@ -134,6 +144,9 @@ outage_hours = 13
     if let Some(charting) = &mut configuration.charting {
         // As the phones of the provider's tests know it.
         charting.origins = vec![ORIGIN.to_owned()];
+    }
+    if let Some(identity) = &mut configuration.identity {
+        identity.issuer = ISSUER.to_owned();
     }
     configuration
 }

@@ -12,6 +12,8 @@ use crate::vocabulary::{DeviceName, PatientId, Place, Purpose};
 /// 2026-11-29T00:00:00Z.
 pub(super) const BEGAN_US: i64 = 1_795_910_400_000_000;
 pub(super) const MINUTE_US: i64 = 60_000_000;
+/// When the house begins its first life.
+pub(super) const OPENED_US: i64 = BEGAN_US + 590 * MINUTE_US - MINUTE_US / 2;
 
 /// A line, and the machine that hangs on it by the configuration, have the same number. The first
 /// one never leaves its bed.
@@ -121,6 +123,8 @@ pub(super) enum Step {
     Say(Vec<usize>),
     /// A person stands behind a value, whoever it is filed for.
     Confirm(usize),
+    /// The same, while what was said just before is still being worked out.
+    ConfirmAtOnce(usize),
     Away(Away),
 }
 
@@ -148,7 +152,13 @@ impl Story {
         for _ in 0..STEPS {
             teller.now += teller.chance.between(2, 30) as i64 * MINUTE_US;
             let step = teller.step();
+            let is_said = matches!(step, Step::Say(_));
             steps.push((teller.now, step));
+            if is_said && teller.chance.once_in(3) && !teller.values.is_empty() {
+                let newest = teller.values.len().min(6);
+                let number = teller.values.len() - 1 - teller.below(newest);
+                steps.push((teller.now, Step::ConfirmAtOnce(number)));
+            }
         }
         let mut aways = vec![teller.away()];
         aways.push(teller.away());
@@ -198,10 +208,12 @@ impl Teller {
     }
 
     fn step(&mut self) -> Step {
-        match self.chance.below(22) {
+        match self.chance.below(24) {
             0..=8 => self.value(),
             9..=12 => self.handover(),
-            13 if !self.values.is_empty() => Step::Confirm(self.below(self.values.len())),
+            13..=15 if !self.values.is_empty() => {
+                Step::Confirm(self.below(self.values.len()))
+            }
             _ => {
                 let (who, what) = self.anything();
                 Step::Say(vec![self.say(who, what)])

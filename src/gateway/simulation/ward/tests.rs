@@ -68,6 +68,7 @@ impl Seen {
     fn add(&mut self, other: &Self) {
         self.values += other.values;
         self.filed += other.filed;
+        self.stayed += other.stayed;
         self.plainly_scanned += other.plainly_scanned;
         self.spanning += other.spanning;
         self.voids += other.voids;
