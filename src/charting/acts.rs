@@ -37,7 +37,7 @@ use super::identity::{Person, SessionMode};
 use super::owners::{ENTRIES, Owners};
 use super::refs::Refs;
 use super::set::{self, NotRead, Row, Wanted};
-use super::shelf::Shelf;
+use super::shelf::{Reach, Shelf};
 use crate::association::{BadName, DeviceId, EntryId, Utc};
 use crate::vocabulary::{PatientId, RecordId};
 
@@ -91,6 +91,8 @@ pub enum Refused {
     NotKept(#[from] NotAdded),
     #[error(transparent)]
     NotRead(#[from] NotRead),
+    #[error("a set for so long ago cannot be had")]
+    TooLongAgo,
     #[error("the box is reading back what was charted: try again in a moment")]
     ReadingBack,
 }
@@ -122,6 +124,7 @@ impl Refused {
             Self::NotKept(NotAdded::NotKept) => ("not-kept", 503),
             Self::NotKept(_) => ("refused-by-ledger", 409),
             Self::NotRead(_) => ("not-read", 503),
+            Self::TooLongAgo => ("too-long-ago", 422),
             Self::ReadingBack => ("reading-back", 503),
         }
     }
@@ -148,6 +151,7 @@ impl Refused {
             | Self::UnknownConflict
             | Self::UnknownConfirmation
             | Self::Time
+            | Self::TooLongAgo
             | Self::Changed
             | Self::ReasonNeeded
             | Self::Form(_)
@@ -212,8 +216,16 @@ impl Bedside {
     /// The rows of a set, each with what became of it.
     ///
     /// # Errors
-    /// The journal cannot be read, or what was charted is not read back yet.
+    /// The journal cannot be read, or what was charted is not read back yet; it is for a time that
+    /// cannot be had, or not yet.
     pub fn rows(&self, wanted: &Wanted<'_>) -> Result<Vec<Row>, Refused> {
+        if let Some(at_us) = wanted.at_us {
+            match self.shelf().reaches((at_us, wanted.now_us), set::PERIODIC_WITHIN_US) {
+                Reach::Whole => {}
+                Reach::Filling => return Err(Refused::ReadingBack),
+                Reach::TooLongAgo => return Err(Refused::TooLongAgo),
+            }
+        }
         let core_is_away = self.house.core_is_away();
         self.with_chart(|chart| {
             let fate = |id: &str| chart.of(id).map(|one| one.fate.as_str().to_owned());

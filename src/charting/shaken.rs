@@ -9,9 +9,8 @@ use axum::extract::connect_info::Connected;
 use axum::serve::IncomingStream;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::mpsc;
+use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
-
-use crate::link::tls_server::Renewed;
 
 /// Connections that have not shaken hands by then are let go.
 const HANDSHAKE_WITHIN: Duration = Duration::from_secs(10);
@@ -27,11 +26,15 @@ pub struct Shaken {
 }
 
 impl Shaken {
-    /// Accepts in the background until it is dropped.
+    /// Accepts in the background until it is dropped, each connection by what `acceptor` gives then:
+    /// certificates are renewed. Where it gives none, the connection is let go.
     ///
     /// # Errors
     /// The listener has no address.
-    pub fn start(listener: TcpListener, files: Renewed) -> io::Result<Self> {
+    pub fn start(
+        listener: TcpListener,
+        acceptor: impl Fn() -> Option<TlsAcceptor> + Send + 'static,
+    ) -> io::Result<Self> {
         let address = listener.local_addr()?;
         let (tell, shaken) = mpsc::channel(16);
         tokio::spawn(async move {
@@ -46,8 +49,7 @@ impl Shaken {
                     tokio::time::sleep(ACCEPT_AGAIN_AFTER).await;
                     continue;
                 };
-                // It made one before the port was opened, and the last good one serves since.
-                let Ok(Some(acceptor)) = files.acceptor() else { continue };
+                let Some(acceptor) = acceptor() else { continue };
                 let tell = tell.clone();
                 tokio::spawn(async move {
                     let hands = tokio::time::timeout(HANDSHAKE_WITHIN, acceptor.accept(stream));

@@ -11,7 +11,7 @@ use serde::Deserialize;
 
 use crate::forward::stored::EventKind;
 
-/// How far back minutes are kept; what is older is looked up in the journal.
+/// How far back minutes are kept; a set for longer ago cannot be had.
 pub const MINUTES_KEPT: usize = 120;
 
 const MINUTE_US: i64 = 60_000_000;
@@ -50,6 +50,19 @@ pub struct Shelf {
     devices: BTreeMap<String, BTreeMap<Key, Row>>,
     /// From this chart time on nothing is missing.
     complete_from_us: Option<i64>,
+    /// What was kept before is being read back: more will be there in a moment.
+    is_filling: bool,
+}
+
+/// Whether a set as of a time can be had.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reach {
+    /// Everything that it could show is here.
+    Whole,
+    /// In a moment: what was kept before the start is being read back.
+    Filling,
+    /// It is too long ago.
+    TooLongAgo,
 }
 
 /// What is read of a record here.
@@ -111,7 +124,18 @@ struct Coding<'a> {
 impl Shelf {
     /// Nothing was seen before this time.
     pub fn begins_at(now_us: i64) -> Self {
-        Self { devices: BTreeMap::new(), complete_from_us: Some(now_us) }
+        Self { devices: BTreeMap::new(), complete_from_us: Some(now_us), is_filling: false }
+    }
+
+    /// What was kept before is being read back.
+    pub fn fills(&mut self) {
+        self.is_filling = true;
+    }
+
+    /// What was kept from this time on is read back.
+    pub fn filled(&mut self, from_us: i64) {
+        self.is_filling = false;
+        self.complete_from_us = Some(self.complete_from_us.map_or(from_us, |one| one.min(from_us)));
     }
 
     /// Takes a durable observation. What is held, sampled or no observation is passed over.
@@ -138,9 +162,18 @@ impl Shelf {
         }
     }
 
-    /// Whether a set as of this time can be had from here.
-    pub fn reaches(&self, at_us: i64, window_us: i64) -> bool {
-        self.complete_from_us.is_some_and(|from| from <= at_us.saturating_sub(window_us))
+    /// Whether a set as of this time, asked for now, can be had from here.
+    pub fn reaches(&self, (at_us, now_us): (i64, i64), window_us: i64) -> Reach {
+        let minutes = i64::try_from(MINUTES_KEPT).unwrap_or(i64::MAX);
+        if now_us.saturating_sub(at_us) > minutes.saturating_mul(MINUTE_US) {
+            return Reach::TooLongAgo;
+        }
+        let complete = |from: i64| from <= at_us.saturating_sub(window_us);
+        match (self.complete_from_us.is_some_and(complete), self.is_filling) {
+            (true, _) => Reach::Whole,
+            (false, true) => Reach::Filling,
+            (false, false) => Reach::TooLongAgo,
+        }
     }
 
     /// The devices of which anything was heard.
@@ -240,6 +273,24 @@ mod tests {
         assert_eq!(marks(&shelf, "2026-11-29T10:01:00Z"), [(4, true)]);
         assert_eq!(marks(&shelf, "2026-11-29T10:02:00Z"), [(5, true), (6, false)]);
         assert_eq!(marks(&shelf, "2026-11-29T09:59:00Z"), []);
+    }
+
+    #[test]
+    fn a_time_before_everything_is_not_shown_as_empty() {
+        let (start, minute) = (us("2026-11-29T10:20:00Z"), 60_000_000);
+        let now = start + 5 * minute;
+        let mut shelf = Shelf::begins_at(start);
+        assert_eq!(shelf.reaches((start + minute, now), minute), Reach::Whole);
+        assert_eq!(shelf.reaches((start, now), minute), Reach::TooLongAgo);
+        shelf.fills();
+        assert_eq!(shelf.reaches((start, now), minute), Reach::Filling);
+        shelf.filled(start - 30 * minute);
+        assert_eq!(shelf.reaches((start - 20 * minute, now), minute), Reach::Whole);
+        assert_eq!(shelf.reaches((start - 30 * minute, now), minute), Reach::TooLongAgo);
+        // Minutes are kept for two hours.
+        shelf.filled(start - 300 * minute);
+        assert_eq!(shelf.reaches((now - 120 * minute, now), minute), Reach::Whole);
+        assert_eq!(shelf.reaches((now - 121 * minute, now), minute), Reach::TooLongAgo);
     }
 
     #[test]

@@ -1,5 +1,7 @@
 //! The bedside in the house: the port for phones, what it is shown of the journal, and the audit.
 
+mod filling;
+
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -217,9 +219,11 @@ impl BedsideTasks {
         let (stop, stopping) = watch::channel(false);
         let (desk, name) = (&ground.desk, &configuration.gateway.name);
         let (durable, acts) = (ground.durable.clone(), ground.acts.clone());
+        let live = ground.reader.durable().map_or(Sequence::FIRST, |last| last.plus(1));
         let mut tasks = vec![
             tokio::spawn(chartings::hear(Arc::clone(&bedside), charted)),
-            tokio::spawn(follow(bedside, durable, acts, stopping.clone())),
+            tokio::spawn(filling::fill(Arc::clone(&bedside), live, stopping.clone())),
+            tokio::spawn(follow(bedside, (live, durable), acts, stopping.clone())),
             tokio::spawn(audit((*desk).clone(), name.clone(), rows)),
             tokio::spawn(notice((*desk).clone(), name.clone(), notices)),
         ];
@@ -253,7 +257,7 @@ fn serve(
             served.unwrap_or_else(closed);
         }));
     }
-    let listener = Shaken::start(listener, files)?;
+    let listener = Shaken::start(listener, move || files.acceptor().ok().flatten())?;
     Ok(tokio::spawn(async move {
         let served = axum::serve(listener, router).with_graceful_shutdown(until).await;
         served.unwrap_or_else(closed);
@@ -317,15 +321,14 @@ fn secret(path: &std::path::Path) -> std::io::Result<[u8; 32]> {
     Ok(secret)
 }
 
-/// Reads back what was charted, then follows the journal from where it is now.
+/// Reads back what was charted, then follows the journal from where it was at the start.
 async fn follow(
     bedside: Arc<Bedside>,
-    mut durable: watch::Receiver<u64>,
+    (mut next, mut durable): (Sequence, watch::Receiver<u64>),
     acts: Vec<(String, u64)>,
     mut stopping: watch::Receiver<bool>,
 ) {
     let mut reader = bedside.house.reader();
-    let mut next = reader.durable().map_or(Sequence::FIRST, |last| last.plus(1));
     let chart = loop {
         let (mut reading, wanted) = (reader.clone(), acts.clone());
         match beside(move || read_back(&mut reading, &wanted)).await {

@@ -49,7 +49,8 @@ pub async fn start(listen: SocketAddr, shared: Arc<Shared>) -> Result<SocketAddr
         .with_state(shared);
     match acceptor {
         Some(acceptor) => {
-            let listener = Shaken::start(listener, acceptor).map_err(failed)?;
+            let listener =
+                Shaken::start(listener, move || Some(acceptor.clone())).map_err(failed)?;
             tokio::spawn(async move { axum::serve(listener, router).await });
         }
         None => {
