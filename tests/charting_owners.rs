@@ -287,6 +287,22 @@ fn the_owner_of_each_value_signs_it_and_nobody_else() {
         rows.map(|row| row["observation_id"].as_str().unwrap().to_owned()).collect()
     };
     assert_eq!((status, ids(&set)), (200, ids(&sets["3a"])), "{set}");
+    let core = site.provider.token("core", "core-app", &[]);
+    let asked_by_core = |path: &str| {
+        let headers = || vec![("authorization", format!("Bearer {core}"))];
+        house::phone::ask(site.port, ("GET", path), headers, None)
+    };
+    let reference = set["patient_ref"].as_str().unwrap();
+    for path in [
+        format!("/v1/patients/{reference}/values?at={}", set["at"].as_str().unwrap()),
+        format!("/v1/devices/machine-3a/values?at={}", set["at"].as_str().unwrap()),
+    ] {
+        let (status, same) = asked_by_core(&path);
+        assert_eq!((status, ids(&same)), (200, ids(&set)), "{path}");
+    }
+    for path in ["/v1/acts", "/v1/worklists/conflicts", &format!("/v1/patients/{reference}")] {
+        assert_eq!(asked_by_core(path).0, 403, "{path}");
+    }
     let told = charted(&[(id_of(&sets["3a"], "spo2"), "confirmed")]);
     let nobody = site.provider.token("wiki", "core-app", &[]);
     for path in ["/v1/core/values", "/v1/chartings"] {
@@ -296,7 +312,6 @@ fn the_owner_of_each_value_signs_it_and_nobody_else() {
         let without = house::phone::ask(site.port, ("POST", path), Vec::new, Some(body));
         assert_eq!(without.0, 401, "{path}");
     }
-    let core = site.provider.token("core", "core-app", &[]);
     assert_eq!(with_token(site.port, &core, "/v1/scan", &json!({})).0, 403, "a core is no nurse");
     assert_eq!(site.core("/v1/chartings", &told).1["kept"], 1);
     let (_, set) = site.core("/v1/core/values", &asks);
