@@ -402,7 +402,7 @@ async fn the_core_owns_again(ward: &Ward, held_back: &Json) {
 
 /// What was confirmed in the outage waits until the core says that it has told what its own app
 /// charted.
-async fn nothing_is_told_before_the_core_has(ward: &Ward) {
+async fn nothing_is_told_before_the_core_has(ward: &mut Ward) {
     for core in [CHART, ARCHIVE] {
         assert_eq!(ward.told(core, "confirmation"), Vec::<Json>::new(), "{core}");
     }
