@@ -211,9 +211,7 @@ impl Teller {
         match self.chance.below(24) {
             0..=8 => self.value(),
             9..=12 => self.handover(),
-            13..=15 if !self.values.is_empty() => {
-                Step::Confirm(self.below(self.values.len()))
-            }
+            13..=15 if !self.values.is_empty() => Step::Confirm(self.below(self.values.len())),
             _ => {
                 let (who, what) = self.anything();
                 Step::Say(vec![self.say(who, what)])
