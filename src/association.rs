@@ -30,6 +30,7 @@ mod line;
 mod message;
 mod names;
 mod objections;
+pub mod oru;
 pub mod pcim;
 mod persons;
 mod policy;

@@ -11,6 +11,7 @@ use std::io::Write as _;
 use std::net::TcpStream;
 use std::time::Duration;
 
+use house::mllp::Mllp;
 use house::phone::{Phone, Provider, now, with_token};
 use house::{House, Plan, free_port, oximeter};
 use rumqttc::{AsyncClient, Event, MqttOptions, Packet, PublishOptions, QoS};
@@ -20,7 +21,8 @@ const ROOT: &str = "1.2.246.10.1234567.22.2026";
 
 const WARDS: [&str; 3] = ["3a", "3b", "3c"];
 
-fn plan(provider: &Provider, port: u16) -> Plan {
+/// `oru`: where ORU messages are heard, if they are.
+fn plan(provider: &Provider, port: u16, oru: Option<u16>) -> Plan {
     let device = |ward: &&str| {
         format!(
             "[[device]]\nname = \"oximeter-{ward}\"\nprofile = \"nordpuls/po-100\"\n\
@@ -41,7 +43,17 @@ fn plan(provider: &Provider, port: u16) -> Plan {
          root = \"{ROOT}\" }}]\n\n",
         provider.issuer
     );
-    Plan::of(devices + &bedside)
+    let engine = oru.map(|oru| {
+        let map = house::repository().join("destination-maps/pcd-01.toml");
+        format!(
+            "[charting.oru]\nlisten = \"127.0.0.1:{oru}\"\ndestination = \"engine\"\n\n\
+             [[destination]]\nname = \"engine\"\nfiles = \"trial\"\nrequired = \"best-effort\"\n\
+             proves = \"accepted-by-engine\"\n\
+             hl7v2 = {{ host = \"127.0.0.1\", port = 1, map = \"{}\" }}\n\n",
+            map.display()
+        )
+    });
+    Plan::of(devices + &bedside + &engine.unwrap_or_default())
 }
 
 /// The box, and who speaks with it.
@@ -57,12 +69,16 @@ struct Site {
 
 impl Site {
     fn open() -> Self {
-        let (provider, port) = (Provider::start(), free_port());
-        let house = House::open(plan(&provider, port));
-        let (lines, patients) = (BTreeMap::new(), BTreeMap::new());
-        let mut site = Self { house, provider, port, lines, patients, said: 0 };
+        let mut site = Self::with(None);
         site.house.caught_up();
         site
+    }
+
+    fn with(oru: Option<u16>) -> Self {
+        let (provider, port) = (Provider::start(), free_port());
+        let house = House::open(plan(&provider, port, oru));
+        let (lines, patients) = (BTreeMap::new(), BTreeMap::new());
+        Self { house, provider, port, lines, patients, said: 0 }
     }
 
     fn nurse(&self, name: &str) -> Phone {
@@ -287,6 +303,22 @@ fn the_owner_of_each_value_signs_it_and_nobody_else() {
         rows.map(|row| row["observation_id"].as_str().unwrap().to_owned()).collect()
     };
     assert_eq!((status, ids(&set)), (200, ids(&sets["3a"])), "{set}");
+    let core = site.provider.token("core", "core-app", &[]);
+    let asked_by_core = |path: &str| {
+        let headers = || vec![("authorization", format!("Bearer {core}"))];
+        house::phone::ask(site.port, ("GET", path), headers, None)
+    };
+    let reference = set["patient_ref"].as_str().unwrap();
+    for path in [
+        format!("/v1/patients/{reference}/values?at={}", set["at"].as_str().unwrap()),
+        format!("/v1/devices/machine-3a/values?at={}", set["at"].as_str().unwrap()),
+    ] {
+        let (status, same) = asked_by_core(&path);
+        assert_eq!((status, ids(&same)), (200, ids(&set)), "{path}");
+    }
+    for path in ["/v1/acts", "/v1/worklists/conflicts", &format!("/v1/patients/{reference}")] {
+        assert_eq!(asked_by_core(path).0, 403, "{path}");
+    }
     let told = charted(&[(id_of(&sets["3a"], "spo2"), "confirmed")]);
     let nobody = site.provider.token("wiki", "core-app", &[]);
     for path in ["/v1/core/values", "/v1/chartings"] {
@@ -296,7 +328,6 @@ fn the_owner_of_each_value_signs_it_and_nobody_else() {
         let without = house::phone::ask(site.port, ("POST", path), Vec::new, Some(body));
         assert_eq!(without.0, 401, "{path}");
     }
-    let core = site.provider.token("core", "core-app", &[]);
     assert_eq!(with_token(site.port, &core, "/v1/scan", &json!({})).0, 403, "a core is no nurse");
     assert_eq!(site.core("/v1/chartings", &told).1["kept"], 1);
     let (_, set) = site.core("/v1/core/values", &asks);
@@ -505,4 +536,52 @@ fn what_is_held_goes_out_by_a_person_or_not_at_all() {
     assert_eq!(left_as("withdrawn", &site.house), ids(&all[1..]));
     assert_eq!(nurse.get("/v1/worklists/conflicts")["rows"], json!([]));
     assert_eq!(site.house.stop().code(), Some(0));
+}
+
+/// A core that speaks HL7 v2: the value is named as it went out, here by the map for IHE PCD-01
+/// (spo2 and pulse rate by their codes of ISO/IEEE 11073-10101).
+#[test]
+fn the_core_tells_in_an_oru_what_its_app_charted() {
+    let oru = free_port();
+    let mut site = Site::with(Some(oru));
+    let nurse = site.nurse("nurse-1");
+    site.associate(&nurse);
+    let set = site.measures("3a", &nurse);
+    let spo2 = id_of(&set, "spo2");
+    // OBX-4 as this map writes it: the containment of IHE DEC, and the value's number in its record.
+    let (record, index) = spo2.rsplit_once('.').unwrap();
+    let sub_id = format!("1.1.1.{}", index.parse::<u32>().unwrap() + 1);
+    let message = |control_id: &str, code: &str, status: &str| {
+        format!(
+            "MSH|^~\\&|CORE||WARDGATE||20261129100500+0000||ORU^R01^ORU_R01|{control_id}|P|2.6\r\
+             OBR|1||{record}^WARDGATE\r\
+             OBX|1|NM|{code}|{sub_id}|97||||||{status}|||20261129050000+0000||core-nurse-1\r"
+        )
+    };
+    let mut engine = Mllp::connect(format!("127.0.0.1:{oru}").parse().unwrap()).unwrap();
+    let mut told = |text: String| engine.ask(text.as_bytes()).unwrap().code;
+    // What names no value of the box, or does not say what became of it, is refused as a whole.
+    assert_eq!(told(message("c-1", "147842^MDC_ECG_HEART_RATE^MDC", "F")), "AR");
+    assert_eq!(told(message("c-2", "150456^MDC_PULS_OXIM_SAT_O2^MDC", "P")), "AR");
+    let path = format!("/v1/patients/{}/values", site.patients["3a"]);
+    let charted = |nurse: &Phone| {
+        let set = nurse.get(&path);
+        let rows = set["rows"].as_array().unwrap().clone();
+        let row = rows.into_iter().find(|row| row["observation_id"] == *spo2).unwrap();
+        (row["charted"].clone(), row["charted_by"].clone())
+    };
+    assert_eq!(charted(&nurse), (Json::Null, Json::Null));
+    // Told twice, and again after a kill, it is charted once, by the core.
+    for _ in 0..2 {
+        assert_eq!(told(message("c-3", "150456^MDC_PULS_OXIM_SAT_O2^MDC", "F")), "AA");
+    }
+    assert_eq!(charted(&nurse), (json!("confirmed"), json!("core")));
+    let told_again = charted_over_http(&site, &spo2);
+    assert_eq!(told_again, json!({ "kept": 1, "conflicts": 0, "released": 0 }));
+    assert_eq!(finals(&site.house), BTreeMap::new());
+}
+
+fn charted_over_http(site: &Site, observation_id: &str) -> Json {
+    let told = charted(&[(observation_id.to_owned(), "confirmed")]);
+    site.core("/v1/chartings", &told).1
 }

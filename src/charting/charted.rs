@@ -208,10 +208,12 @@ impl Chart {
         self.acts.insert(client_id.to_owned(), known);
         for value in values_of(data) {
             let Some(fate) = part(value, "act").and_then(Fate::of_act) else { continue };
-            let fate = match fate {
-                _ if needs_countersign => Fate::NeedsCountersign,
-                Fate::Confirmed if is_held => Fate::Held,
-                other => other,
+            let fate = if needs_countersign {
+                Fate::NeedsCountersign
+            } else if is_held && fate == Fate::Confirmed {
+                Fate::Held
+            } else {
+                fate
             };
             let (client_id, patient) = (client_id.to_owned(), patient.clone());
             let ours = Charted { fate, by_core: false, client_id, patient, at: at.clone() };

@@ -10,7 +10,9 @@ use tokio::net::TcpListener;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 
+use super::adt::server::serve as serve_mllp;
 use super::chartings;
+use super::chartings::oru::OruPort;
 use super::configuration::{Configuration, DestinationTable, Files, Mode};
 use super::ledger::{Act, ActKind, LedgerDesk, NewEntry, NotAdded};
 use super::snapshot::Shown as HouseOnShow;
@@ -220,13 +222,21 @@ impl BedsideTasks {
         let (desk, name) = (&ground.desk, &configuration.gateway.name);
         let (durable, acts) = (ground.durable.clone(), ground.acts.clone());
         let live = ground.reader.durable().map_or(Sequence::FIRST, |last| last.plus(1));
-        let mut tasks = vec![
+        let mut tasks = Vec::new();
+        if let Some(oru) = &table.oru {
+            let map = configuration.maps.get(&oru.destination).cloned();
+            let map = map.ok_or("the map of [charting.oru] is not there")?;
+            let (bedside, zone) = (Arc::clone(&bedside), configuration.zone());
+            let (port, stopping) = (Arc::new(OruPort { bedside, map, zone }), stopping.clone());
+            tasks.push(tokio::spawn(serve_mllp(oru.listen, oru.tls.clone(), port, stopping)));
+        }
+        tasks.extend([
             tokio::spawn(chartings::hear(Arc::clone(&bedside), charted)),
             tokio::spawn(filling::fill(Arc::clone(&bedside), live, stopping.clone())),
             tokio::spawn(follow(bedside, (live, durable), acts, stopping.clone())),
             tokio::spawn(audit((*desk).clone(), name.clone(), rows)),
             tokio::spawn(notice((*desk).clone(), name.clone(), notices)),
-        ];
+        ]);
         tasks.push(tokio::spawn(async move { gatekeeper.run(stopping, clock::now).await }));
         Ok((server, Self { stop: Some(stop), tasks }))
     }

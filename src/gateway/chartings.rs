@@ -1,6 +1,8 @@
-//! What a core's own app charted, as it comes over a destination's own connection (MQTT): kept by
-//! the bedside, and answered when it is durable. What cannot be kept now is not answered, and the
-//! core says it again.
+//! What a core's own app charted, as it comes over a destination's own connection (MQTT), or as an
+//! ORU over MLLP (`oru`): kept by the bedside, and answered when it is durable. What cannot be kept
+//! now is not answered, or with AE, and the core says it again.
+
+pub mod oru;
 
 use std::sync::Arc;
 

@@ -35,7 +35,7 @@ mod waveforms;
 
 pub use adt::AdtTable;
 pub use association::{AssociationTable, Numbers};
-pub use charting::ChartingTable;
+pub use charting::{ChartingTable, OruTable};
 pub use destination::{
     DestinationTable, Files, OrderKey, Proves, Required, Start, Take, Transport,
 };

@@ -13,8 +13,8 @@ mod rooms;
 mod signals;
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use tokio::runtime::Handle;
@@ -43,7 +43,7 @@ use super::snapshot::{self, HouseShown, Shown};
 use super::status;
 use super::waveforms::WaveformHouse;
 use super::world::{World, stop_for_one};
-use crate::forward::Inbox;
+use crate::forward::{Inbound, Inbox};
 use crate::journal::{self, Reader};
 use crate::link::clock;
 use crate::operate;
@@ -91,6 +91,8 @@ pub(super) struct Lasting {
     feeds: Arc<FeedsShown>,
     /// Where destinations of the house that is open hand in what a core charted.
     inbox: Option<Inbox>,
+    /// What they handed in, until the bedside of that house hears it.
+    charted: Mutex<Option<mpsc::Receiver<Inbound>>>,
 }
 
 impl Lasting {
@@ -98,8 +100,19 @@ impl Lasting {
         let identities = identities(&configuration);
         let (since, shown) = (clock::now(), Arc::default());
         let (status, ledger) = (None, LedgerDesk::default());
-        let (feeds, inbox) = (Arc::default(), None);
-        Self { configuration, world, identities, since, shown, status, ledger, feeds, inbox }
+        let (feeds, inbox, charted) = (Arc::default(), None, Mutex::default());
+        Self {
+            configuration,
+            world,
+            identities,
+            since,
+            shown,
+            status,
+            ledger,
+            feeds,
+            inbox,
+            charted,
+        }
     }
 
     /// A house that nobody asks how it is.
@@ -243,7 +256,7 @@ impl House {
         let (requests, received) = mpsc::unbounded_channel();
         let background = lasting.background(&opened.reader, &requests);
         let ground = (&opened.reader, &room, &background);
-        let charted = lasting.hears_cores();
+        lasting.hears_cores();
         let (mut destinations, low_waters) =
             lasting.deliver(ground, &durable, &requests, &stopping, None)?;
         let (configuration, reader) = (&lasting.configuration, &opened.reader);
@@ -270,8 +283,7 @@ impl House {
             trends: BTreeMap::new(),
         };
         lasting.first_records(&mut committer, &opened.recovery, before, now).await;
-        let under = (&opened.reader, &durable, charted);
-        let bedside = lasting.bedside(&committer, under, &low_waters).await?;
+        let bedside = lasting.bedside(&committer, (&opened.reader, &durable), &low_waters).await?;
         let waveforms = lasting.waveforms(&room, &opened.reader, before);
         let under = (&room, &lasting.world.disk);
         let freeing =

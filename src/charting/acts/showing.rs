@@ -76,7 +76,7 @@ impl Bedside {
                 Some(self.claim(&id, entry, person))
             })
             .collect();
-        (!claims.is_empty()).then(|| Json::Array(claims))
+        (!claims.is_empty()).then_some(Json::Array(claims))
     }
 
     fn claim(&self, id: &EntryId, entry: &Entry, person: &Person) -> Json {

@@ -13,7 +13,7 @@ use tokio::sync::mpsc;
 
 use super::super::acts::person_json;
 use super::super::house::House;
-use super::super::identity::{self, Gatekeeper, Headers, May, Person, Whereabouts};
+use super::super::identity::{self, Gatekeeper, Headers, May, Person, Role, Whereabouts};
 use super::answers::{Answered, Refusal, body, made, ok};
 use super::asking::{Peer, address};
 use super::{Audit, Server};
@@ -83,6 +83,20 @@ impl Door {
     ) -> Result<Person, Refusal> {
         // Who is not let in stands in the gatekeeper's own rows, which are bounded.
         let person = self.gatekeeper.person(&headers(parts, peer), self.house.now()).await?;
+        self.allowed(person, act)
+    }
+
+    /// Who asks for a set: a person who may see, or the core itself.
+    ///
+    /// # Errors
+    /// Why not.
+    pub async fn reader(&self, parts: &Parts, peer: Option<SocketAddr>) -> Result<Person, Refusal> {
+        let person = self.gatekeeper.person(&headers(parts, peer), self.house.now()).await?;
+        let act = if person.role == Role::CoreSystem { May::Chart } else { May::See };
+        self.allowed(person, act)
+    }
+
+    fn allowed(&self, person: Person, act: May) -> Result<Person, Refusal> {
         // A student's act waits for another hand; who may not do it at all is told so.
         if let Err(refused) = person.may(act) {
             self.audit(Audit {

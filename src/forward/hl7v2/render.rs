@@ -24,8 +24,11 @@ use crate::vocabulary::RecordId;
 use result::{Entry, Frame};
 use segment::{Segment, components, entity, hierarchic, sub_components, time, triplets};
 
+mod names;
 mod result;
 pub mod segment;
+
+pub use names::{Named, names};
 
 /// What becomes of a record.
 #[derive(Clone, Debug, PartialEq, Eq)]

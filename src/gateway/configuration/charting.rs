@@ -50,6 +50,9 @@ pub struct ChartingTable {
     /// Who confirms a class of parameter.
     #[serde(default)]
     pub class: Vec<ClassTable>,
+    /// Where the core's own app tells what it charted in HL7 v2.
+    #[serde(default)]
+    pub oru: Option<OruTable>,
     /// A set for longer ago than this needs a reason.
     #[serde(default = "as_of_minutes_max")]
     pub as_of_minutes_max: u32,
@@ -59,6 +62,19 @@ pub struct ChartingTable {
     /// A form of the site's own for what no device measures.
     #[serde(default)]
     pub form: Option<PathBuf>,
+}
+
+/// `[charting.oru]`: a port for ORU messages over MLLP.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct OruTable {
+    /// Address and port.
+    pub listen: SocketAddr,
+    /// Certificate, key, and the authority of those who are let in.
+    #[serde(default)]
+    pub tls: ServerFiles,
+    /// The destination by whose map the values went out that are named here.
+    pub destination: String,
 }
 
 const fn as_of_minutes_max() -> u32 {
@@ -151,6 +167,15 @@ impl Loader<'_> {
         }
         if let Some(table) = &file.charting {
             self.owners(file, table);
+        }
+        let Some(oru) = file.charting.as_ref().and_then(|table| table.oru.as_ref()) else { return };
+        let at = |key: &'static str| [Key("charting"), Key("oru"), Key(key)];
+        self.port(&[Key("charting"), Key("oru")], oru.listen, &oru.tls);
+        let named = file.destination.iter().find(|one| one.name == oru.destination);
+        if named.is_none_or(|one| one.hl7v2.is_none()) {
+            let what = "expected the name of a destination with hl7v2: by its map the core knows \
+                        what a value is called";
+            self.add(&at("destination"), what);
         }
     }
 }

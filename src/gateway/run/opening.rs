@@ -1,14 +1,13 @@
 //! The journal of a house that starts: opened, and what the runs before left in it.
 
 use std::collections::BTreeSet;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 
 use super::{Lasting, RunError};
 use crate::association::{EntryId, Ledger};
-use crate::forward::Inbound;
 use crate::forward::cursor::CursorError;
 use crate::forward::pump;
 use crate::gateway::bedside::{BedsideTasks, Ground as BedsideGround};
@@ -55,19 +54,21 @@ const CHARTED_WAITING_MAX: usize = 64;
 
 impl Lasting {
     /// From now on destinations hand in what cores charted, if there is a bedside to keep it.
-    pub(super) fn hears_cores(&mut self) -> mpsc::Receiver<Inbound> {
+    pub(super) fn hears_cores(&mut self) {
         let (inbox, charted) = mpsc::channel(CHARTED_WAITING_MAX);
         self.inbox = self.configuration.charting.is_some().then_some(inbox);
-        charted
+        self.charted = Mutex::new(Some(charted));
     }
 
     /// The bedside, if the site wants it here.
     pub(super) async fn bedside(
         &self,
         committer: &Committer,
-        (reader, durable, charted): (&Reader, &watch::Receiver<u64>, mpsc::Receiver<Inbound>),
+        (reader, durable): (&Reader, &watch::Receiver<u64>),
         delivered: &[watch::Receiver<u64>],
     ) -> Result<BedsideTasks, RunError> {
+        let charted = self.charted.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let charted = charted.unwrap_or_else(|| mpsc::channel(1).1);
         let ground = BedsideGround {
             configuration: &self.configuration,
             desk: &self.ledger,

@@ -334,6 +334,8 @@ async fn afternoon(ward: &mut Ward, requests: &Requests) {
     ward.core_is_there(true);
     ward.everything_is_told().await;
     the_core_owns_again(ward, &held_back).await;
+    nothing_is_told_before_the_core_has(ward).await;
+    ward.everything_is_told().await;
     everything_was_told_once(ward, &held_back).await;
     who_is_vouched_for(ward).await;
 }
@@ -398,17 +400,29 @@ async fn the_core_owns_again(ward: &Ward, held_back: &Json) {
     assert_eq!(refused.refused(409), "charting-owned-by-core");
 }
 
+/// What was confirmed in the outage waits until the core says that it has told what its own app
+/// charted.
+async fn nothing_is_told_before_the_core_has(ward: &mut Ward) {
+    for core in [CHART, ARCHIVE] {
+        assert_eq!(ward.told(core, "confirmation"), Vec::<Json>::new(), "{core}");
+    }
+    let token = ward.provider.core_token();
+    let through = json!({ "through": clock::now().utc_text() });
+    let told = ward.nurses[0].post_as_core("/v1/chartings", &token, &through).await.is(200);
+    assert_eq!(told["released"], 2 * ROUNDS);
+}
+
 /// Every act once, marked with how old the identity was; every value once.
 async fn everything_was_told_once(ward: &Ward, held_back: &Json) {
     for core in [CHART, ARCHIVE] {
         let told = ward.told(core, "confirmation");
         let acts: Vec<&Json> = told.iter().filter(|one| one["data"]["act"] == "confirm").collect();
         assert_eq!(acts.len() as i64, 2 * ROUNDS);
-        for (client_id, answer) in &ward.records {
-            let own = acts.iter().filter(|one| one["data"]["client_id"] == client_id.as_str());
+        for client_id in ward.records.keys() {
+            let own = acts.iter().filter(|one| one["data"]["releases"] == client_id.as_str());
             let own: Vec<&&Json> = own.collect();
             assert_eq!(own.len(), 1, "{core}: {client_id}");
-            assert_eq!(own[0]["id"], answer["confirmation"]);
+            assert_eq!(own[0]["data"]["released"]["by"], "core");
             let verified = &own[0]["data"]["by"]["verified"];
             assert_eq!(verified["identity"], "offline", "{client_id}");
             let stated: jiff::Timestamp =
