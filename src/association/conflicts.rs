@@ -99,9 +99,11 @@ impl Ledger {
                     Ok(held) => {
                         let others = other_patients(view, device, &held.patient, span.from);
                         if held.grade > Grade::Location && !others.is_empty() {
+                            let settled_by = settled(view, held.entries.first(), &others);
                             let entries = held.entries.iter().take(1).cloned().chain(others);
                             let kind = ConflictKind::OtherPatientInPlace;
-                            found.push(conflict(kind, entries.collect()));
+                            let open = conflict(kind, entries.collect());
+                            found.push(Conflict { settled_by, ..open });
                         }
                         let late = view.claims(device, None).into_iter().filter(|claim| {
                             claim.holds(span.from)
@@ -110,9 +112,12 @@ impl Ledger {
                                 && (claim.channel.is_none() || claim.channel == channel.as_ref())
                         });
                         for claim in late {
-                            let entries = [claim.entry.id.clone()].into_iter();
+                            let late = [claim.entry.id.clone()];
+                            let settled_by = settled(view, held.entries.first(), &late);
+                            let entries = late.into_iter();
                             let entries = entries.chain(held.entries.iter().take(1).cloned());
-                            found.push(conflict(ConflictKind::LateClaim, entries.collect()));
+                            let open = conflict(ConflictKind::LateClaim, entries.collect());
+                            found.push(Conflict { settled_by, ..open });
                         }
                     }
                 }
@@ -120,6 +125,19 @@ impl Ledger {
         }
         administrative_ends(view, device, found);
     }
+}
+
+/// The decision that what holds, holds against all of these.
+fn settled(view: &View<'_>, holds: Option<&EntryId>, others: &[EntryId]) -> Option<EntryId> {
+    let holds = holds?;
+    if !others.iter().all(|other| view.overrules(holds, other)) {
+        return None;
+    }
+    let decision = view.about(holds).find(|about| {
+        matches!(&about.says, Says::Decided { holds: named, against, .. }
+            if named == holds && others.iter().any(|other| against.contains(other)))
+    });
+    decision.map(|decision| decision.id.clone())
 }
 
 /// Who else is in the place of the machine, if the patient is not.
@@ -201,12 +219,18 @@ fn not_entitled(view: &View<'_>, entry: &Entry) -> Option<Conflict> {
     };
     let said = view.shelf.get(named).filter(|said| !may_undo(&entry.by, &said.by))?;
     let at = entry.says.end().unwrap_or(entry.stated);
+    // Somebody who may has ended it since, or decided that it goes on.
+    let ended = view.about(named).find(|about| {
+        matches!(&about.says, Says::Ended { .. } | Says::Withdrawn { .. })
+            && may_undo(&about.by, &said.by)
+    });
+    let kept = settled(view, Some(named), std::slice::from_ref(&entry.id));
     Some(Conflict {
         kind: ConflictKind::NotEntitled,
         device: None,
         span: Span { from: at, until: None },
         entries: vec![said.id.clone(), entry.id.clone()],
-        settled_by: None,
+        settled_by: kept.or(ended.map(|ended| ended.id.clone())),
     })
 }
 

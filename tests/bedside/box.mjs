@@ -12,6 +12,7 @@ import path from 'node:path';
 import { acts } from './acts.mjs';
 import { checkAxe, closePage, openPage, startBrowser } from './house.mjs';
 import { longRound, pictures, shortRound } from './round.mjs';
+import { cached, isKept } from './unreached.mjs';
 
 const [folder] = process.argv.slice(2);
 const LASTS_S = 60;
@@ -61,12 +62,17 @@ try {
   await until('the devices', () => /go|send/i.test(told));
   const browser = await startBrowser();
   const picture = folder ? pictures(folder) : () => {};
-  const page = await openPage(browser, url);
+  const page = await openPage(browser, url, { serviceWorkers: 'allow' });
   // A few seconds of data come first.
   await new Promise((resolve) => { setTimeout(resolve, 4000); });
   await longRound(page, WHAT, async (on, name) => { await picture(on, name); await checkAxe(on, name); });
   const counted = await shortRound(page, { ...WHAT, wristband: 'P00000002', device: 'D000002' });
   console.log(`from unlocked phone to confirmed set: ${counted.touches} touches, ${counted.scans} scans`);
+  // What the program lists and serves is what the phone keeps: all of it, and no answer.
+  await isKept(page);
+  const { paths, found } = await cached(page, 'Testinen', 'Sairaanhoitaja');
+  assert.ok(paths.length > 30 && paths.every((one) => one === '/' || one.startsWith('/bedside/')), `${paths}`);
+  assert.deepEqual(found, []);
   await closePage(page);
 
   await browser.close();

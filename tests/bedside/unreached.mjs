@@ -6,7 +6,7 @@ import { assert, at, checkAxe, checkSizes, openPage, scan, signIn, touch, until 
 import { startStub } from './stub.mjs';
 
 /** Every address in Cache Storage, the name of each cache, and whether a text stands anywhere in it. */
-const cached = (page, ...texts) =>
+export const cached = (page, ...texts) =>
   page.evaluate(async (wanted) => {
     const names = await caches.keys();
     const paths = [];

@@ -204,6 +204,28 @@ async function filedTwice(page, world) {
   assert.deepEqual([conflict.settled.holds, conflict.settled.reason], ['core', 'core-right']);
 }
 
+/** The administration lets a patient go: that the device is still there can be upheld, no more. */
+async function dischargedButConnected(page, world) {
+  const conflict = { ...twoPatients(world), id: 'conflict-gone', kind: 'administrative-end' };
+  const [scanned] = conflict.claims;
+  const gone = { ...scanned, entry: 'entry-gone', by: 'administration', person: null, says: 'gone' };
+  conflict.claims = [scanned, gone];
+  world.conflicts.splice(-1, 1, conflict);
+  await touch(page, '#back');
+  await touch(page, '[data-list="conflicts"]');
+  await touch(page, named(page, /^Potilasmonitori 12/));
+  await at(page, 'conflict');
+  assert.match(
+    await text(page),
+    /Potilas on kirjattu pois[\s\S]*Potilashallinto\s+Virtanen Aino Maria on kirjattu pois[\s\S]*Jos laite on yhä potilaalla, vahvista se/,
+  );
+  assert.deepEqual(await page.locator('.claim button').count(), 1);
+  await touch(page, named(page, /^Tämä pitää paikkansa: Skannaus/));
+  await touch(page, named(page, 'Näin laitteen tällä potilaalla'));
+  await refusedWith(page, 'Ristiriita ratkaistu');
+  assert.equal(conflict.settled.holds, 'entry-scan');
+}
+
 async function conflictByScan(browser) {
   const { box, page } = await begin(browser, { box: { settings: { idle_seconds: 9 } } });
   const conflict = twoPatients(box.world);
@@ -232,6 +254,7 @@ async function conflictByScan(browser) {
     ['entry-device', 'not-scanned'],
   );
   await filedTwice(page, box.world);
+  await dischargedButConnected(page, box.world);
   // Settled by somebody else meanwhile.
   const other = { ...twoPatients(box.world), id: 'conflict-2' };
   box.world.conflicts.splice(-1, 1, other);

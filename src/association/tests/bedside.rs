@@ -186,6 +186,28 @@ fn two_scans_are_a_conflict_until_a_person_decides() {
 }
 
 #[test]
+fn a_late_claim_is_open_until_a_person_decides_either_way() {
+    let known = ledger(&[
+        scanned("pump-4", "A1"),
+        entry("e1", at(9, 0), nurse(), ended("a1", at(9, 0))),
+        entry("a2", at(10, 0), nurse(), associated("pump-4", "B2", at(8, 30))),
+    ]);
+    let value = of_machine("pump-4", at(8, 45));
+    assert_eq!(whose(&known, &value), Ok(patient("A1")));
+    assert_eq!(open(&known), [ConflictKind::LateClaim]);
+    for (holds, falls, on) in [("a1", "a2", "A1"), ("a2", "a1", "B2")] {
+        let mut decided = known.clone();
+        let (holds, against) = (id(holds), vec![id(falls)]);
+        let says = Says::Decided { holds, against, reason: "seen".to_owned() };
+        decided.add(entry("d1", at(10, 5), decider(), says)).unwrap();
+        assert_eq!(whose(&decided, &value), Ok(patient(on)));
+        assert_eq!(open(&decided), []);
+        // Before the time that both claim nothing has changed.
+        assert_eq!(whose(&decided, &of_machine("pump-4", at(8, 15))), Ok(patient("A1")));
+    }
+}
+
+#[test]
 fn the_devices_own_admission_of_another_patient_holds_the_values_back() {
     let known = ledger(&[
         scanned("pump-4", "A1"),
@@ -204,6 +226,15 @@ fn the_device_cannot_end_what_a_person_scanned() {
     ]);
     assert_eq!(whose(&known, &of_machine("pump-4", at(9, 30))), Ok(patient("A1")));
     assert_eq!(open(&known), [ConflictKind::NotEntitled]);
+    // Until a person says that it goes on, or ends it.
+    let mut kept = known.clone();
+    let (holds, against) = (id("a1"), vec![id("e1"), id("e2")]);
+    let says = Says::Decided { holds, against, reason: "still-here".to_owned() };
+    kept.add(entry("d1", at(9, 40), decider(), says)).unwrap();
+    assert_eq!(open(&kept), []);
+    let mut over = known;
+    over.add(entry("e3", at(9, 40), nurse(), ended("a1", at(9, 0)))).unwrap();
+    assert_eq!(open(&over), []);
 }
 
 #[test]

@@ -25,6 +25,22 @@ function sentence(claim) {
   });
 }
 
+// Where the administration or a device says something of a patient, only the connection can be
+// upheld; that it is over is said by disconnecting. Two plugs are told apart by medical engineering.
+const UPHELD = ['administrative-end', 'other-patient-in-place', 'not-entitled'];
+
+function isChoice(claim) {
+  const { kind } = round.conflict;
+  if (kind === 'seen-twice') return false;
+  return !UPHELD.includes(kind) || ['associated', 'spot-check'].includes(claim.says);
+}
+
+function advice(kind) {
+  if (!maySign()) return say('conflict.not-you');
+  if (kind === 'seen-twice') return say('conflict.seen-twice.advice');
+  return say(UPHELD.includes(kind) ? 'conflict.uphold' : 'conflict.decide');
+}
+
 /** What contradicts what: as the box says it; of a value that was filed twice, by whom. */
 function claimsOf(conflict) {
   if (conflict.kind !== 'charted-twice') return conflict.claims ?? [];
@@ -49,6 +65,7 @@ function times({ from, until, stated }) {
     .join(' · ');
 }
 
+/** What one of them says, by whom, since when; and a way to say that it is right. */
 function claimView(claim, isScanned) {
   const by = [sayCode('by', claim.by), claim.person].filter(Boolean).join(' · ');
   const words = sentence(claim);
@@ -60,7 +77,7 @@ function claimView(claim, isScanned) {
     claim.says === 'associated' && claim.place ? element('p', {}, claim.place) : null,
     element('p', {}, times(claim)),
     isScanned ? element('p', { class: 'scanned' }, drawing('wristband'), say('conflict.scanned')) : null,
-    maySign()
+    maySign() && isChoice(claim)
       ? button(say('conflict.holds'), () => decide(claim), {
           'aria-label': `${say('conflict.holds')}: ${by}, ${words}`,
         })
@@ -102,7 +119,7 @@ function draw(scanned = null) {
           claims.map((claim) => claimView(claim, claim.patient_ref === scanned)),
         )
       : element('p', {}, say('conflict.no-claims')),
-    element('p', { class: 'next' }, say(maySign() ? 'conflict.decide' : 'conflict.not-you')),
+    element('p', { class: 'next' }, advice(conflict.kind)),
     round.screens.otherWays(),
     button(say('back'), () => round.screens.list('conflicts'), { class: 'plain wide', id: 'back' }),
   );
@@ -117,7 +134,7 @@ export async function conflictPatient(patient) {
   }
   draw(patient.ref);
   if (claims.length > 1) refuse(say('conflict.several'), say('conflict.several.advice'));
-  else if (maySign()) await decide(claims[0]);
+  else if (maySign() && isChoice(claims[0])) await decide(claims[0]);
 }
 
 /** A device while a conflict is open: whether it is the one. */

@@ -7,7 +7,7 @@ import { button, element } from './dom.js';
 import { reopen, sayRefusal, withReason } from './round.js';
 import { nameOf, unitOf } from './rows.js';
 import { deviceView, who } from './screen-connect.js';
-import { inform, show } from './shell.js';
+import { inform, refuse, show } from './shell.js';
 import { round } from './state.js';
 import { clockSeconds, figure, say } from './words.js';
 
@@ -97,5 +97,9 @@ async function take(device, measurement) {
   round.device = null;
   await reopen();
   if (act.state === 'refused') sayRefusal(act, { device: device.name });
-  else if (act.state === 'kept') inform(say('spot.done'), say('spot.done.advice', { device: device.name }));
+  if (act.state !== 'kept') return;
+  // Said to be among the values only if it is seen there.
+  if (round.set?.rows.some((row) => row.device.id === device.id))
+    inform(say('spot.done'), say('spot.done.advice', { device: device.name }));
+  else refuse(say('spot.not-seen'), say('spot.not-seen.advice'));
 }
