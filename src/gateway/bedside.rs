@@ -14,7 +14,7 @@ use super::adt::server::serve as serve_mllp;
 use super::chartings;
 use super::chartings::oru::OruPort;
 use super::configuration::{Configuration, DestinationTable, Files, Mode};
-use super::ledger::{Act, ActKind, LedgerDesk, NewEntry, NotAdded};
+use super::ledger::{Act, ActKind, LedgerDesk, NewEntry, NotAdded, TRAIL};
 use super::snapshot::Shown as HouseOnShow;
 use crate::association::Ledger;
 use crate::association::scan::Grammar;
@@ -415,7 +415,7 @@ async fn audit(desk: LedgerDesk, name: String, mut rows: mpsc::Receiver<Map<Stri
             subject: name.clone(),
             time_us: clock::now().utc_us(),
             data,
-            client_id: "trail".to_owned(),
+            client_id: TRAIL.to_owned(),
         };
         if let Err(error) = desk.act(act).await {
             tracing::error!(%error, "a row of the audit is not kept");
@@ -441,7 +441,7 @@ async fn notice(desk: LedgerDesk, name: String, mut notices: mpsc::Receiver<Noti
             subject: name.clone(),
             time_us: notice.utc_us,
             data: data.as_object().cloned().unwrap_or_default(),
-            client_id: "trail".to_owned(),
+            client_id: TRAIL.to_owned(),
         };
         if let Err(error) = desk.act(act).await {
             tracing::error!(%error, "a row of the audit is not kept");

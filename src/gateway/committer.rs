@@ -117,7 +117,7 @@ impl Committer {
                     let (name, began_us) = (device.name.as_str(), Some(began.utc_us()));
                     self.gap_began(name, cause, began_us, began).await;
                     if cause == GapCause::DeviceSilent {
-                        self.fell_silent(&device, began, clock::now()).await;
+                        self.fell_silent(&device, clock::now()).await;
                     }
                 }
                 Request::GapEnded { device, cause, ended } => {

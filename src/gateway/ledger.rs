@@ -10,6 +10,7 @@
 //! | `verdicts` | whose values are, kept until the instant at which it changes |
 //! | `corrections` | beside the committer: which kept values change hands by a new entry |
 //! | `admission` | whom a device says that it is on |
+//! | `known` | what later records say of earlier ones |
 //! | `links` | what hangs on a line, and whether it speaks, as far as the box sees it |
 //! | `moves` | what becomes of one such record. Pure |
 //! | `moving` | the records of it |
@@ -23,6 +24,7 @@ mod acts;
 mod admission;
 mod confirmed;
 pub mod corrections;
+mod known;
 pub mod lines;
 mod links;
 mod moves;
@@ -61,6 +63,9 @@ pub const BATCH_ENTRIES_MAX: usize = 4096;
 
 /// An UUID has 36 characters; a client that makes others shall not fill the memory.
 pub const CLIENT_ID_CHARACTERS_MAX: usize = 128;
+
+/// The client's id of rows of the audit, which no client sends again.
+pub const TRAIL: &str = "trail";
 
 /// An entry as somebody says it; the committer adds when it was learned.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -122,7 +127,8 @@ pub enum ActKind {
     /// What others lean on and never leaves the box: a student's confirmation that nobody has
     /// signed, what the core's own app charted.
     Audit,
-    /// Who did what, or was refused; never leaves the box, and is not asked for again.
+    /// Who did what, or was refused; never leaves the box, and is not asked for again: each is kept,
+    /// whatever its client's id ([`TRAIL`]).
     Trail,
 }
 

@@ -13,7 +13,7 @@ use std::sync::atomic::Ordering;
 use serde::{Deserialize, Serialize};
 
 use super::committer::DeviceIdentity;
-use super::ledger::{Acts, entry_of};
+use super::ledger::{Acts, TRAIL, entry_of};
 use super::record::WireHead;
 use crate::association::{Entry, EntryId, Ledger, Register, Site};
 use crate::check::repeats::{StatementKeys, Window};
@@ -294,7 +294,7 @@ impl Memory {
                 let value: Result<serde_json::Value, _> = serde_json::from_slice(&record.payload);
                 let client_id =
                     value.ok().and_then(|one| Some(one.get("client_id")?.as_str()?.to_owned()));
-                if let Some(client_id) = client_id {
+                if let Some(client_id) = client_id.filter(|one| one != TRAIL) {
                     self.note_act(record, &client_id);
                 }
             }

@@ -47,6 +47,20 @@ impl Confirmed {
     }
 }
 
+/// The data of a confirmation that is held back while nobody knows what the core has charted: it has
+/// gone nowhere, and a person stands behind its values all the same.
+pub fn held(payload: &[u8]) -> Option<Map<String, Json>> {
+    let row: Json = serde_json::from_slice(payload).ok()?;
+    let data = row.get("data")?.as_object()?;
+    is_held(data).then(|| data.clone())
+}
+
+/// Whether the data of an act are those of a confirmation that is held back.
+pub fn is_held(data: &Map<String, Json>) -> bool {
+    let by_student = data.get("act").and_then(Json::as_str) == Some("confirm-by-student");
+    data.get("held").and_then(Json::as_bool) == Some(true) && !by_student
+}
+
 /// The observation ids of which a confirmation says that a person stands behind them, or no more:
 /// of an act and of the statements that follow from it, whichever is kept first.
 pub fn stands_behind(data: &Map<String, Json>) -> Vec<(String, bool)> {

@@ -5,14 +5,15 @@
 //! today; so doing it twice does nothing the second time, and what a stop cut short is done at the
 //! next start ([`crate::gateway::memory::Memory::unexamined`]).
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use serde_json::Value as Json;
 use tokio::sync::{mpsc, oneshot, watch};
 
 use super::LedgerDesk;
-use super::confirmed::stands_behind;
+use super::confirmed::held;
+use super::known::Known;
 use super::lines::Lines;
 use super::moves::{NewStatement, Since, around_of, moved};
 use super::verdicts::{BoxClock, Verdicts};
@@ -256,18 +257,6 @@ enum Pass {
     Judge,
 }
 
-/// What later records say of earlier ones.
-#[derive(Default)]
-struct Known {
-    /// Records in whose place another one stands.
-    replaced: BTreeSet<String>,
-    /// Records that were withdrawn.
-    withdrawn: BTreeSet<String>,
-    disputed: BTreeSet<String>,
-    /// Observation ids.
-    confirmed: BTreeSet<String>,
-}
-
 struct Look {
     stream: StreamId,
     touched: Touched,
@@ -281,6 +270,7 @@ struct Look {
 impl Look {
     fn take(&mut self, pass: Pass, record: &Record) -> Option<Move> {
         if record.kind == Kind::Audit && pass == Pass::Learn {
+            held(&record.payload).iter().for_each(|act| self.known.learn_act(act));
             self.known.learn_of_the_core(&record.payload);
         }
         if record.kind != Kind::Observation {
@@ -315,7 +305,7 @@ impl Look {
             || has("held")
             || has("disputed")
             || mode != Some("production")
-            || self.known.replaced.contains(id.as_str())
+            || self.known.is_replaced(id.as_str())
         {
             return None;
         }
@@ -344,12 +334,12 @@ impl Look {
             Arc::new(Err(crate::association::Unattributed { why, proposal, place, entries }))
         };
         let verdict = verdict.unwrap_or_else(nobody);
-        let withdrawn = self.known.withdrawn.contains(id.as_str());
+        let withdrawn = self.known.is_withdrawn(id.as_str());
         let since = if withdrawn { Since::Withdrawn } else { Since::Stands };
         let ledger = &self.ledger;
         let survivor = |patient: &_| ledger.survivor(patient);
-        let mut made = moved((id, stored), since, &verdict, &self.known.confirmed, survivor);
-        if self.known.disputed.contains(id.as_str()) {
+        let mut made = moved((id, stored), since, &verdict, &self.known, survivor);
+        if self.known.is_disputed(id.as_str()) {
             // It is said once.
             made.retain(|one| !one.data.contains_key("disputed"));
         }
@@ -362,51 +352,6 @@ impl Look {
             return Some(Around { earliest: Utc::MIN, latest: Utc::MAX });
         }
         around_of(data)
-    }
-}
-
-impl Known {
-    /// What the core's own app charted: a person stands behind it there.
-    fn learn_of_the_core(&mut self, payload: &[u8]) {
-        let audit: Option<Json> = serde_json::from_slice(payload).ok();
-        let data = audit.as_ref().and_then(|audit| audit.get("data"));
-        let told = data.filter(|data| data.get("act") == Some(&Json::from("charted-by-core")));
-        let values = told.and_then(|told| told.get("values")?.as_array());
-        for value in values.into_iter().flatten() {
-            let text = |key: &str| value.get(key).and_then(Json::as_str);
-            if let (Some(id), Some("confirmed")) = (text("observation_id"), text("act")) {
-                self.confirmed.insert(id.to_owned());
-            }
-        }
-    }
-
-    fn learn(&mut self, stored: &Stored) {
-        let names = || stored.data.get("names").and_then(Json::as_str).map(str::to_owned);
-        match stored.kind {
-            EventKind::Void => self.withdrawn.extend(names()),
-            EventKind::Correction if stored.data.contains_key("disputed") => {
-                self.disputed.extend(names());
-            }
-            EventKind::Correction => self.replaced.extend(names()),
-            EventKind::Confirmation => {
-                for (id, stands) in stands_behind(&stored.data) {
-                    if stands {
-                        self.confirmed.insert(id);
-                    } else {
-                        self.confirmed.remove(&id);
-                    }
-                }
-            }
-            EventKind::Observation
-            | EventKind::Alarm
-            | EventKind::PumpEvent
-            | EventKind::DeviceState
-            | EventKind::Association
-            | EventKind::Entry
-            | EventKind::Gap
-            | EventKind::Waveform
-            | EventKind::Manifest => {}
-        }
     }
 }
 

@@ -60,15 +60,11 @@ impl Committer {
         memory.serial = Some(serial.to_owned());
     }
 
-    /// Nothing has come of a device for longer than its file allows.
-    pub(in crate::gateway) async fn fell_silent(
-        &mut self,
-        device: &DeviceIdentity,
-        began: Moment,
-        now: Moment,
-    ) {
+    /// Nothing has come of a device for longer than its file allows. Its associations are suspended
+    /// from now on and not from its last word on: that was said while it spoke, and stays filed.
+    pub(in crate::gateway) async fn fell_silent(&mut self, device: &DeviceIdentity, now: Moment) {
         let Some((line, machine)) = self.line_and_machine(device, now) else { return };
-        let at = Utc::from_us(began.utc_us());
+        let at = Utc::from_us(now.utc_us());
         let ledger = &self.memory.ledger;
         if ledger.is_claimed(&machine, at) && ledger.pause(&machine, at).is_none() {
             let says = Says::Paused { device: machine, why: Pause::Silence, at };

@@ -14,6 +14,7 @@ use std::collections::BTreeSet;
 
 use serde_json::{Map, Value as Json, json};
 
+use super::known::Known;
 use crate::association::{Around, Attributed, Unattributed, Utc};
 use crate::forward::stored::{EventKind, Stored};
 use crate::gateway::record;
@@ -95,19 +96,19 @@ pub fn around_of(data: &Map<String, Json>) -> Option<Around> {
     })
 }
 
-/// What a move makes of a statement. `confirmed`: the observation ids that a person stands behind.
-/// Empty if nothing changes.
+/// What a move makes of a statement. `known`: what later records say of it, and who stands behind
+/// what. Empty if nothing changes.
 pub fn moved(
     (id, stored): (&RecordId, &Stored),
     since: Since,
     verdict: &Result<Attributed, Unattributed>,
-    confirmed: &BTreeSet<String>,
+    known: &Known,
     survivor: impl Fn(&PatientId) -> PatientId,
 ) -> Vec<NewStatement> {
     let had = patient_of(&stored.data).filter(|_| since == Since::Stands);
     let has = filed(verdict);
     let whose = verdict.as_ref().ok().map(|held| &held.patient);
-    let unchanged = match had.as_ref().map(survivor) {
+    let unchanged = match had.as_ref().map(&survivor) {
         // What was filed when it came, on whatever was enough, stays while it is that patient's.
         Some(had) => whose == Some(&had),
         None => has.is_none(),
@@ -119,7 +120,7 @@ pub fn moved(
     if had.is_some() {
         let (kept, open): (Vec<Json>, Vec<Json>) = metrics(&stored.data)
             .into_iter()
-            .partition(|metric| observation_id(metric).is_some_and(|one| confirmed.contains(one)));
+            .partition(|metric| observation_id(metric).is_some_and(|one| known.is_confirmed(one)));
         if !open.is_empty() {
             made.push(withdrawn(id, stored, open, verdict));
         }
@@ -129,7 +130,17 @@ pub fn moved(
     }
     if let Some(held) = has {
         let anew = had.is_some() || since == Since::Withdrawn;
-        made.push(corrected(id, stored, held, anew));
+        // What a person confirmed for this patient once stands there still.
+        let is_there = |metric: &Json| {
+            let id = observation_id(metric);
+            id.is_some_and(|id| known.is_on_chart(id, &held.patient, &survivor))
+        };
+        let mut metrics = metrics(&stored.data);
+        let count = metrics.len();
+        metrics.retain(|metric| !is_there(metric));
+        if count == 0 || !metrics.is_empty() {
+            made.push(corrected((id, stored), metrics, held, anew));
+        }
     }
     made
 }
@@ -192,14 +203,20 @@ fn disputed(
 }
 
 /// The same values for another patient, as preliminary.
-fn corrected(id: &RecordId, stored: &Stored, held: &Attributed, anew: bool) -> NewStatement {
+fn corrected(
+    (id, stored): (&RecordId, &Stored),
+    mut metrics: Vec<Json>,
+    held: &Attributed,
+    anew: bool,
+) -> NewStatement {
     let mut data = stored.data.clone();
     if anew {
-        let mut metrics = metrics(&data);
         for fields in metrics.iter_mut().filter_map(Json::as_object_mut) {
             let was = fields.remove("observation_id");
             fields.extend(was.map(|was| ("was".to_owned(), was)));
         }
+    }
+    if data.contains_key("metrics") {
         data.insert("metrics".to_owned(), Json::Array(metrics));
     }
     data.insert("names".to_owned(), json!(id));

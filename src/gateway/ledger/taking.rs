@@ -6,6 +6,7 @@ use std::sync::Arc;
 use serde_json::{Map, Value as Json, json};
 use tokio::sync::oneshot;
 
+use super::confirmed::is_held;
 use super::corrections::Examine;
 use super::{Act, ActKind, Added, LedgerDesk, NewEntry, NotAdded};
 use crate::association::{
@@ -163,7 +164,7 @@ impl Committer {
     /// Keeps an act of a person.
     pub(in crate::gateway) async fn act(&mut self, act: Act, done: Answer<RecordId>, now: Moment) {
         let known = self.memory.acts.record(&act.client_id).and_then(Sequence::new);
-        if let Some(sequence) = known {
+        if let Some(sequence) = known.filter(|_| act.kind != ActKind::Trail) {
             return self.answer_known(done, RecordId::of(self.stream, sequence));
         }
         let (client_id, is_remembered) = (act.client_id.clone(), act.kind != ActKind::Trail);
@@ -181,7 +182,7 @@ impl Committer {
         let begin = crate::gateway::committer::Begin::Wherever;
         if self.hand_over(vec![record], Box::new(settle), begin).await.is_ok() {
             self.ledger.last = sequence.number();
-            if act.kind == ActKind::Confirmation {
+            if act.kind == ActKind::Confirmation || is_held(&act.data) {
                 self.ledger.confirmed.note(sequence.number(), &act.data);
             }
             self.memory.acts.forget(now.utc_us());

@@ -157,6 +157,27 @@ async fn an_act_that_comes_again_is_the_same_record_also_after_a_restart() {
     assert_eq!(confirmations, 2);
 }
 
+/// Rows of the audit have one client id together; each is kept, before and after a restart.
+#[tokio::test]
+async fn every_row_of_the_audit_is_kept() {
+    let folder = tempfile::tempdir().unwrap();
+    let row = || Act { kind: ActKind::Trail, ..confirmation(TRAIL) };
+    for _ in 0..2 {
+        let house = run(folder.path()).await;
+        for _ in 0..2 {
+            house.desk.act(row()).await.unwrap();
+        }
+        house.stop().await;
+    }
+    let rows = {
+        let mut reader = reader(folder.path());
+        let read = reader.read_from(Sequence::FIRST, 1000, 1 << 20).unwrap();
+        read.records.iter().filter(|one| one.kind == crate::journal::Kind::Audit).count()
+    };
+    assert_eq!(rows, 4);
+    assert_eq!(rebuilt(folder.path()).acts, Acts::default(), "nobody asks for them again");
+}
+
 #[tokio::test]
 async fn a_desk_without_a_house_takes_nothing() {
     let desk = LedgerDesk::default();

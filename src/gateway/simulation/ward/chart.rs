@@ -97,6 +97,19 @@ impl Chart {
     }
 }
 
+/// A message in one line, for whoever looks into a seed.
+pub(super) fn in_short(payload: &[u8]) -> String {
+    let message: Json = serde_json::from_slice(payload).expect("JSON");
+    let text = |pointer: &str| message.pointer(pointer).and_then(Json::as_str).unwrap_or("-");
+    let (kind, id, time) = (text("/type"), text("/id"), text("/data/times/chart/utc"));
+    let (patient, why) = (text("/data/patient/id"), text("/data/reason"));
+    let (absent, names) = (text("/data/patient_absent"), text("/data/names"));
+    let list = |pointer: &str| message.pointer(pointer).map(Json::to_string).unwrap_or_default();
+    let ids: Vec<String> = metrics(&message).into_iter().map(|(id, _)| id).collect();
+    let disputed = list("/data/disputed/observation_ids");
+    format!("{id} {kind} {time} {patient}{absent} names {names} {ids:?} {why} {disputed}")
+}
+
 fn strings(list: &Json) -> Vec<String> {
     let list = list.as_array().into_iter().flatten();
     list.filter_map(Json::as_str).map(str::to_owned).collect()

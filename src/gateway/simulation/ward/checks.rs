@@ -161,12 +161,17 @@ impl Checked {
         let evidence = evidence_of(oracle, value);
         let has = |human: usize| evidence.iter().any(|(one, _)| *one == human);
         let mut filed: BTreeMap<usize, usize> = BTreeMap::new();
+        // By identifier: that two of them are one human may be learned later.
+        let mut on_chart: BTreeMap<usize, usize> = BTreeMap::new();
         for (_, patient) in chart.preliminary(&time) {
             *filed.entry(oracle.human(patient)).or_default() += 1;
+            *on_chart.entry(patient).or_default() += 1;
         }
         let mut confirmed: BTreeMap<usize, usize> = BTreeMap::new();
         for (id, one) in chart.confirmed.iter().filter(|(_, one)| one.time == time) {
-            let human = oracle.human(one.patient.expect("a confirmation names a patient"));
+            let patient = one.patient.expect("a confirmation names a patient");
+            let human = oracle.human(patient);
+            *on_chart.entry(patient).or_default() += 1;
             *confirmed.entry(human).or_default() += 1;
             self.seen.confirmed += 1;
             let is_disputed = chart.disputed.contains(id);
@@ -178,16 +183,16 @@ impl Checked {
                 self.complain(format!("value {number}: confirmed for the wrong one, undisputed"));
             }
         }
-        for (human, count) in &filed {
+        for human in filed.keys() {
             self.seen.filed += 1;
             if !has(*human) {
                 self.complain(format!(
                     "value {number}, {value:?}: stands for {human} without evidence"
                 ));
             }
-            if count + confirmed.get(human).copied().unwrap_or_default() > METRICS {
-                self.complain(format!("value {number}: stands for {human} twice"));
-            }
+        }
+        for (patient, _) in on_chart.iter().filter(|(_, count)| **count > METRICS) {
+            self.complain(format!("value {number}: stands for {patient} twice"));
         }
         let stands = |human: usize| filed.contains_key(&human) || confirmed.contains_key(&human);
         for (human, rests) in &evidence {

@@ -182,6 +182,7 @@ impl Ward<'_> {
 
     /// The box's clock, as somebody who vouches for it has it.
     fn clock_shows(&mut self, us: i64) {
+        let us = us.max(self.now_us);
         self.boot_us += u64::try_from(us - self.now_us).unwrap();
         self.now_us = us;
         clocks::set(Clocks {

@@ -1,4 +1,5 @@
-//! Twelve hours without core and without the provider: the round goes on for those who were signed
+//! Twelve hours without core and without the provider, which is as long as a shift session lasts
+//! (less two minutes, in which it is vouched for again): the round goes on for those who were signed
 //! in, each act is marked, and when both are back everything is told once.
 
 use std::collections::BTreeMap;
@@ -321,23 +322,29 @@ async fn afternoon(ward: &mut Ward, requests: &Requests) {
         }
     }
     sent_again_is_the_same(ward).await;
-    the_sheet_has_the_round(ward).await;
+    for phone in &ward.nurses {
+        the_sheet_has_the_round(ward, phone).await;
+    }
     every_act_is_marked(ward).await;
 
     // A set that a phone has not handed in yet, and what the core's own app charts meanwhile.
-    clock_shows(SHIFT_S + 12 * HOUR_S - 60);
+    clock_shows(SHIFT_S + 12 * HOUR_S - 120);
     ward.value_comes(0, requests).await;
     let held_back = ward.act(0).await;
     ward.provider.comes_back();
-    pause(60_000 - 20_000).await;
-    the_core_charts(ward, &held_back).await;
+    ward.provider.closes("nurse-2");
+    pause(10_000).await;
+    is_vouched_for_again(ward).await;
+    let twice = the_core_charts(ward, &held_back).await;
     ward.core_is_there(true);
     ward.everything_is_told().await;
-    the_core_owns_again(ward, &held_back).await;
-    nothing_is_told_before_the_core_has(ward).await;
+    nothing_goes_before_somebody_looked(ward).await;
+    the_core_has_told_all(ward).await;
     ward.everything_is_told().await;
-    everything_was_told_once(ward, &held_back).await;
-    who_is_vouched_for(ward).await;
+    the_core_owns_again(ward, &held_back).await;
+    everything_was_told_once(ward, &held_back, &twice).await;
+    the_sheet_has_the_round(ward, &ward.nurses[0]).await;
+    who_is_not_vouched_for_stays_listed(ward).await;
 }
 
 /// A phone that did not hear the answer, and a box that was started anew.
@@ -350,18 +357,16 @@ async fn sent_again_is_the_same(ward: &mut Ward) {
     }
 }
 
-async fn the_sheet_has_the_round(ward: &Ward) {
-    for (nurse, phone) in ward.nurses.iter().enumerate() {
-        let path = format!("/v1/patients/{}/sheet?lang=fi", ward.refs[nurse]);
-        let sheet = phone.get(&path).await;
-        assert_eq!(sheet.status, 200, "{}", sheet.text);
-        let count = |text: &str| sheet.text.matches(text).count() as i64;
-        assert_eq!(count("Kipu (NRS)"), ROUNDS);
-        assert_eq!(count("<tr>"), 1 + 3 * ROUNDS, "{}", sheet.text);
-        assert_eq!(count(phone.name), 3 * ROUNDS);
-        // 09:00 UTC is eleven in Helsinki.
-        assert!(sheet.text.contains("29.11.2026 11.0"), "{}", sheet.text);
-    }
+async fn the_sheet_has_the_round(ward: &Ward, phone: &Phone) {
+    let nurse = usize::from(phone.person == "nurse-2");
+    let path = format!("/v1/patients/{}/sheet?lang=fi", ward.refs[nurse]);
+    let sheet = phone.get(&path).await;
+    assert_eq!(sheet.status, 200, "{}", sheet.text);
+    let count = |text: &str| sheet.text.matches(text).count() as i64;
+    assert_eq!(count("Kipu (NRS)"), ROUNDS, "{}", sheet.text);
+    assert_eq!(count(phone.name), 3 * ROUNDS);
+    // 09:00 UTC is eleven in Helsinki.
+    assert!(sheet.text.contains("29.11.2026 11.00"), "{}", sheet.text);
 }
 
 async fn every_act_is_marked(ward: &Ward) {
@@ -372,18 +377,37 @@ async fn every_act_is_marked(ward: &Ward) {
         let acts = phone.get("/v1/acts").await.is(200);
         let acts = acts["acts"].as_array().unwrap();
         assert_eq!(acts.len() as i64, ROUNDS, "{acts:?}");
-        assert!(acts.iter().all(|act| act["state"] == "kept"), "{acts:?}");
+        let waits = |act: &Json| act["state"] == "kept" && act["held"] == true;
+        assert!(acts.iter().all(waits), "{acts:?}");
     }
 }
 
-/// The core's app has charted a value that a phone is about to hand in.
-async fn the_core_charts(ward: &mut Ward, held_back: &Json) {
+/// The provider vouches for the one nurse again, in the session that she has.
+async fn is_vouched_for_again(ward: &mut Ward) {
+    let token = ward.provider.token("nurse-1", "Aino Esimerkki", "sh").unwrap();
+    let verified = ward.nurses[0].post("/v1/session/verify", &json!({ "token": token })).await;
+    let verified = verified.is(200);
+    assert_eq!(verified["verified"], true);
+    let since: jiff::Timestamp = verified["unverified_since"].as_str().unwrap().parse().unwrap();
+    let since_s = (since.as_microsecond() - BEGAN_US) / 1_000_000;
+    assert!((SHIFT_S..SHIFT_S + 2 * HOUR_S).contains(&since_s), "{since}");
+    assert!(ward.provider.token("nurse-2", "Eeva Esimerkki", "sh").is_none());
+}
+
+/// The core's app has charted a value that a phone is about to hand in, and one that a nurse
+/// confirmed on the page; the latter is given back.
+async fn the_core_charts(ward: &mut Ward, held_back: &Json) -> String {
     let token = ward.provider.core_token();
     let id = held_back["values"][0]["observation_id"].clone();
-    let charted = json!([{ "observation_id": id, "act": "confirmed", "person": "nurse-9",
-        "time": clock::now().utc_text() }]);
+    let twice = ward.sent.last().unwrap()["values"][0]["observation_id"].clone();
+    let charted = |id: &Json| {
+        json!({ "observation_id": id, "act": "confirmed", "person": "nurse-9",
+            "time": clock::now().utc_text() })
+    };
     let phone = &ward.nurses[0];
-    phone.post_as_core("/v1/chartings", &token, &charted).await.is(200);
+    let told = json!([charted(&id), charted(&twice)]);
+    let told = phone.post_as_core("/v1/chartings", &token, &told).await.is(200);
+    assert_eq!(told, json!({ "kept": 2, "conflicts": 1, "released": 0 }));
     let refused = phone.post("/v1/confirmations", held_back).await;
     assert_eq!(refused.body["observation_id"], id);
     assert_eq!(refused.body["charted"], "confirmed");
@@ -393,27 +417,47 @@ async fn the_core_charts(ward: &mut Ward, held_back: &Json) {
     let fate = |row: &Json| (row["observation_id"].clone(), row["charted"].clone());
     let fates: Vec<(Json, Json)> = set["rows"].as_array().unwrap().iter().map(fate).collect();
     assert!(fates.contains(&(id, json!("confirmed"))), "{set}");
+    twice.as_str().unwrap().to_owned()
+}
+
+async fn rows(ward: &Ward, list: &str) -> Vec<Json> {
+    let list = ward.nurses[0].get(&format!("/v1/worklists/{list}")).await.is(200);
+    list["rows"].as_array().unwrap().clone()
+}
+
+/// The core is back, and nobody knows yet what its app has charted.
+async fn nothing_goes_before_somebody_looked(ward: &Ward) {
+    for core in [CHART, ARCHIVE] {
+        assert_eq!(ward.told(core, "confirmation").len(), 0);
+        assert!(ward.told(core, "observation").len() as i64 >= 2 * ROUNDS || core == CHART);
+    }
+    let waiting = rows(ward, "recovery").await;
+    assert_eq!(waiting.len() as i64, 2 * ROUNDS, "{waiting:?}");
+    let clashing = waiting.iter().filter(|row| row["conflicts"] == 1).count();
+    assert_eq!(clashing, 1, "{waiting:?}");
+    let conflicts = rows(ward, "conflicts").await;
+    let twice = conflicts.iter().filter(|row| row["kind"] == "charted-twice").count();
+    assert_eq!(twice, 1, "{conflicts:?}");
+}
+
+/// The core has told all that its app charted: what was confirmed here goes out.
+async fn the_core_has_told_all(ward: &mut Ward) {
+    let token = ward.provider.core_token();
+    let told = json!({ "chartings": [], "through": clock::now().utc_text() });
+    let told = ward.nurses[0].post_as_core("/v1/chartings", &token, &told).await.is(200);
+    assert_eq!(told["released"], 2 * ROUNDS);
+    assert_eq!(rows(ward, "recovery").await, Vec::<Json>::new());
 }
 
 async fn the_core_owns_again(ward: &Ward, held_back: &Json) {
-    let refused = ward.nurses[0].post("/v1/confirmations", held_back).await;
+    let mut held_back = held_back.clone();
+    held_back["values"].as_array_mut().unwrap().remove(0);
+    let refused = ward.nurses[0].post("/v1/confirmations", &held_back).await;
     assert_eq!(refused.refused(409), "charting-owned-by-core");
 }
 
-/// What was confirmed in the outage waits until the core says that it has told what its own app
-/// charted.
-async fn nothing_is_told_before_the_core_has(ward: &mut Ward) {
-    for core in [CHART, ARCHIVE] {
-        assert_eq!(ward.told(core, "confirmation"), Vec::<Json>::new(), "{core}");
-    }
-    let token = ward.provider.core_token();
-    let through = json!({ "through": clock::now().utc_text() });
-    let told = ward.nurses[0].post_as_core("/v1/chartings", &token, &through).await.is(200);
-    assert_eq!(told["released"], 2 * ROUNDS);
-}
-
 /// Every act once, marked with how old the identity was; every value once.
-async fn everything_was_told_once(ward: &Ward, held_back: &Json) {
+async fn everything_was_told_once(ward: &Ward, held_back: &Json, twice: &str) {
     for core in [CHART, ARCHIVE] {
         let told = ward.told(core, "confirmation");
         let acts: Vec<&Json> = told.iter().filter(|one| one["data"]["act"] == "confirm").collect();
@@ -422,7 +466,6 @@ async fn everything_was_told_once(ward: &Ward, held_back: &Json) {
             let own = acts.iter().filter(|one| one["data"]["releases"] == client_id.as_str());
             let own: Vec<&&Json> = own.collect();
             assert_eq!(own.len(), 1, "{core}: {client_id}");
-            assert_eq!(own[0]["data"]["released"]["by"], "core");
             let verified = &own[0]["data"]["by"]["verified"];
             assert_eq!(verified["identity"], "offline", "{client_id}");
             let stated: jiff::Timestamp =
@@ -440,10 +483,11 @@ async fn everything_was_told_once(ward: &Ward, held_back: &Json) {
                 *finals.entry(id).or_default() += 1;
             }
         }
-        let once = |id: &String| finals.get(id) == Some(&1);
+        // Whatever both have signed is the core's.
+        assert_eq!(finals.remove(twice), None, "{core}: filed twice");
+        let once = |id: &String| id == twice || finals.get(id) == Some(&1);
         assert!(ward.confirmed.keys().all(once), "{core}: {finals:?}");
-        assert_eq!(finals.len(), ward.confirmed.len());
-        assert_eq!(finals.len() as i64, 2 * 2 * ROUNDS);
+        assert_eq!(finals.len() as i64, 2 * 2 * ROUNDS - 1);
         for value in held_back["values"].as_array().unwrap() {
             let id = value["observation_id"].as_str().unwrap();
             assert!(!finals.contains_key(id), "{core}: filed twice");
@@ -451,25 +495,11 @@ async fn everything_was_told_once(ward: &Ward, held_back: &Json) {
     }
 }
 
-/// Who is vouched for again is; whose account was closed meanwhile stays listed, and nothing of
-/// hers is lost.
-async fn who_is_vouched_for(ward: &mut Ward) {
-    ward.provider.closes("nurse-2");
-    let list = async |ward: &Ward| {
-        let rows = ward.nurses[0].get("/v1/worklists/unverified").await.is(200);
-        rows["rows"].as_array().unwrap().clone()
-    };
-    let token = ward.provider.token("nurse-1", "Aino Esimerkki", "sh").unwrap();
-    let verified = ward.nurses[0].post("/v1/session/verify", &json!({ "token": token })).await;
-    let verified = verified.is(200);
-    assert_eq!(verified["verified"], true);
-    let since: jiff::Timestamp = verified["unverified_since"].as_str().unwrap().parse().unwrap();
-    let since_s = (since.as_microsecond() - BEGAN_US) / 1_000_000;
-    assert!((SHIFT_S..SHIFT_S + 2 * HOUR_S).contains(&since_s), "{since}");
-    assert!(ward.provider.token("nurse-2", "Eeva Esimerkki", "sh").is_none());
-    let rows = list(ward).await;
-    assert_eq!(rows.len() as i64, ROUNDS, "{rows:?}");
-    for row in &rows {
+/// Whose account was closed meanwhile stays listed, and nothing of hers is lost.
+async fn who_is_not_vouched_for_stays_listed(ward: &mut Ward) {
+    let unverified = rows(ward, "unverified").await;
+    assert_eq!(unverified.len() as i64, ROUNDS, "{unverified:?}");
+    for row in &unverified {
         assert_eq!(row["by"], "Eeva Esimerkki");
         assert!(row["client_id"].as_str().unwrap().starts_with("nurse-2"));
         assert!(row["identity_age_s"].as_i64().unwrap() >= HOUR_S, "{row}");
@@ -482,5 +512,5 @@ async fn who_is_vouched_for(ward: &mut Ward) {
     // The other one signs in for what is left to do, and still sees whose acts wait.
     let token = ward.provider.token("nurse-1", "Aino Esimerkki", "sh").unwrap();
     ward.nurses[0].signs_in(&token).await.is(201);
-    assert_eq!(list(ward).await.len() as i64, ROUNDS);
+    assert_eq!(rows(ward, "unverified").await, unverified);
 }

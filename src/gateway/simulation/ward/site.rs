@@ -25,26 +25,29 @@ fn profiles() -> PathBuf {
 
 /// The configuration as a site would write it.
 pub(super) fn configured(is_loose: bool) -> Configuration {
-    static LOADED: OnceLock<(tempfile::TempDir, Vec<Configuration>)> = OnceLock::new();
-    let (_, loaded) = LOADED.get_or_init(|| {
-        let folder = tempfile::tempdir().unwrap();
-        let load = |is_loose| {
-            let file = folder.path().join("wardgate.toml");
-            std::fs::write(&file, text(folder.path(), is_loose)).unwrap();
-            let mut configuration = configuration::load(&file).unwrap();
-            configuration.gateway.segment_bytes = Some(SEGMENT_BYTES);
-            for destination in &mut configuration.destinations {
-                // The device file that is at hand is no released one; its values are.
-                if destination.name == CHART {
-                    destination.files = Files::Patients;
-                }
-            }
-            configuration
+    thread_local! {
+        // A folder for each test that runs beside others.
+        static LOADED: (tempfile::TempDir, [Configuration; 2]) = {
+            let folder = tempfile::tempdir().unwrap();
+            let loaded = [false, true].map(|is_loose| loaded(folder.path(), is_loose));
+            (folder, loaded)
         };
-        let loaded = vec![load(false), load(true)];
-        (folder, loaded)
-    });
-    loaded[usize::from(is_loose)].clone()
+    }
+    LOADED.with(|(_, loaded)| loaded[usize::from(is_loose)].clone())
+}
+
+fn loaded(folder: &Path, is_loose: bool) -> Configuration {
+    let file = folder.join("wardgate.toml");
+    std::fs::write(&file, text(folder, is_loose)).unwrap();
+    let mut configuration = configuration::load(&file).unwrap();
+    configuration.gateway.segment_bytes = Some(SEGMENT_BYTES);
+    for destination in &mut configuration.destinations {
+        // The device file that is at hand is no released one; its values are.
+        if destination.name == CHART {
+            destination.files = Files::Patients;
+        }
+    }
+    configuration
 }
 
 fn text(folder: &Path, is_loose: bool) -> String {

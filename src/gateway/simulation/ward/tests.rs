@@ -106,6 +106,7 @@ fn one_seed() {
         let is_taken = told.taken.contains(&word.number);
         println!("{} {word:?}", if is_taken { "taken  " } else { "refused" });
     }
+    told.archive.iter().for_each(|message| println!("{}", super::chart::in_short(message)));
     let checked = check(&story, &told, story.is_loose, &mut chance);
     println!("{:?}", checked.seen);
     if !checked.complaints.is_empty() {
