@@ -34,6 +34,12 @@ impl Fate {
         }
     }
 
+    fn of_word(word: &str) -> Option<Self> {
+        let all =
+            [Self::Confirmed, Self::Rejected, Self::Replaced, Self::NeedsCountersign, Self::Held];
+        all.into_iter().find(|one| one.as_str() == word)
+    }
+
     /// Whether it is kept here and has been told to nobody.
     const fn is_kept_back(self) -> bool {
         matches!(self, Self::NeedsCountersign | Self::Held)
@@ -165,6 +171,7 @@ impl Chart {
                     clash.is_settled = true;
                 }
             }
+            "charted-twice" => self.clashed(data),
             "charted-by-core" => {
                 values_of(data).for_each(|value| self.core_says(client_id, value));
                 if text("through") > self.told_through.as_str() {
@@ -268,6 +275,25 @@ impl Chart {
             }
             Some(_) | None => drop(self.values.insert(id.to_owned(), core)),
         }
+    }
+
+    /// A clash that nobody has settled, written again before the records of it are let go.
+    fn clashed(&mut self, data: &Map<String, Json>) {
+        let text = |name: &str| data.get(name).and_then(Json::as_str).unwrap_or_default();
+        let side = |by_core: bool, fate: &str, at: &str| {
+            let fate = Fate::of_word(text(fate))?;
+            let client_id = if by_core { "" } else { text("signed_by_act") };
+            let patient = data.get("patient").cloned().unwrap_or(Json::Null);
+            let (client_id, at) = (client_id.to_owned(), text(at).to_owned());
+            Some(Charted { fate, by_core, client_id, patient, at })
+        };
+        let sides = side(false, "box", "box_at").zip(side(true, "core", "core_at"));
+        let Some((ours, core)) = sides else { return };
+        let id = text("observation_id");
+        let there = if ours.fate.is_kept_back() { &core } else { &ours };
+        self.values.entry(id.to_owned()).or_insert_with(|| there.clone());
+        let clash = Clash { ours, core, is_settled: false };
+        self.clashes.entry(id.to_owned()).or_insert(clash);
     }
 
     /// What was signed here is taken back; what the core charted besides is the core's.
@@ -376,6 +402,20 @@ mod tests {
             chart.take("a-9", "c-1", &held);
             assert!(chart.clash("a-1.0").unwrap().is_settled, "{order:?}");
         }
+    }
+
+    #[test]
+    fn a_clash_that_is_written_again_is_the_same() {
+        let mut chart = Chart::default();
+        let carried = json!({"act": "charted-twice", "observation_id": "a-1.0", "box": "held",
+            "box_at": "T1", "core": "rejected", "core_at": "T2", "signed_by_act": "c-1"});
+        chart.take("a-30", "twice:1", &data(carried.clone()));
+        chart.take("a-31", "twice:2", &data(carried));
+        let clash = chart.clash("a-1.0").unwrap();
+        assert_eq!((clash.ours.fate, clash.core.fate), (Fate::Held, Fate::Rejected));
+        assert_eq!((clash.ours.client_id.as_str(), clash.is_settled), ("c-1", false));
+        assert!(chart.of("a-1.0").unwrap().by_core);
+        assert_eq!(chart.clashes().count(), 1);
     }
 
     #[test]

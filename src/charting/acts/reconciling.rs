@@ -6,7 +6,7 @@
 use serde::Deserialize;
 use serde_json::{Map, Value as Json, json};
 
-use super::super::charted::Known;
+use super::super::charted::{Clash, Known};
 use super::super::identity::Person;
 use super::super::owners::{ENTRIES, Owner, ward_of};
 use super::super::set::{Found, Values};
@@ -301,7 +301,8 @@ impl Bedside {
         Ok(())
     }
 
-    /// Writes what is held again, before its record and those of its values can be freed.
+    /// Writes what is held, and what was charted twice and nobody has settled, again: before its
+    /// records, and those of its values, can be let go.
     ///
     /// # Errors
     /// It could not be kept.
@@ -319,6 +320,25 @@ impl Bedside {
             data.insert("carries".to_owned(), json!(client_id));
             data.insert("carried".to_owned(), json!(known.record));
             let own_id = format!("carried:{}:{}", self.refs.hash(client_id.as_bytes()), now.us());
+            self.keep_own(ActKind::Audit, &own_id, now, data).await?;
+        }
+        let open: Vec<(String, Clash)> = self.with_chart(|chart| {
+            let open = chart.clashes().filter(|(_, clash)| !clash.is_settled);
+            open.map(|(id, clash)| (id.to_owned(), clash.clone())).collect()
+        })?;
+        for (id, Clash { ours, core, .. }) in open {
+            let data = json!({
+                "act": "charted-twice",
+                "observation_id": id,
+                "patient": ours.patient,
+                "signed_by_act": ours.client_id,
+                "box": ours.fate.as_str(),
+                "box_at": ours.at,
+                "core": core.fate.as_str(),
+                "core_at": core.at,
+            });
+            let data = data.as_object().cloned().unwrap_or_default();
+            let own_id = format!("twice:{}:{}", self.refs.hash(id.as_bytes()), now.us());
             self.keep_own(ActKind::Audit, &own_id, now, data).await?;
         }
         Ok(())
