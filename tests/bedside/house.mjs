@@ -46,7 +46,8 @@ export async function openPage(
   page.touches = 0;
   page.scans = 0;
   if (before) await page.addInitScript(before);
-  await page.goto(url);
+  // The first pages of a cold browser come together, on a machine that may be busy.
+  await page.goto(url, { timeout: 40_000 });
   return page;
 }
 

@@ -11,7 +11,7 @@ import { UNREACHED } from './unreached.mjs';
 import { WAITS } from './waits.mjs';
 
 // Most of a case is waiting.
-const AT_ONCE = 8;
+const AT_ONCE = 6;
 
 const wanted = process.argv.slice(2);
 // The longest first.
