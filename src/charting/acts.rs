@@ -264,7 +264,10 @@ impl Bedside {
     pub fn acts_on(&self, patient: &PatientId) -> Result<Vec<Known>, Refused> {
         let json = patient_json(patient);
         self.with_chart(|chart| {
-            let on = chart.acts().filter(|(_, known)| known.patient == json);
+            // What another act stands for says the same again.
+            let on = chart
+                .acts()
+                .filter(|(_, known)| known.patient == json && known.replaced_by.is_none());
             let mut acts: Vec<Known> = on.map(|(_, known)| known.clone()).collect();
             acts.sort_by(|one, other| one.at.cmp(&other.at));
             acts
