@@ -84,13 +84,17 @@ pub(super) fn check(story: &Story, told: &Told, is_loose: bool, chance: &mut Cha
             checked.filing(number, value, &oracle, &chart);
             let known = told.known_before[number].as_ref().expect("it came");
             let later: Vec<usize> = told.taken.difference(known).copied().collect();
-            let kept = evidence_of(&then, value).first().is_some_and(|(human, _)| {
-                later.iter().all(|last| {
-                    let some: BTreeSet<usize> =
-                        told.taken.iter().copied().filter(|word| word <= last).collect();
-                    let some = Oracle::of(words(&some), is_loose);
-                    evidence_of(&some, value).iter().any(|(other, _)| some.human(*human) == *other)
-                })
+            let kept = evidence_of(&then, value).first().is_some_and(|(human, rests)| {
+                // What rests on a person is looked for by itself.
+                *rests == Rests::OnLess
+                    && later.iter().all(|last| {
+                        let some: BTreeSet<usize> =
+                            told.taken.iter().copied().filter(|word| word <= last).collect();
+                        let some = Oracle::of(words(&some), is_loose);
+                        evidence_of(&some, value)
+                            .iter()
+                            .any(|(other, _)| some.human(*human) == *other)
+                    })
             });
             checked.staying(number, (value, *patient), kept, (&oracle, &chart));
         }

@@ -147,6 +147,7 @@ impl Story {
             words: Vec::new(),
             values: Vec::new(),
             on: [None; LINES.len()],
+            handovers: Vec::new(),
         };
         let mut steps = Vec::new();
         for _ in 0..STEPS {
@@ -181,6 +182,8 @@ struct Teller {
     values: Vec<Value>,
     /// Who is on the machines of which nothing odd is said, by which word.
     on: [Option<(usize, usize)>; LINES.len()],
+    /// When such a machine went from one patient to the next.
+    handovers: Vec<(usize, i64)>,
 }
 
 impl Teller {
@@ -236,8 +239,17 @@ impl Teller {
             Clock::Known { .. } => self.earlier(late_minutes),
             Clock::Unproven => self.earlier(4),
         };
+        let mut line = self.below(LINES.len());
+        let (mut clock, mut chart) = (clock, chart);
+        if !self.handovers.is_empty() && self.chance.once_in(4) {
+            let number = self.below(self.handovers.len());
+            let (machine, at) = self.handovers[number];
+            let minutes = self.chance.below(24) as i64 - 12;
+            (line, chart) = (machine, (at + minutes * MINUTE_US).min(self.now));
+            clock = Clock::Known { give_or_take_ms: 480_000 };
+        }
         // Received a little later than the step begins, so that each has its own instant.
-        let (line, received, chart) = (self.below(LINES.len()), self.now + odd_us, chart + odd_us);
+        let (received, chart) = (self.now + odd_us, chart + odd_us);
         self.values.push(Value { line, received, chart, clock });
         Step::Value(number)
     }
@@ -255,6 +267,7 @@ impl Teller {
         };
         let last = self.words[since].stated;
         let at = self.earlier(90).max(last);
+        self.handovers.push((machine, at));
         let ended = self.say(Who::Scan, What::End { word: before, at });
         let begun = self.say(Who::Scan, What::On { machine, patient, from: at });
         self.on[machine] = Some((begun, begun));

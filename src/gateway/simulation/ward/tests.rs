@@ -6,7 +6,7 @@ use super::story::{Story, Value};
 use crate::vocabulary::chance::Chance;
 
 /// How many histories, unless `WARDGATE_SEEDS` says otherwise.
-const SEEDS: u64 = 240;
+const SEEDS: u64 = 210;
 /// They run side by side in so many tests.
 const PARTS: u64 = 3;
 /// What is broken on purpose is found within so many seeds.
@@ -163,9 +163,7 @@ fn a_time_that_is_taken_for_certain_is_seen() {
 fn a_word_that_a_restart_forgets_is_seen() {
     let seed = found("the ledger has other words", |seed| {
         let (story, mut told, mut chance) = run(seed, as_it_is);
-        if let Some(word) = story.words.iter().find(|word| !told.taken.contains(&word.number)) {
-            told.taken.insert(word.number);
-        }
+        told.taken.pop_last();
         check(&story, &told, story.is_loose, &mut chance).complaints
     });
     println!("seed {seed}");
