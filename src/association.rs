@@ -54,6 +54,6 @@ pub use names::{BadName, Channel, DeviceId, EntryId, Line, MeasurementId, Person
 pub use objections::Objection;
 pub use persons::{KnownPerson, Persons};
 pub use policy::{Enough, Machine, Mobility, Policy, Site, UNSEEN_HOURS_MAX, UnseenHours, Whose};
-pub use present::Standing;
+pub use present::{Checked, Standing};
 pub use register::{Register, Row, Statement};
 pub use time::{Around, Span, Utc};

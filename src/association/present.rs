@@ -1,7 +1,8 @@
 //! What stands at an instant: which associations hold, for whoever shows or reports them.
 
+use super::entry::Says;
 use super::ledger::Ledger;
-use super::names::{Channel, DeviceId, EntryId};
+use super::names::{Channel, DeviceId, EntryId, MeasurementId};
 use super::time::{Span, Utc};
 use crate::vocabulary::{Grade, PatientId, Place};
 
@@ -19,7 +20,37 @@ pub struct Standing {
     pub is_stale: bool,
 }
 
+/// One measurement that somebody gave to a patient.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Checked {
+    pub device: DeviceId,
+    pub measurement: MeasurementId,
+    pub at: Utc,
+}
+
 impl Ledger {
+    /// The single measurements that were given to a patient, as known now, from a time on.
+    pub fn spot_checks(&self, patient: &PatientId, since: Utc) -> Vec<Checked> {
+        let view = self.view(Utc::MAX);
+        let human = view.survivor(patient);
+        let checked = self.entries().filter(|entry| view.counts(entry)).filter_map(|entry| {
+            let Says::SpotCheck { device, patient, measurement, at } = &entry.says else {
+                return None;
+            };
+            let (device, measurement) = (device.clone(), measurement.clone());
+            let is_theirs = *at >= since && view.survivor(patient) == human;
+            is_theirs.then_some(Checked { device, measurement, at: *at })
+        });
+        checked.collect()
+    }
+
+    /// Whether somebody gave this very measurement to a patient.
+    pub fn is_spot_checked(&self, measurement: &MeasurementId) -> bool {
+        let view = self.view(Utc::MAX);
+        let of_it = |says: &Says| matches!(says, Says::SpotCheck { measurement: of, .. } if of == measurement);
+        self.entries().any(|entry| of_it(&entry.says) && view.counts(entry))
+    }
+
     /// The associations that hold at an instant, as known now, by device; of one measurement (spot
     /// checks) none.
     pub fn standing(&self, at: Utc) -> Vec<Standing> {

@@ -217,12 +217,51 @@ pub fn rows(
             let Some((found, whose)) = newest_of(&mut values, wanted, &marks, times)? else {
                 continue;
             };
-            let mut row = row(machine, &key, found, whose.as_ref(), times);
-            row.charted = charted(&row.observation_id);
-            rows.push(row);
+            rows.push(row(machine, &key, found, whose.as_ref(), times));
         }
     }
+    spot_checks(house, &mut values, wanted, Times { at_us, now_us }, &mut rows)?;
+    for row in &mut rows {
+        row.charted = charted(&row.observation_id);
+    }
     Ok(rows)
+}
+
+/// The single measurements that were given to the patient: each is a row of its own, at its own
+/// time, however often the device has measured since.
+fn spot_checks(
+    house: &dyn House,
+    values: &mut Values<'_>,
+    wanted: &Wanted<'_>,
+    times: Times,
+    rows: &mut Vec<Row>,
+) -> Result<(), NotRead> {
+    let Some(patient) = wanted.patient else { return Ok(()) };
+    let since = Utc::from_us(times.at_us.saturating_sub(EPISODIC_WITHIN_US));
+    for checked in house.ledger().spot_checks(patient, since) {
+        let id = checked.measurement.as_str();
+        let is_asked = wanted.machine.is_none_or(|machine| machine.id == checked.device);
+        let machine = house.machines().iter().find(|one| one.id == checked.device);
+        let Some(machine) = machine.filter(|_| is_asked && checked.at.us() <= times.at_us) else {
+            continue;
+        };
+        let Some(found) = values.named(id)? else { continue };
+        let whose = values.whose(&found).filter(|whose| whose.patient == *patient);
+        let Some((whose, key)) = whose.zip(Key::of(&found.metric)) else { continue };
+        rows.retain(|row| row.observation_id != id);
+        let row = row(machine, &key, found, Some(&whose), times);
+        // It was measured once, for this patient; its age stands beside it.
+        rows.push(Row { kind: "episodic".to_owned(), fresh: true, ..row });
+    }
+    Ok(())
+}
+
+/// How long a value is offered for the time of a set.
+pub fn within_us(metric: &Map<String, Json>, is_spot_check: bool) -> i64 {
+    match metric.get("kind").and_then(Json::as_str) {
+        Some("periodic" | "setting") if !is_spot_check => PERIODIC_WITHIN_US,
+        _ => EPISODIC_WITHIN_US,
+    }
 }
 
 #[derive(Clone, Copy)]
@@ -241,10 +280,7 @@ fn newest_of(
     let mut reason = None;
     for mark in marks.iter().rev() {
         let Some(found) = values.found(mark.sequence, mark.index)? else { continue };
-        let within = match found.metric.get("kind").and_then(Json::as_str) {
-            Some("periodic" | "setting") => PERIODIC_WITHIN_US,
-            _ => EPISODIC_WITHIN_US,
-        };
+        let within = within_us(&found.metric, false);
         if found.measured_us.saturating_add(within) <= times.at_us {
             continue;
         }

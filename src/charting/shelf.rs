@@ -8,6 +8,7 @@ use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Deserialize;
+use serde_json::{Map, Value as Json};
 
 use crate::forward::stored::EventKind;
 
@@ -22,6 +23,17 @@ pub struct Key {
     /// The parameter, or the device's own code for one that is not mapped.
     pub parameter: String,
     pub sub_id: String,
+}
+
+impl Key {
+    /// Of a metric as it stands in a record; `None` where it has no name at all.
+    pub fn of(metric: &Map<String, Json>) -> Option<Self> {
+        let text = |value: &Json, key: &str| Some(value.get(key)?.as_str()?.to_owned());
+        let named = metric.get("parameter").and_then(Json::as_str).map(str::to_owned);
+        let coded = || text(metric.get("codings")?.as_array()?.first()?, "code");
+        let sub_id = metric.get("sub_id").and_then(Json::as_str).unwrap_or_default().to_owned();
+        Some(Self { parameter: named.or_else(coded)?, sub_id })
+    }
 }
 
 /// Where one value stands.

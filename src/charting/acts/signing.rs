@@ -10,9 +10,9 @@ use super::super::charted::{Fate, Known};
 use super::super::form::Filled;
 use super::super::identity::Person;
 use super::super::owners::{ENTRIES, Owner};
-use super::super::set::{EPISODIC_WITHIN_US, Found, PERIODIC_WITHIN_US, Values};
+use super::super::set::{Found, Values, within_us};
 use super::{Bedside, Refused, patient_json, person_json};
-use crate::association::Utc;
+use crate::association::{MeasurementId, Utc};
 use crate::charting::house::ActKind;
 use crate::vocabulary::moment::utc_text;
 use crate::vocabulary::{Digest, PatientId};
@@ -227,6 +227,12 @@ impl Bedside {
         Ok(Judged { values: rows, in_downtime })
     }
 
+    /// Whether this very measurement was given to a patient.
+    fn is_spot_check(&self, found: &Found) -> bool {
+        let id = MeasurementId::parse(&found.observation_id);
+        id.is_ok_and(|id| self.house.ledger().is_spot_checked(&id))
+    }
+
     fn may_sign(&self, signature: &Signature, found: &Found, at: Utc) -> Result<(), Refused> {
         let observation_id = || signature.observation_id.clone();
         let charted = self
@@ -241,10 +247,7 @@ impl Bedside {
         if signature.act != Says::Confirm {
             return Ok(());
         }
-        let within = match found.metric.get("kind").and_then(Json::as_str) {
-            Some("periodic" | "setting") => PERIODIC_WITHIN_US,
-            _ => EPISODIC_WITHIN_US,
-        };
+        let within = within_us(&found.metric, self.is_spot_check(found));
         let age = at.us().saturating_sub(found.measured_us);
         let is_there = found.metric.contains_key("value");
         if is_there && (0..within).contains(&age) {
@@ -298,7 +301,7 @@ impl Bedside {
     /// Signs what a student confirmed.
     ///
     /// # Errors
-    /// There is none of that id, or it is the same person.
+    /// There is none of that id, or the person may not sign for a student, or is the same.
     pub async fn countersign(
         &self,
         person: &Person,
@@ -310,7 +313,7 @@ impl Bedside {
         let known = self.with_chart(|chart| chart.act(client_id).cloned())?;
         let known = known.filter(|known| known.needs_countersign);
         let known = known.ok_or(Refused::UnknownConfirmation)?;
-        if person.student || known.by == person.id.reveal() {
+        if !person.may_countersign(&known.by) {
             return Err(Refused::OwnHand);
         }
         let at: jiff::Timestamp = known.at.parse().map_err(|_| Refused::Time)?;

@@ -49,10 +49,10 @@ fn a_student_under_another_roles_name_is_a_student() {
     assert_eq!(student.may(May::Confirm), Ok(Allowed::WithCountersigner));
     assert_eq!(student.may(May::Withdraw), Err(Refused::Role(May::Withdraw)));
     let other = |role| Person { id: PersonId::parse("other").unwrap(), ..person(role) };
-    assert!(other(Role::RegisteredNurse).may_countersign(&student));
-    assert!(!other(Role::PracticalNurse).may_countersign(&student));
-    assert!(!other(Role::Student).may_countersign(&student));
-    assert!(!person(Role::RegisteredNurse).may_countersign(&student));
+    assert!(other(Role::RegisteredNurse).may_countersign(student.id.reveal()));
+    assert!(!other(Role::PracticalNurse).may_countersign(student.id.reveal()));
+    assert!(!other(Role::Student).may_countersign(student.id.reveal()));
+    assert!(!person(Role::RegisteredNurse).may_countersign(student.id.reveal()));
 }
 
 #[test]
