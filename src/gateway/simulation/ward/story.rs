@@ -380,7 +380,7 @@ pub(super) fn named(text: &str) -> DeviceName {
     DeviceName::parse(text).unwrap()
 }
 
-fn line(number: usize) -> Line {
+pub(super) fn line(number: usize) -> Line {
     Line { gateway: named("box-1"), name: named(LINES[number]) }
 }
 
