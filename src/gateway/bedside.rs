@@ -10,7 +10,7 @@ use tokio::task::JoinHandle;
 
 use super::chartings;
 use super::configuration::{Configuration, DestinationTable, Files, Mode};
-use super::ledger::{TRAIL, Act, ActKind, LedgerDesk, NewEntry, NotAdded};
+use super::ledger::{Act, ActKind, LedgerDesk, NewEntry, NotAdded, TRAIL};
 use super::snapshot::Shown as HouseOnShow;
 use crate::association::Ledger;
 use crate::association::scan::Grammar;

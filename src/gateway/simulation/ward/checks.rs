@@ -86,12 +86,15 @@ pub(super) fn check(story: &Story, told: &Told, is_loose: bool, chance: &mut Cha
             let later: Vec<usize> = told.taken.difference(known).copied().collect();
             let kept = evidence_of(&then, value).first().is_some_and(|(human, rests)| {
                 // What rests on a person is looked for by itself.
-                *rests == Rests::OnLess && later.iter().all(|last| {
-                    let some: BTreeSet<usize> =
-                        told.taken.iter().copied().filter(|word| word <= last).collect();
-                    let some = Oracle::of(words(&some), is_loose);
-                    evidence_of(&some, value).iter().any(|(other, _)| some.human(*human) == *other)
-                })
+                *rests == Rests::OnLess
+                    && later.iter().all(|last| {
+                        let some: BTreeSet<usize> =
+                            told.taken.iter().copied().filter(|word| word <= last).collect();
+                        let some = Oracle::of(words(&some), is_loose);
+                        evidence_of(&some, value)
+                            .iter()
+                            .any(|(other, _)| some.human(*human) == *other)
+                    })
             });
             checked.staying(number, (value, *patient), kept, (&oracle, &chart));
         }

@@ -55,8 +55,7 @@ impl<'a> Oracle<'a> {
     /// By these words.
     pub fn of(words: Vec<&'a Word>, is_loose: bool) -> Self {
         let mut oracle = Self { words, counting: Vec::new(), ons: Vec::new(), is_loose };
-        oracle.counting =
-            oracle.words.iter().copied().filter(|word| oracle.counts(word)).collect();
+        oracle.counting = oracle.words.iter().copied().filter(|word| oracle.counts(word)).collect();
         oracle.ons = (0..LINES.len()).map(|machine| oracle.ons_of(machine)).collect();
         oracle
     }
@@ -300,15 +299,15 @@ impl<'a> Oracle<'a> {
 
     /// On what it rests that the machine is on this human at an instant.
     fn rests(&self, machine: usize, human: usize, at: i64) -> Option<Rests> {
-        let good = |on: &&On<'_>| {
-            on.human == human && self.stands(on, at) && self.is_enough(on, at)
-        };
+        let good =
+            |on: &&On<'_>| on.human == human && self.stands(on, at) && self.is_enough(on, at);
         let good: Vec<&On<'_>> = self.ons(machine).iter().filter(good).collect();
         if good.iter().any(|on| matches!(on.word.who, Who::Scan | Who::Core)) {
             return Some(Rests::OnAPerson);
         }
         // The first machine stands in the first bed since there is a house that knows it.
-        let in_bed = self.is_loose && machine == 0 && at >= OPENED_US && self.is_alone_in_bed(human, at);
+        let in_bed =
+            self.is_loose && machine == 0 && at >= OPENED_US && self.is_alone_in_bed(human, at);
         (!good.is_empty() || in_bed).then_some(Rests::OnLess)
     }
 

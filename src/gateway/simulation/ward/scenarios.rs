@@ -96,8 +96,7 @@ fn a_handover_inside_the_clocks_uncertainty() {
         })
         .to_vec();
     let handover = at(11, 0);
-    let words =
-        [(Who::Scan, What::End { word: 0, at: handover }), (Who::Scan, on(2, 1, handover))];
+    let words = [(Who::Scan, What::End { word: 0, at: handover }), (Who::Scan, on(2, 1, handover))];
     written.says(at(11, 20), &words);
     // The same again of a second store of the device.
     let late: Vec<usize> = [(10, 50), (10, 57), (10, 59), (11, 1), (11, 3)]
@@ -108,9 +107,8 @@ fn a_handover_inside_the_clocks_uncertainty() {
             written.value(2, (now, at(*hour, *minute)), two_minutes)
         })
         .collect();
-    let exact = written.value(2, (at(11, 40), handover - MINUTE_US), Clock::Known {
-        give_or_take_ms: 0,
-    });
+    let exact =
+        written.value(2, (at(11, 40), handover - MINUTE_US), Clock::Known { give_or_take_ms: 0 });
     let (story, told) = written.happens(false);
     let chart = charted(&told);
     for values in [&early, &late] {

@@ -24,7 +24,7 @@ pub(super) const BEDS: [&str; 2] = ["icu/bed-1", "icu/bed-2"];
 pub(super) const PATIENTS: usize = 4;
 
 const ROOT: &str = "1.2.246.10.1234567.22.2026";
-const STEPS: u64 = 56;
+const STEPS: u64 = 42;
 
 /// Who says it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -214,9 +214,7 @@ impl Teller {
         match self.chance.below(24) {
             0..=8 => self.value(),
             9..=12 => self.handover(),
-            13..=15 if !self.values.is_empty() => {
-                Step::Confirm(self.below(self.values.len()))
-            }
+            13..=15 if !self.values.is_empty() => Step::Confirm(self.below(self.values.len())),
             _ => {
                 let (who, what) = self.anything();
                 Step::Say(vec![self.say(who, what)])
