@@ -17,8 +17,9 @@
 //! | `tests` | the seeds, and that the checks can fail |
 //! | `seat`, `phone` | the bedside without a port, and phones that speak to it |
 //! | `scenarios` | single evenings: a handover, an A11 by mistake, a swap at night |
-//! | `outage` | twelve hours without core and provider |
+//! | `outage`, `back` | twelve hours without core and provider, and both again |
 
+mod back;
 mod chart;
 mod checks;
 mod lives;

@@ -12,8 +12,10 @@ use super::super::disk::SimulatedDisk;
 use super::super::life::{backlog, pause, runtime};
 use super::super::ports::Sockets;
 use super::site::{ARCHIVE, CHART, configured, spoken};
-use super::story::{Away, Clock, LINES, OPENED_US, Step, Story, Value, named};
-use crate::association::Ledger;
+use super::story::{
+    Away, Clock, LINES, OPENED_US, Step, Story, Value, line, named, patient, patient_number,
+};
+use crate::association::{Around, Asked, Ledger, Origin, Utc};
 use crate::check::clock::{Corrected, Liveness, Rule, Times};
 use crate::forward::simulated::core::{Core, Manners};
 use crate::forward::simulated::{self as network, Cores};
@@ -215,9 +217,8 @@ impl Ward<'_> {
                 Some(Away::Kill { after_ms } | Away::PowerCut { after_ms }) => Some(after_ms),
             };
             let Some(after_ms) = limit_ms else {
-                self.happens(&step, (requests, desk)).await;
-                let next = self.story.steps.get(self.next).map(|(_, step)| step);
-                if matches!(next, Some(Step::ConfirmAtOnce(_))) || self.chance.once_in(2) {
+                self.with_what_comes_at_once(&step, (requests, desk)).await;
+                if self.chance.once_in(2) {
                     // The next thing happens while the house is still busy with this one.
                     pause(self.chance.below(12)).await;
                 } else {
@@ -245,6 +246,26 @@ impl Ward<'_> {
         self.told.ledger = Ledger::clone(&desk.now());
     }
 
+    /// A step; and if a person signs at this very moment, by what is known before it.
+    async fn with_what_comes_at_once(
+        &mut self,
+        step: &Step,
+        (requests, desk): (&mpsc::UnboundedSender<Request>, &LedgerDesk),
+    ) {
+        let next = self.story.steps.get(self.next).map(|(_, step)| step.clone());
+        let Some(Step::ConfirmAtOnce(number)) = next else {
+            return self.happens(step, (requests, desk)).await;
+        };
+        self.next += 1;
+        let act = self.confirmation(number, &desk.now());
+        let signed = async {
+            if let Some(act) = act {
+                desk.act(act).await.expect("the act is kept");
+            }
+        };
+        tokio::join!(biased; self.happens(step, (requests, desk)), signed);
+    }
+
     async fn happens(
         &mut self,
         step: &Step,
@@ -261,7 +282,7 @@ impl Ward<'_> {
                 }
             }
             Step::Confirm(number) | Step::ConfirmAtOnce(number) => {
-                if let Some(act) = self.confirmation(*number) {
+                if let Some(act) = self.confirmation(*number, &desk.now()) {
                     desk.act(act).await.expect("the act is kept");
                 }
             }
@@ -277,9 +298,16 @@ impl Ward<'_> {
         self.told.kept.insert(number);
     }
 
-    /// What a person signs: the newest statement of a value that names a patient.
-    fn confirmation(&self, number: usize) -> Option<Act> {
-        let time = utc_text(self.story.values[number].chart);
+    /// What a person signs: the newest statement of a value that names a patient, if it is that
+    /// patient's by the ledger, as the bedside looks.
+    fn confirmation(&self, number: usize, ledger: &Ledger) -> Option<Act> {
+        let value = &self.story.values[number];
+        let (earliest, latest) = value.around()?;
+        let at = Around { earliest: Utc::from_us(earliest), latest: Utc::from_us(latest) };
+        let origin = Origin::Line(line(value.line));
+        let asked = Asked { origin, channel: None, measurement: None, at };
+        let whose = ledger.attribute(&asked, Utc::MAX).ok()?.patient;
+        let time = utc_text(value.chart);
         let mut reader = self.told.disk.reader()?;
         let first = reader.first();
         let read = reader.read_from(first, 100_000, 64 << 20).expect("it can be read");
@@ -296,7 +324,10 @@ impl Ward<'_> {
             }
         }
         let stored = newest?;
-        stored.data.get("patient")?.get("id")?;
+        let named = patient_number(stored.data.get("patient")?.get("id")?.as_str()?);
+        if ledger.survivor(&patient(named)) != whose {
+            return None;
+        }
         let mut metrics = stored.data["metrics"].clone();
         for metric in metrics.as_array_mut()? {
             metric["status"] = serde_json::json!("final");

@@ -24,7 +24,7 @@ pub(super) const BEDS: [&str; 2] = ["icu/bed-1", "icu/bed-2"];
 pub(super) const PATIENTS: usize = 4;
 
 const ROOT: &str = "1.2.246.10.1234567.22.2026";
-const STEPS: u64 = 56;
+const STEPS: u64 = 42;
 
 /// Who says it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -378,7 +378,7 @@ pub(super) fn named(text: &str) -> DeviceName {
     DeviceName::parse(text).unwrap()
 }
 
-fn line(number: usize) -> Line {
+pub(super) fn line(number: usize) -> Line {
     Line { gateway: named("box-1"), name: named(LINES[number]) }
 }
 
