@@ -86,7 +86,7 @@ pub(super) async fn the_core_owns_again(ward: &Ward, held_back: &Json) {
 }
 
 /// Every act once, marked with how old the identity was; every value once.
-pub(super) async fn everything_was_told_once(ward: &Ward, held_back: &Json, twice: &str) {
+pub(super) fn everything_was_told_once(ward: &Ward, held_back: &Json, twice: &str) {
     for core in [CHART, ARCHIVE] {
         let told = ward.told(core, "confirmation");
         let acts: Vec<&Json> = told.iter().filter(|one| one["data"]["act"] == "confirm").collect();

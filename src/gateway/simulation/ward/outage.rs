@@ -347,7 +347,7 @@ async fn afternoon(ward: &mut Ward, requests: &Requests) {
     the_core_has_told_all(ward).await;
     ward.everything_is_told().await;
     the_core_owns_again(ward, &held_back).await;
-    everything_was_told_once(ward, &held_back, &twice).await;
+    everything_was_told_once(ward, &held_back, &twice);
     the_sheet_has_the_round(ward, &ward.nurses[0]).await;
     who_is_not_vouched_for_stays_listed(ward).await;
 }
