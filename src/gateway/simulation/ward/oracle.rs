@@ -60,6 +60,13 @@ impl<'a> Oracle<'a> {
         oracle
     }
 
+    /// The same, had nobody said that two patients are one.
+    pub fn without_merges(&self) -> Self {
+        let words = self.words.iter().copied();
+        let words = words.filter(|word| !matches!(word.what, What::Merge { .. }));
+        Self::of(words.collect(), self.is_loose)
+    }
+
     /// Whether nobody who may has taken it back.
     fn counts(&self, word: &Word) -> bool {
         !self.words.iter().any(|other| {

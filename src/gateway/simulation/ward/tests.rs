@@ -56,7 +56,7 @@ fn part(part: u64) {
         (all.filed, 4),
         (all.plainly_scanned, 2),
         (all.spanning, 1),
-        (all.voids, 1),
+        (2 * all.voids, 1),
         (all.suffixes, 3),
     ];
     let few = |(count, least): &(usize, usize)| (*count as u64) < *least as u64 * seeds / PARTS / 2;
