@@ -201,20 +201,24 @@ impl Checked {
         let stands = |human: usize| filed.contains_key(&human) || confirmed.contains_key(&human);
         for (human, rests) in &evidence {
             // A merge changes identifiers and not hands: what lay between two of them stays nobody's.
-            let is_one_by_merge = around.is_some_and(|around| {
-                around.0 < around.1
-                    && oracle.without_merges().evidence(value.line, around).is_empty()
-            });
-            if *rests == Rests::OnAPerson && !stands(*human) && !is_one_by_merge {
+            let is_one_by_merge = || {
+                around.is_some_and(|around| {
+                    around.0 < around.1
+                        && oracle.without_merges().evidence(value.line, around).is_empty()
+                })
+            };
+            if *rests == Rests::OnAPerson && !stands(*human) && !is_one_by_merge() {
                 self.complain(format!("value {number}, {value:?}: is {human}'s, and not filed"));
             }
         }
         let plainly = around.and_then(|around| oracle.plainly_scanned(value.line, around));
         if let Some(human) = plainly {
             self.seen.plainly_scanned += 1;
-            let apart = oracle.without_merges();
-            let by_itself = around.and_then(|around| apart.plainly_scanned(value.line, around));
-            if !stands(human) && by_itself.is_some() {
+            let by_itself = || {
+                let apart = oracle.without_merges();
+                around.and_then(|around| apart.plainly_scanned(value.line, around))
+            };
+            if !stands(human) && by_itself().is_some() {
                 self.complain(format!("value {number}: plainly scanned to {human}, not filed"));
             }
         }
