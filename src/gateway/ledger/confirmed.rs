@@ -47,8 +47,8 @@ impl Confirmed {
     }
 }
 
-/// The data of a confirmation that is held back while nobody knows what the core has charted: it has
-/// gone nowhere, and a person stands behind its values all the same.
+/// The data of a confirmation that is held back while nobody knows what the core has charted: it
+/// has gone nowhere, and a person stands behind its values all the same.
 pub fn held(payload: &[u8]) -> Option<Map<String, Json>> {
     let row: Json = serde_json::from_slice(payload).ok()?;
     let data = row.get("data")?.as_object()?;

@@ -199,8 +199,25 @@ impl Checked {
             self.complain(format!("value {number}: stands for {patient} twice"));
         }
         let stands = |human: usize| filed.contains_key(&human) || confirmed.contains_key(&human);
-        for (human, rests) in &evidence {
-            // A merge changes identifiers and not hands: what lay between two of them stays nobody's.
+        self.what_is_somebodys(number, value, (oracle, &evidence), stands);
+        if around.is_some_and(|around| oracle.spans_handover(value.line, around))
+            && !filed.is_empty()
+        {
+            self.complain(format!("value {number}: spans a handover, and is filed"));
+        }
+    }
+
+    /// What is somebody's on a person's word is filed.
+    fn what_is_somebodys(
+        &mut self,
+        number: usize,
+        value: &super::story::Value,
+        (oracle, evidence): (&Oracle<'_>, &[(usize, Rests)]),
+        stands: impl Fn(usize) -> bool,
+    ) {
+        let around = value.around();
+        for (human, rests) in evidence {
+            // A merge changes identifiers and not hands: what lay between two stays nobody's.
             let is_one_by_merge = || {
                 around.is_some_and(|around| {
                     around.0 < around.1
@@ -221,11 +238,6 @@ impl Checked {
             if !stands(human) && by_itself().is_some() {
                 self.complain(format!("value {number}: plainly scanned to {human}, not filed"));
             }
-        }
-        if around.is_some_and(|around| oracle.spans_handover(value.line, around))
-            && !filed.is_empty()
-        {
-            self.complain(format!("value {number}: spans a handover, and is filed"));
         }
     }
 

@@ -1,6 +1,6 @@
 //! Twelve hours without core and without the provider, which is as long as a shift session lasts
-//! (less two minutes, in which it is vouched for again): the round goes on for those who were signed
-//! in, each act is marked, and when both are back everything is told once.
+//! (less two minutes, in which it is vouched for again): the round goes on for those who were
+//! signed in, each act is marked, and when both are back everything is told once.
 
 use std::collections::BTreeMap;
 use std::path::Path;
