@@ -103,6 +103,9 @@ fn a_lost_phone_is_shut_out_by_the_operators_word() {
     };
     let none = end(&house, &["--session", "no-such"], "lost phone");
     assert!(!none.status.success() && text(&none).contains("nothing has changed"));
+    // Ids are random: some begin with a hyphen.
+    let hyphen = end(&house, &["--session", "-no-such"], "lost phone");
+    assert!(!hyphen.status.success() && text(&hyphen).contains("nothing has changed"));
     let coded = end(&house, &["--session", &id], "phone of 131052-308T");
     assert!(!coded.status.success() && text(&coded).contains("identity code"));
     assert_eq!(phone.acts(), "200 acts", "nothing has changed");

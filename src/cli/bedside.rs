@@ -15,13 +15,13 @@ pub(super) enum BedsideVerb {
     #[command(group = clap::ArgGroup::new("whose").required(true))]
     End {
         /// One session, as `sessions` shows it.
-        #[arg(long, value_name = "ID", group = "whose")]
+        #[arg(long, value_name = "ID", group = "whose", allow_hyphen_values = true)]
         session: Option<String>,
         /// All of a person, by the provider's id.
-        #[arg(long, value_name = "ID", group = "whose")]
+        #[arg(long, value_name = "ID", group = "whose", allow_hyphen_values = true)]
         person: Option<String>,
         /// All of a phone, by the thumbprint of its key.
-        #[arg(long, value_name = "THUMBPRINT", group = "whose")]
+        #[arg(long, value_name = "THUMBPRINT", group = "whose", allow_hyphen_values = true)]
         phone: Option<String>,
         /// Everybody's.
         #[arg(long, group = "whose")]
@@ -34,6 +34,7 @@ pub(super) enum BedsideVerb {
     /// Takes a key of the identity provider out of belief for good, also in an outage.
     RemoveKey {
         /// Its `kid`.
+        #[arg(allow_hyphen_values = true)]
         kid: String,
         #[command(flatten)]
         word: Said,
