@@ -47,8 +47,10 @@ impl Ledger {
     /// Whether somebody gave this very measurement to a patient.
     pub fn is_spot_checked(&self, measurement: &MeasurementId) -> bool {
         let view = self.view(Utc::MAX);
-        let of_it = |says: &Says| matches!(says, Says::SpotCheck { measurement: of, .. } if of == measurement);
-        self.entries().any(|entry| of_it(&entry.says) && view.counts(entry))
+        self.entries().any(|entry| {
+            let Says::SpotCheck { measurement: of, .. } = &entry.says else { return false };
+            of == measurement && view.counts(entry)
+        })
     }
 
     /// The associations that hold at an instant, as known now, by device; of one measurement (spot

@@ -26,8 +26,8 @@ pub struct Shaken {
 }
 
 impl Shaken {
-    /// Accepts in the background until it is dropped, each connection by what `acceptor` gives then:
-    /// certificates are renewed. Where it gives none, the connection is let go.
+    /// Accepts in the background until it is dropped, each connection by what `acceptor` gives
+    /// then: certificates are renewed. Where it gives none, the connection is let go.
     ///
     /// # Errors
     /// The listener has no address.

@@ -322,6 +322,12 @@ impl Committer {
         }
     }
 
+    /// The record of what the configuration says of where a device stands.
+    fn configured_by(&self, device: &str) -> Option<u64> {
+        let association = self.memory.devices.get(device)?.association.as_ref();
+        association.map(|(_, sequence)| *sequence)
+    }
+
     /// The batch of a message that is new: its wire record and its observations, and where each of
     /// them goes.
     fn first_time(
@@ -335,8 +341,7 @@ impl Committer {
         head.observations = submission.observations.len();
         let raw_digest = Digest::of(&submission.message.raw);
         let association = self.memory.ledger.of(&submission.device.name);
-        let ledger = self.memory.devices.get(submission.device.name.as_str());
-        let ledger = ledger.and_then(|one| one.association.as_ref()).map(|(_, sequence)| *sequence);
+        let ledger = self.configured_by(submission.device.name.as_str());
         let mut staged = Staged::default();
         let mut records = Vec::new();
         // Only a route with `every` looks into the data.
@@ -381,9 +386,8 @@ impl Committer {
                 data: serde_json::Map::new(),
             };
             let data = record::observation(&parts);
-            let (held, of_somebody) =
-                (!held.is_empty(), whose.as_deref().is_some_and(Result::is_ok));
-            let fate = Fate { held, of_somebody };
+            let of_somebody = whose.as_deref().is_some_and(Result::is_ok);
+            let fate = Fate { held: !held.is_empty(), of_somebody };
             records.push(Routable::new(sequence, fate, received_us, stored, data, sampled));
         }
         let parts = self.route(&submission.device, &mut records, &mut staged);

@@ -1,5 +1,5 @@
-//! What was kept before the start, for sets as of a time before it: read back beside everybody else,
-//! oldest first, within a bound.
+//! What was kept before the start, for sets as of a time before it: read back beside everybody
+//! else, oldest first, within a bound.
 
 use std::sync::Arc;
 use std::time::Duration;
