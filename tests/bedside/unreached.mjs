@@ -82,7 +82,7 @@ async function openedUnreached(browser) {
   await at(page, 'recovery');
   await touch(page, '#send-all');
   await until('the confirmation is there', () => box.world.confirmations.length === 1);
-  assert.equal(await waitingOnPhone(page), 0);
+  await until('nothing waits on the phone', async () => (await waitingOnPhone(page)) === 0);
   // Files of the page only, no answer of the box: not one, and no name.
   const kept = await cached(page, 'Virtanen', 'Korhonen', 'Harjoitus-Hoitaja', 'p-aino');
   assert.equal(kept.names.length, 1);
