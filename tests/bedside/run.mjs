@@ -29,22 +29,34 @@ const all = Object.entries({
 const browser = await startBrowser();
 const failed = [];
 const queue = [...all];
+// On a machine that others share, time runs out: what failed is tried once more, alone, and named.
+const again = [];
 
 async function work() {
   for (let next = queue.shift(); next; next = queue.shift()) {
     const [name, run] = next;
     const begun = performance.now();
+    const took = () => `${((performance.now() - begun) / 1000).toFixed(1)} s`;
     try {
       await run(browser);
-      console.log(`ok      ${name} (${((performance.now() - begun) / 1000).toFixed(1)} s)`);
+      console.log(`ok      ${name} (${took()})`);
     } catch (error) {
-      failed.push(name);
       console.log(`FAILED  ${name}\n${error.stack}`);
+      again.push([name, run]);
     }
   }
 }
 
 await Promise.all(Array.from({ length: AT_ONCE }, work));
+for (const [name, run] of again) {
+  try {
+    await run(browser);
+    console.log(`FLAKY   ${name}`);
+  } catch (error) {
+    failed.push(name);
+    console.log(`FAILED  ${name} again\n${error.stack}`);
+  }
+}
 await browser.close();
 console.log(
   failed.length === 0
