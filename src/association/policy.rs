@@ -75,6 +75,12 @@ impl Default for Policy {
 }
 
 impl Policy {
+    /// Whether a device's own admission is enough anywhere.
+    pub fn asks_devices(&self) -> bool {
+        let asks = |enough: &[Enough]| enough.contains(&Enough::DeviceAdmissionInCensus);
+        asks(&self.enough) || self.class.values().any(|enough| asks(enough))
+    }
+
     /// What is enough for a class of devices.
     pub fn enough_for(&self, class: &str) -> &[Enough] {
         self.class.get(class).unwrap_or(&self.enough)
@@ -176,6 +182,7 @@ mod tests {
     #[test]
     fn the_limit_can_be_shortened_and_not_lengthened() {
         assert_eq!(Policy::default().unseen_hours_max.seconds(), 86_400);
+        assert!(!Policy::default().asks_devices());
         let shorter: Policy = toml::from_str("unseen_hours_max = 8").unwrap();
         assert_eq!(shorter.unseen_hours_max.seconds(), 28_800);
         for wrong in ["0", "25", "-1"] {

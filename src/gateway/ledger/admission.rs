@@ -37,6 +37,9 @@ pub struct Stated {
 impl Committer {
     /// What a message says of the device's patient takes effect before its values are judged.
     pub(in crate::gateway) async fn admitted(&mut self, submission: &Submission) {
+        if !self.memory.ledger.site().policy.asks_devices() {
+            return;
+        }
         let name = submission.device.name.as_str();
         let Some(setup) = self.ledger.lines.get(name).filter(|setup| !setup.is_analyser) else {
             return;
