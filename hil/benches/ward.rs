@@ -5,6 +5,9 @@
 //! It is the demo with another ward: devices, gateway and cores are processes of their own, and
 //! what is counted is the gateway's.
 
+#[path = "speed/building.rs"]
+mod building;
+
 use std::process::{Command, ExitCode, Stdio};
 
 use serde_json::Value as Json;
@@ -19,6 +22,10 @@ const WIRE_TO_CORE_P99_MS_MAX: f64 = 250.0;
 
 fn main() -> ExitCode {
     let seconds = std::env::args().find_map(|one| one.strip_suffix('s')?.parse::<u64>().ok());
+    if let Err(error) = building::build_gateway() {
+        eprintln!("{error}");
+        return ExitCode::FAILURE;
+    }
     let time = format!("{}s", seconds.unwrap_or(60));
     let program = env!("CARGO_BIN_EXE_wardgate-hil");
     let gateway = std::path::Path::new(program).with_file_name("wardgate");

@@ -8,6 +8,7 @@
 //! It ends with exit code 1 if a limit is not held or could not be measured. What is measured and
 //! why stands in `docs/performance.md`.
 
+mod building;
 mod disk;
 mod house;
 mod load;
@@ -93,7 +94,7 @@ fn failed(what: &str) -> ExitCode {
 }
 
 fn measure(options: &Options) -> Result<Report, String> {
-    build_gateway()?;
+    building::build_gateway()?;
     let plan = Plan {
         folder: options.folder.clone(),
         rounds: options.rounds,
@@ -121,21 +122,4 @@ fn measure(options: &Options) -> Result<Report, String> {
         }
     }
     Ok(report)
-}
-
-/// The gateway is no part of this package: cargo is asked for it, with the profile of benches.
-fn build_gateway() -> Result<(), String> {
-    let Some(cargo) = std::env::var_os("CARGO") else { return Ok(()) };
-    let mut build = std::process::Command::new(cargo);
-    // What cargo says about this package must not reach the build of another.
-    for (name, _) in std::env::vars_os() {
-        let text = name.to_string_lossy();
-        if ["CARGO_PKG_", "CARGO_MANIFEST_", "CARGO_BIN_"].iter().any(|one| text.starts_with(one)) {
-            build.env_remove(&name);
-        }
-    }
-    build.args(["build", "--quiet", "--release", "--workspace", "--bins", "--manifest-path"]);
-    build.arg(concat!(env!("CARGO_MANIFEST_DIR"), "/../Cargo.toml"));
-    let built = build.status().map_err(|error| error.to_string())?;
-    if built.success() { Ok(()) } else { Err("the gateway could not be built".to_owned()) }
 }
