@@ -71,7 +71,10 @@ pub fn read(raw: &[u8], zone: Option<&TimeZone>) -> Result<Vec<Told>, Refused> {
             "D" | "W" | "X" => Fate::Rejected,
             _ => return refused(Why::Unreadable, "expected F, C, D, W or X in OBX-11"),
         };
-        let Some(at) = reading.time(segment, 14).or(sent) else {
+        // A time that is stated and cannot be read is not the time of the message.
+        let is_stated = !wire.field_text(segment, 14)?.is_empty();
+        let at = if is_stated { reading.time(segment, 14) } else { sent };
+        let Some(at) = at else {
             return refused(Why::Unreadable, "expected a time in OBX-14 or MSH-7");
         };
         let (code, person) = (first(&wire, segment, 3)?, first(&wire, segment, 16)?);
@@ -131,6 +134,9 @@ mod tests {
             ("OBR|1||5f0c1a52-2s^WARDGATE", "OBR|1", Why::Unreadable),
             ("|||||n-9\r", "\r", Why::Unreadable),
             ("20261129100500+0000", "", Why::Unreadable),
+            // Not a time, and one whose zone nobody has stated.
+            ("20261129100000+0000", "yesterday", Why::Unreadable),
+            ("20261129100000+0000", "20261129100000", Why::Unreadable),
             ("\rOBX", "\rNTE", Why::Incomplete),
         ] {
             let refused = read(TOLD.replace(from, to).as_bytes(), None).unwrap_err();

@@ -219,12 +219,10 @@ impl Bedside {
     /// The journal cannot be read, or what was charted is not read back yet; it is for a time that
     /// cannot be had, or not yet.
     pub fn rows(&self, wanted: &Wanted<'_>) -> Result<Vec<Row>, Refused> {
-        if let Some(at_us) = wanted.at_us {
-            match self.shelf().reaches((at_us, wanted.now_us), set::PERIODIC_WITHIN_US) {
-                Reach::Whole => {}
-                Reach::Filling => return Err(Refused::ReadingBack),
-                Reach::TooLongAgo => return Err(Refused::TooLongAgo),
-            }
+        match self.shelf().reaches((wanted.at_us, wanted.now_us), set::PERIODIC_WITHIN_US) {
+            Reach::Whole => {}
+            Reach::Filling => return Err(Refused::ReadingBack),
+            Reach::TooLongAgo => return Err(Refused::TooLongAgo),
         }
         let core_is_away = self.house.core_is_away();
         self.with_chart(|chart| {

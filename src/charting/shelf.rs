@@ -174,8 +174,12 @@ impl Shelf {
         }
     }
 
-    /// Whether a set as of this time, asked for now, can be had from here.
-    pub fn reaches(&self, (at_us, now_us): (i64, i64), window_us: i64) -> Reach {
+    /// Whether a set as of this time, asked for now, can be had from here. One of now has to wait,
+    /// too: what was measured once before the start would be missing in it.
+    pub fn reaches(&self, (at_us, now_us): (Option<i64>, i64), window_us: i64) -> Reach {
+        let Some(at_us) = at_us else {
+            return if self.is_filling { Reach::Filling } else { Reach::Whole };
+        };
         let minutes = i64::try_from(MINUTES_KEPT).unwrap_or(i64::MAX);
         if now_us.saturating_sub(at_us) > minutes.saturating_mul(MINUTE_US) {
             return Reach::TooLongAgo;
@@ -292,17 +296,19 @@ mod tests {
         let (start, minute) = (us("2026-11-29T10:20:00Z"), 60_000_000);
         let now = start + 5 * minute;
         let mut shelf = Shelf::begins_at(start);
-        assert_eq!(shelf.reaches((start + minute, now), minute), Reach::Whole);
-        assert_eq!(shelf.reaches((start, now), minute), Reach::TooLongAgo);
+        assert_eq!(shelf.reaches((Some(start + minute), now), minute), Reach::Whole);
+        assert_eq!(shelf.reaches((Some(start), now), minute), Reach::TooLongAgo);
+        assert_eq!(shelf.reaches((None, now), minute), Reach::Whole);
         shelf.fills();
-        assert_eq!(shelf.reaches((start, now), minute), Reach::Filling);
+        assert_eq!(shelf.reaches((None, now), minute), Reach::Filling);
+        assert_eq!(shelf.reaches((Some(start), now), minute), Reach::Filling);
         shelf.filled(start - 30 * minute);
-        assert_eq!(shelf.reaches((start - 20 * minute, now), minute), Reach::Whole);
-        assert_eq!(shelf.reaches((start - 30 * minute, now), minute), Reach::TooLongAgo);
+        assert_eq!(shelf.reaches((Some(start - 20 * minute), now), minute), Reach::Whole);
+        assert_eq!(shelf.reaches((Some(start - 30 * minute), now), minute), Reach::TooLongAgo);
         // Minutes are kept for two hours.
         shelf.filled(start - 300 * minute);
-        assert_eq!(shelf.reaches((now - 120 * minute, now), minute), Reach::Whole);
-        assert_eq!(shelf.reaches((now - 121 * minute, now), minute), Reach::TooLongAgo);
+        assert_eq!(shelf.reaches((Some(now - 120 * minute), now), minute), Reach::Whole);
+        assert_eq!(shelf.reaches((Some(now - 121 * minute), now), minute), Reach::TooLongAgo);
     }
 
     #[test]

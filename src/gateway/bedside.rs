@@ -222,11 +222,13 @@ impl BedsideTasks {
         let (desk, name) = (&ground.desk, &configuration.gateway.name);
         let (durable, acts) = (ground.durable.clone(), ground.acts.clone());
         let live = ground.reader.durable().map_or(Sequence::FIRST, |last| last.plus(1));
+        // Before anybody can ask.
+        bedside.shelf().fills();
         let mut tasks = Vec::new();
         if let Some(oru) = &table.oru {
             let map = configuration.maps.get(&oru.destination).cloned();
             let map = map.ok_or("the map of [charting.oru] is not there")?;
-            let (bedside, zone) = (Arc::clone(&bedside), configuration.zone());
+            let (bedside, zone) = (Arc::clone(&bedside), configuration.stated_zone());
             let (port, stopping) = (Arc::new(OruPort { bedside, map, zone }), stopping.clone());
             tasks.push(tokio::spawn(serve_mllp(oru.listen, oru.tls.clone(), port, stopping)));
         }

@@ -22,10 +22,10 @@ const RECORDS_MAX: u64 = 1_000_000;
 /// Devices and destinations come first.
 const REST: Duration = Duration::from_millis(2);
 
-/// Reads back what was kept before `end`, the first record that is followed live.
+/// Reads back what was kept before `end`, the first record that is followed live. Whoever starts it
+/// has told the shelf that it fills.
 pub(super) async fn fill(bedside: Arc<Bedside>, end: Sequence, stopping: watch::Receiver<bool>) {
     let reader = bedside.house.reader();
-    bedside.shelf().fills();
     let from_us = match read_back(&bedside, reader, end, &stopping).await {
         Ok(from_us) => from_us,
         Err(error) => {
@@ -73,5 +73,6 @@ async fn read_back(
         next = behind;
         tokio::time::sleep(REST).await;
     }
-    Ok(complete_from_us.unwrap_or(now_us))
+    // What was not read to its end is not there.
+    Ok(complete_from_us.filter(|_| next >= end).unwrap_or(now_us))
 }

@@ -26,14 +26,14 @@ use crate::vocabulary::{RecordId, Why};
 pub struct OruPort {
     pub bedside: Arc<Bedside>,
     pub map: Arc<Map>,
-    /// The sender's.
-    pub zone: TimeZone,
+    /// The sender's; where nobody has stated it, a time without an offset is refused.
+    pub zone: Option<TimeZone>,
 }
 
 impl OruPort {
     async fn take(&self, raw: &[u8]) -> (Settled, Option<Why>) {
         let not_now = (Settled::NotKept(NotKept::NoStorage), None);
-        let told = match read(raw, Some(&self.zone)) {
+        let told = match read(raw, self.zone.as_ref()) {
             Ok(told) => told,
             Err(refused) => {
                 // Names fields, shows nothing of them.

@@ -152,8 +152,12 @@ impl ChartingTable {
 impl Configuration {
     /// The ward's zone; UTC unless the gateway's table says.
     pub fn zone(&self) -> TimeZone {
-        let named = self.gateway.time_zone.as_deref().and_then(|name| TimeZone::get(name).ok());
-        named.unwrap_or(TimeZone::UTC)
+        self.stated_zone().unwrap_or(TimeZone::UTC)
+    }
+
+    /// The ward's zone, if the gateway's table says it.
+    pub fn stated_zone(&self) -> Option<TimeZone> {
+        self.gateway.time_zone.as_deref().and_then(|name| TimeZone::get(name).ok())
     }
 }
 

@@ -74,8 +74,11 @@ impl Committer {
             EntryId::parse(&format!("{word}:{gateway}/{line}:{}", now.us())).ok()
         });
         if !entries.is_empty() {
-            let (done, _) = oneshot::channel();
+            let (done, mut answer) = oneshot::channel();
             self.take_entries(entries, done, received).await;
+            if let Ok(Err(why)) = answer.try_recv() {
+                tracing::warn!(device = name, %why, "a device's word of its patient is not taken");
+            }
         }
         let stated = Stated { is_taken: taken == stated, patient: stated, since: now };
         self.ledger.stated.insert(name.to_owned(), stated);
