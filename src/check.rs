@@ -8,10 +8,11 @@
 //! | `clock` | the four times: as written, received, corrected, and by what evidence |
 //! | `repeats` | the window in which a whole message sent twice is recognised |
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::vocabulary::observation::Doubt;
+use crate::vocabulary::placed::Placed;
 use crate::vocabulary::{
     CodedWords, DeviceTimeEvidence, Meaning, Metric, Nature, Observation, ParameterKind,
 };
@@ -29,13 +30,19 @@ const AHEAD_MS_MAX: i64 = 60_000;
 const UNITS_KEPT_MAX: usize = 1024;
 
 /// The checks of one device; it remembers the last unit of each parameter.
-#[derive(Default)]
 pub struct Checker {
     /// By parameter and channel.
     last_unit: BTreeMap<String, BTreeMap<String, String>>,
     units_kept: usize,
-    /// Words, by where they lie, whose unit is the last one of their parameter and channel.
-    unchanged: HashMap<usize, Arc<CodedWords>>,
+    /// Words whose unit is the last one of their parameter and channel.
+    unchanged: Placed<CodedWords, ()>,
+}
+
+impl Default for Checker {
+    fn default() -> Self {
+        let unchanged = Placed::with_room(UNITS_KEPT_MAX);
+        Self { last_unit: BTreeMap::new(), units_kept: 0, unchanged }
+    }
 }
 
 impl Checker {
@@ -66,18 +73,17 @@ impl Checker {
     }
 
     fn unit_changed(&mut self, metric: &Metric) -> Option<Doubt> {
-        let place = Arc::as_ptr(&metric.words).addr();
-        if self.unchanged.contains_key(&place) {
+        if self.unchanged.get(&metric.words).is_some() {
             return None;
         }
         let changed = self.unit_changed_to(metric);
-        if changed.is_some() || self.unchanged.len() >= UNITS_KEPT_MAX {
+        if changed.is_some() {
             self.unchanged.clear();
         }
         // Words that nobody else holds do not come again. Those that are held here stay where they
         // lie.
         if Arc::strong_count(&metric.words) > 1 {
-            self.unchanged.insert(place, Arc::clone(&metric.words));
+            self.unchanged.note(Arc::clone(&metric.words), ());
         }
         changed
     }

@@ -4,13 +4,14 @@
 //! know stays, unmapped and counted. One observation comes out per patient, specimen and time, and
 //! per part of a device that can have a patient of its own.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use rust_decimal::Decimal;
 
 use crate::profile::{Profile, Protocol};
 use crate::vocabulary::observation::{Doubt, Form};
+use crate::vocabulary::placed::Placed;
 use crate::vocabulary::reading::{Coding, Words};
 use crate::vocabulary::value::decimal;
 use crate::vocabulary::{
@@ -40,14 +41,11 @@ pub struct Mapper {
     channels: channel::Channels,
 }
 
-/// What words became that a driver shares between messages. Nothing but the words, and whether
-/// there is a value, decides what they become.
-#[derive(Default)]
-struct Known(HashMap<(usize, bool), Became>);
+/// What words became that a driver shares between messages: where there is a value, and where
+/// there is none. Nothing else decides what they become.
+struct Known([Placed<Words, Became>; 2]);
 
 struct Became {
-    /// Held, so that no other words can lie where these do.
-    _words: Arc<Words>,
     coded: Arc<CodedWords>,
     doubts: Vec<Doubt>,
 }
@@ -55,21 +53,22 @@ struct Became {
 /// A few hundred parameters in several connections, a kilobyte each; all are forgotten beyond it.
 const KNOWN_MAX: usize = 1024;
 
-impl Known {
-    fn key(words: &Arc<Words>, absent: bool) -> (usize, bool) {
-        (Arc::as_ptr(words).addr(), absent)
+impl Default for Known {
+    fn default() -> Self {
+        Self([Placed::with_room(KNOWN_MAX), Placed::with_room(KNOWN_MAX)])
     }
+}
 
+impl Known {
     fn get(&self, words: &Arc<Words>, absent: bool) -> Option<&Became> {
-        self.0.get(&Self::key(words, absent))
+        let [present, without] = &self.0;
+        if absent { without.get(words) } else { present.get(words) }
     }
 
     fn note(&mut self, words: Arc<Words>, absent: bool, metric: &Metric) {
-        if self.0.len() >= KNOWN_MAX {
-            self.0.clear();
-        }
-        let (coded, doubts) = (Arc::clone(&metric.words), metric.doubts.clone());
-        self.0.insert(Self::key(&words, absent), Became { _words: words, coded, doubts });
+        let [present, without] = &mut self.0;
+        let became = Became { coded: Arc::clone(&metric.words), doubts: metric.doubts.clone() };
+        if absent { without.note(words, became) } else { present.note(words, became) }
     }
 }
 
@@ -206,7 +205,7 @@ impl Mapper {
 
     fn metric_known(&self, reading: Reading, known: &mut Known) -> Result<Metric, Refused> {
         let absent = reading.value.absent_reason().is_some();
-        if let Some(Became { coded, doubts, .. }) = known.get(&reading.words, absent) {
+        if let Some(Became { coded, doubts }) = known.get(&reading.words, absent) {
             let (words, doubts) = (Arc::clone(coded), doubts.clone());
             let Reading { value, at, .. } = reading;
             return Ok(Metric { words, value, doubts, at });

@@ -29,6 +29,7 @@ pub mod observation;
 pub mod parameter;
 pub mod patient;
 pub mod personal_code;
+pub mod placed;
 pub mod reading;
 pub mod refusal;
 pub mod role;

@@ -397,16 +397,9 @@ impl<M> Window<M> {
 
     /// What must be durable before anything leans on it.
     pub fn state(&self) -> State {
-        let mut open = self.holes.clone();
-        self.in_flight.keys().for_each(|one| open.add(*one..=*one));
-        self.settling.pairs().for_each(|(first, last)| open.add(first..=last));
-        let done = open.outside(self.low_water() + 1..=self.next - 1);
-        let mut accepted: Ranges = done.into_iter().map(Range::into_inner).collect();
-        self.ahead.pairs().for_each(|(first, last)| accepted.add(first..=last));
-        accepted.forget_below(self.low_water() + 1);
         State {
             low_water: self.low_water(),
-            accepted: accepted.pairs().collect(),
+            accepted: self.accepted(),
             highest_sent: self.highest_sent,
             unsent: self.unsent.pairs().collect(),
             have_generation: self.have_generation,
@@ -414,6 +407,31 @@ impl<M> Window<M> {
             set_aside_total: self.set_aside_total,
             ..State::start(self.stream)
         }
+    }
+
+    /// What is done above the low-water mark, first and last, ascending: all below the read
+    /// position that is not open, and what was accepted ahead of it. It is asked for with every
+    /// sending, so it is one walk over what is in flight.
+    fn accepted(&self) -> Vec<(u64, u64)> {
+        let in_flight = self.in_flight.keys().map(|one| (*one, *one));
+        let mut open: Vec<(u64, u64)> =
+            in_flight.chain(self.holes.pairs()).chain(self.settling.pairs()).collect();
+        open.sort_unstable();
+        let mut from = self.low_water() + 1;
+        let mut done = Vec::with_capacity(open.len() + 1);
+        // What is being set aside may lie above the read position.
+        for (first, last) in open.into_iter().chain([(self.next, self.next)]) {
+            let until = first.min(self.next);
+            done.extend((from < until).then(|| (from, until - 1)));
+            from = from.max(last + 1);
+        }
+        if self.ahead.is_empty() {
+            return done;
+        }
+        let mut accepted: Ranges = done.into_iter().collect();
+        self.ahead.pairs().for_each(|(first, last)| accepted.add(first..=last));
+        accepted.forget_below(self.low_water() + 1);
+        accepted.pairs().collect()
     }
 
     /// Takes back what was put in flight above this sequence and may not be sent; it is read again.

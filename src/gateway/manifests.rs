@@ -17,6 +17,7 @@ use ring::signature::Ed25519KeyPair;
 use serde_json::{Map, Value as Json};
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
+use tokio::time::Instant;
 
 use super::committer::{Committer, Request};
 use super::configuration::{Configuration, DestinationTable};
@@ -34,8 +35,11 @@ const LOOK_EVERY: Duration = Duration::from_secs(10);
 /// What is counted without a pause.
 const READ_RECORDS: usize = 256;
 const READ_BYTES: usize = 1 << 20;
-/// The pause: counting takes a small part of one core.
+/// The shortest pause, and how many times as long as the counting it is at least: counting takes a
+/// small part of one core, and a smaller one where the processor is short and counting is slow. A
+/// day is long.
 const PAUSE: Duration = Duration::from_millis(20);
+const PAUSE_TIMES: u32 = 12;
 const KEY_FILE: &str = "manifest.key";
 
 /// The gateway's key, made if there is none. The file is this user's alone.
@@ -121,6 +125,7 @@ impl Manifests {
         let mut tally = Tally::new(self.whose.clone(), from);
         let mut period = self.period(clock::now());
         while !*stop.borrow() {
+            let began = Instant::now();
             let more = match count(&mut self.reader, &mut tally) {
                 Ok(more) => more,
                 Err(error) => {
@@ -139,7 +144,9 @@ impl Manifests {
                 // The committer is gone only when the house stops.
                 let _ = self.requests.send(Request::Manifest { destination, data, now });
             }
-            let wait = if more { PAUSE } else { LOOK_EVERY.min(self.every / 4) };
+            let took = began.elapsed();
+            let pause = PAUSE.max(took * PAUSE_TIMES).min(LOOK_EVERY);
+            let wait = if more { pause } else { LOOK_EVERY.min(self.every / 4) };
             tokio::select! {
                 biased;
                 _ = stop.changed() => {}

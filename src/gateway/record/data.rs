@@ -4,8 +4,6 @@
 //! whatever keeps its keys sorted, is the same bytes. Nothing here may look at a clock or a
 //! counter: what is written depends on what is handed in, and on nothing else.
 
-use std::io::Write as _;
-
 use serde_json::json;
 
 use super::json::{self, Object};
@@ -159,18 +157,21 @@ pub(super) fn received(received: Moment, out: &mut Vec<u8>) {
 }
 
 fn metrics(record: &RecordId, metrics: &[Metric], out: &mut Vec<u8>) {
+    // As `ObservationId::of` writes it, without making one for each.
+    let record = format!("\"{record}.");
     out.push(b'[');
     for (index, one) in metrics.iter().enumerate() {
         if index > 0 {
             out.push(b',');
         }
-        metric(one, Some((record, index)), out);
+        metric(one, Some((&record, index)), out);
     }
     out.push(b']');
 }
 
-/// Appends one metric; `place` is its record and its index there, if it has them.
-pub fn metric(metric: &Metric, place: Option<(&RecordId, usize)>, out: &mut Vec<u8>) {
+/// Appends one metric; `place` is the beginning of its observation's id, with the quote before it,
+/// and its index there, if it has them.
+pub fn metric(metric: &Metric, place: Option<(&str, usize)>, out: &mut Vec<u8>) {
     let form = metric.form.pieces(|| form(&metric.words));
     let piece = |number: usize| form.get(number).map_or("", |piece| piece);
     let (as_sent, meaning) = (metric.value.as_sent(), metric.value.meaning());
@@ -205,9 +206,10 @@ pub fn metric(metric: &Metric, place: Option<(&RecordId, usize)>, out: &mut Vec<
     }
     object.put_members(piece(3));
     if let Some((record, index)) = place {
-        // As `ObservationId::of` writes it, without making one.
         let out = object.key("observation_id");
-        write!(out, "\"{record}.{index}\"").expect("bytes take everything");
+        out.extend_from_slice(record.as_bytes());
+        json::number(out, index as u64);
+        out.push(b'"');
     }
     object.put_members(piece(4));
     if !matches!(meaning, Meaning::Absent(_)) {

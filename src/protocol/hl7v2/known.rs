@@ -25,7 +25,12 @@ const SEGMENT_BYTES_MAX: usize = 512;
 /// The segments of one connection that are known.
 #[derive(Default)]
 pub struct Known {
-    words: HashMap<Box<[u8]>, Arc<Words>>,
+    /// In the order in which they first came, each with the bytes that it is known by.
+    rows: Vec<(Box<[u8]>, Arc<Words>)>,
+    /// Where a row stands.
+    places: HashMap<Box<[u8]>, usize>,
+    /// The row that comes next if this message is like the one before: it is looked at first.
+    next: usize,
     /// The bytes of the segment in question.
     key: Vec<u8>,
 }
@@ -40,19 +45,34 @@ impl Known {
         structure: &Structure,
     ) -> Result<Option<Reading>, Refused> {
         let may_be_known = self.take_key(wire, obx, manner, structure);
-        if may_be_known && let Some(words) = self.words.get(self.key.as_slice()) {
+        if may_be_known && let Some(words) = self.find() {
             return result::read_again(wire, obx, manner, words).map(Some);
         }
         let read = result::read(wire, obx, manner)?;
         let Some((mut reading, around)) = read else { return Ok(None) };
         structure.complete(&mut reading);
         if may_be_known && around == result::Around::Plain {
-            if self.words.len() >= KNOWN_MAX {
-                self.words.clear();
-            }
-            self.words.insert(self.key.as_slice().into(), Arc::clone(&reading.words));
+            self.note(&reading.words);
         }
         Ok(Some(reading))
+    }
+
+    /// The words of the segment in question.
+    fn find(&mut self) -> Option<&Arc<Words>> {
+        let is_next = self.rows.get(self.next).is_some_and(|(key, _)| **key == *self.key);
+        let place = if is_next { self.next } else { *self.places.get(self.key.as_slice())? };
+        self.next = if place + 1 < self.rows.len() { place + 1 } else { 0 };
+        self.rows.get(place).map(|(_, words)| words)
+    }
+
+    fn note(&mut self, words: &Arc<Words>) {
+        if self.rows.len() >= KNOWN_MAX {
+            self.rows.clear();
+            self.places.clear();
+        }
+        self.places.insert(self.key.as_slice().into(), self.rows.len());
+        self.rows.push((self.key.as_slice().into(), Arc::clone(words)));
+        self.next = 0;
     }
 
     /// Everything that decides what an OBX says around its value; `false` if it is more than can be

@@ -13,6 +13,8 @@
 
 use std::collections::VecDeque;
 
+use memchr::{memchr, memchr2};
+
 use crate::protocol::MESSAGE_BYTES_MAX;
 use crate::vocabulary::Moment;
 
@@ -160,7 +162,7 @@ impl Framing {
 
     fn between<'a>(&mut self, bytes: &'a [u8], now: Moment) -> &'a [u8] {
         let room = STRAY_BYTES_MAX - self.gathered.len();
-        let strays = bytes.iter().position(|byte| *byte == START).unwrap_or(bytes.len());
+        let strays = memchr(START, bytes).unwrap_or(bytes.len());
         let (taken, rest) = split(bytes, strays.min(room));
         self.gather(taken, now);
         if self.gathered.len() == STRAY_BYTES_MAX {
@@ -176,7 +178,7 @@ impl Framing {
     fn inside<'a>(&mut self, bytes: &'a [u8], now: Moment) -> &'a [u8] {
         // The two bytes of the end belong to the message, too.
         let room = MESSAGE_BYTES_MAX - 2 - self.gathered.len();
-        let control = bytes.iter().position(|byte| matches!(*byte, START | END));
+        let control = memchr2(START, END, bytes);
         let (taken, rest) = split(bytes, control.unwrap_or(bytes.len()).min(room));
         self.gather(taken, now);
         match rest {
@@ -215,7 +217,7 @@ impl Framing {
 
     fn skipping<'a>(&mut self, bytes: &'a [u8], now: Moment) -> &'a [u8] {
         self.last_byte = now;
-        match bytes.iter().position(|byte| matches!(*byte, START | END)) {
+        match memchr2(START, END, bytes) {
             None => &[],
             Some(at) => {
                 self.state = State::Between;
@@ -235,6 +237,8 @@ impl Framing {
         if !bytes.is_empty() {
             if self.gathered.len() <= 1 {
                 self.begun = now;
+                // As a rule the whole block comes at once: the end is two bytes.
+                self.gathered.reserve(bytes.len() + 3);
             }
             self.gathered.extend_from_slice(bytes);
             self.last_byte = now;

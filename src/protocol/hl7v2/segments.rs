@@ -15,6 +15,8 @@
 
 use std::ops::Range;
 
+use memchr::{memchr, memchr_iter, memchr2};
+
 /// The characters that hold one message apart.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Delimiters {
@@ -94,7 +96,7 @@ const SEPARATORS_USUAL: usize = 25;
 impl Separators {
     fn of(segment: &[u8], field: u8) -> Self {
         let mut found = Self { count: 0, first: [0; SEPARATORS_USUAL], more: Vec::new() };
-        for (offset, _) in segment.iter().enumerate().filter(|(_, byte)| **byte == field) {
+        for offset in memchr_iter(field, segment) {
             // A message is at most `MESSAGE_BYTES_MAX` long.
             let offset = u32::try_from(offset).unwrap_or(u32::MAX);
             match found.first.get_mut(found.count) {
@@ -236,7 +238,7 @@ const LINES_USUAL: usize = 32;
 /// The next CR or LF from `at` on, which then stands there, and what follows it.
 fn next_end<'a>(content: &'a [u8], at: &mut usize) -> Option<(&'a u8, &'a [u8])> {
     let from = content.get(*at..)?;
-    let offset = from.iter().position(|byte| matches!(byte, b'\r' | b'\n'))?;
+    let offset = memchr2(b'\r', b'\n', from)?;
     *at += offset;
     from.get(offset..)?.split_first()
 }
@@ -281,7 +283,11 @@ fn is_known(id: [u8; 3]) -> bool {
 const CONTEXT: [&[u8; 3]; 6] = [b"PID", b"PV1", b"OBR", b"SPM", b"SAC", b"ORC"];
 
 fn is_damaged_context(line: &[u8], field: u8) -> bool {
-    let Some(end) = line.iter().position(|byte| *byte == field) else { return false };
+    // What most lines are needs no closer look.
+    if line.starts_with(b"OBX") && line.get(3) == Some(&field) {
+        return false;
+    }
+    let Some(end) = memchr(field, line) else { return false };
     let head = line.get(..end).unwrap_or_default();
     if head.first_chunk::<3>().is_some_and(|id| head.len() == 3 && is_known(*id)) {
         return false;
