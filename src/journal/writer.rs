@@ -48,6 +48,8 @@ pub(super) struct Writer {
     key: Option<RecordKey>,
     /// Where the next record goes in the active segment.
     offset: u64,
+    /// Up to here it was written, if only with zeros.
+    filled: u64,
     /// The sequence of the next record.
     next: u64,
     /// The tag of the record before it.
@@ -58,6 +60,15 @@ pub(super) struct Writer {
 
 /// The usual group of sixty-four senders fits in it.
 const BUFFER_BYTES_KEPT: usize = 1 << 20;
+
+/// How far zeros are written behind a small group that comes to where nothing was written yet. A
+/// sync into room that is only reserved has to bring the file's own description along, which is a
+/// second write for the disk; into written room it has not.
+const FILLED_AHEAD_BYTES: u64 = 256 << 10;
+/// A group that is no smaller pays for its second write itself.
+const SMALL_GROUP_BYTES: usize = 32 << 10;
+/// What disks write at once.
+const BLOCK_BYTES: u64 = 4096;
 
 /// Where writing continues.
 pub(super) struct Place {
@@ -76,8 +87,8 @@ impl Writer {
     ) -> Self {
         let Place { header, offset, next, tag } = place;
         let key = shared.record_key(&header);
-        let buffer = Vec::new();
-        Self { shared, segment_bytes, on_durable, header, key, offset, next, tag, buffer }
+        let (buffer, filled) = (Vec::new(), offset);
+        Self { shared, segment_bytes, on_durable, header, key, offset, filled, next, tag, buffer }
     }
 
     pub fn shared(&self) -> Arc<Shared> {
@@ -209,11 +220,14 @@ impl Writer {
         if !group.bytes.is_empty() {
             let storage = &self.shared.storage;
             let name = segment_name(self.header.number);
+            let end = self.offset + group.bytes.len() as u64;
+            group.bytes.resize(group.bytes.len() + self.zeros_behind(group.bytes.len()), 0);
             storage
                 .write_at(&name, self.offset, &group.bytes)
                 .map_err(failure("write to segment"))?;
             storage.sync(&name).map_err(failure("sync segment"))?;
-            self.offset += group.bytes.len() as u64;
+            self.filled = self.filled.max(self.offset + group.bytes.len() as u64);
+            self.offset = end;
             group.bytes.clear();
             if let Some(active) = self.shared.segments().last_mut() {
                 active.end = self.offset;
@@ -223,6 +237,16 @@ impl Writer {
         group.done.drain(..).for_each(|done| done(Ok(())));
         (self.on_durable)(Sequence::new(self.shared.durable()));
         Ok(())
+    }
+
+    /// How many zeros go out behind a group of this size.
+    fn zeros_behind(&self, bytes: usize) -> usize {
+        let end = self.offset + bytes as u64;
+        if bytes >= SMALL_GROUP_BYTES || end <= self.filled {
+            return 0;
+        }
+        let ahead = (end + FILLED_AHEAD_BYTES).next_multiple_of(BLOCK_BYTES).min(self.header.size);
+        usize::try_from(ahead.saturating_sub(end)).unwrap_or(0)
     }
 
     /// Starts the next segment; everything in the active one is durable.
@@ -241,7 +265,7 @@ impl Writer {
         // A file shorter than its header says has a successor: losing that one is then seen.
         let old = segment_name(self.header.number);
         self.shared.storage.trim(&old, self.offset).map_err(failure("trim segment"))?;
-        self.offset = SEGMENT_HEADER_BYTES;
+        (self.offset, self.filled) = (SEGMENT_HEADER_BYTES, SEGMENT_HEADER_BYTES);
         self.key = self.shared.record_key(&header);
         self.header = header;
         let first = Sequence::FIRST.plus(self.next - 1);

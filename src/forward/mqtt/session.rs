@@ -122,7 +122,8 @@ impl Mqtt {
                     return Ended::Lost(why);
                 }
                 self.send(pump, session);
-                fill_at = (pump.window.next() != position).then_some(now + FILL_EVERY);
+                let rests = pump.window.next() != position || pump.gives_way();
+                fill_at = rests.then_some(now + FILL_EVERY);
             }
             pump.count(*durable.borrow());
             if !pump.is_behind() {

@@ -7,17 +7,28 @@ use crate::forward::stored::Written;
 use crate::journal::{self, Kind, Record};
 use crate::vocabulary::Sequence;
 
+/// What is read at once while devices wait. Over MQTT that is more than two thousand records a
+/// second, which is a large ward's; what is left is sent when there is no crowd any more.
+const CROWDED_RECORDS: usize = 64;
+
 impl<M: Send + Sync + 'static> Pump<M> {
     pub(super) fn take_from_journal<B: Binding<Message = M>>(
         &mut self,
         binding: &mut B,
         most: u64,
     ) -> Result<(), journal::Error> {
+        let before = self.window.in_flight();
+        let room = if self.gives_way() { CROWDED_RECORDS } else { usize::MAX };
         let durable = self.reader.durable().map_or(0, Sequence::number).min(most);
-        while let Some(reading) = self.window.reading(durable) {
+        // Nothing leaves the window meanwhile.
+        let taken = |pump: &Self| pump.window.in_flight().saturating_sub(before);
+        while let left @ 1.. = room.saturating_sub(taken(self))
+            && let Some(reading) = self.window.reading(durable)
+        {
             let from = Sequence::FIRST.plus(reading.from - 1);
             let span = usize::try_from(reading.until - reading.from + 1).unwrap_or(usize::MAX);
-            let read = self.reader.read_from(from, reading.records.min(span), reading.bytes)?;
+            let read =
+                self.reader.read_from(from, reading.records.min(span).min(left), reading.bytes)?;
             if read.next == from {
                 break;
             }

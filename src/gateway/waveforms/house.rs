@@ -249,6 +249,7 @@ impl Ward {
             destinations: self.configuration.waveforms.clone(),
             samplers: Samplers::default(),
             room: Arc::clone(room),
+            crowd: Arc::default(),
             trends: std::collections::BTreeMap::new(),
         }
     }

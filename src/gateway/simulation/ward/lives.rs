@@ -153,6 +153,7 @@ impl Ward<'_> {
 
     async fn one_life(&mut self) {
         let world = World {
+            crowd: Arc::default(),
             delivery: tokio::runtime::Handle::current(),
             has_background: false,
             disk: Arc::new(Arc::clone(&self.told.disk)),
