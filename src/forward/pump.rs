@@ -190,7 +190,7 @@ pub struct Pump<M> {
     /// The ranges of it whose gap records are not durable yet.
     unrecorded: Vec<(Missing, Recorded)>,
     /// What it gives way to.
-    crowd: Arc<Crowd>,
+    pub(super) crowd: Arc<Crowd>,
     /// Since when the cursor cannot be written.
     broken_at: Option<Instant>,
     /// When a promise was last written.
@@ -293,11 +293,6 @@ impl<M: Send + Sync + 'static> Pump<M> {
     #[must_use]
     pub fn giving_way_to(self, crowd: Arc<Crowd>) -> Self {
         Self { crowd, ..self }
-    }
-
-    /// Whether it holds itself back now.
-    pub(super) fn gives_way(&self) -> bool {
-        self.crowd.is_there()
     }
 
     /// Every record up to this sequence is done here, proven where that needs a proof, and the

@@ -76,14 +76,14 @@ pub struct NewStored<'a> {
 }
 
 impl NewStored<'_> {
-    /// The bytes for the journal. `data` is an object in JSON.
-    pub fn to_bytes(&self, data: &[u8]) -> Vec<u8> {
-        let mut bytes = Vec::with_capacity(data.len() + HEAD_BYTES_USUAL);
+    /// The bytes for the journal. `data` appends an object in JSON, of about so many bytes.
+    pub fn to_bytes(&self, bytes_usual: usize, data: impl FnOnce(&mut Vec<u8>)) -> Vec<u8> {
+        let mut bytes = Vec::with_capacity(bytes_usual + HEAD_BYTES_USUAL);
         serde_json::to_writer(&mut bytes, self)
             .expect("a structure with text keys has a JSON form");
         let brace = bytes.pop();
         bytes.extend_from_slice(b",\"data\":");
-        bytes.extend_from_slice(data);
+        data(&mut bytes);
         bytes.extend(brace);
         bytes
     }

@@ -3,10 +3,10 @@
 //! the fate of a message only when the journal says that it is on stable storage.
 
 mod counts;
+mod first_time;
 mod handing_over;
 mod request;
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -15,27 +15,23 @@ use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot};
 
 use self::counts::Counts;
 pub use self::request::Request;
-use super::configuration::{DestinationTable, Take};
+use super::configuration::DestinationTable;
 use super::gaps::GapCause;
 use super::ledger::LedgerKeeper;
 use super::ledger::verdicts::Said;
 use super::memory::Memory;
-use super::record::{self, FirmwareProof, NewHead, NewStatement, ProfileStamp};
+use super::record::{self, FirmwareProof, NewHead, ProfileStamp};
 use super::room::Room;
-use super::routing::{Fate, Routable, Samplers};
+use super::routing::{Routable, Samplers};
 use super::status::DeviceStatus;
 use crate::check::clock::Times;
 use crate::check::repeats::StatementKeys;
 use crate::forward::crowd::{Crowd, Place};
-use crate::forward::stored::Stored;
 use crate::journal::{Appender, Kind, NewRecord};
 use crate::link::clock;
 use crate::profile::Status;
 use crate::protocol::{Completeness, Message, MessageId, NotKept, Settled};
-use crate::vocabulary::moment::utc_text;
-use crate::vocabulary::{
-    DeviceName, Digest, Moment, Observation, RecordId, Sequence, StreamId, Why,
-};
+use crate::vocabulary::{DeviceName, Digest, Moment, Observation, Sequence, StreamId, Why};
 
 /// A message on its way into the journal.
 pub struct Submission {
@@ -232,19 +228,24 @@ impl Committer {
             Ok(_) => {
                 self.memory.heard(&name, (received_us, wire), clock_ahead_ms);
                 self.memory.note_message(&name, basis.filter(|_| earlier.is_none()), wire);
-                for (keys, sequence) in &staged.statements {
-                    self.memory.note_statement(&name, keys, (wire, *sequence));
-                }
-                for (destination, record) in &staged.sampled {
-                    self.samplers.feed(destination, record);
-                }
-                for (destination, sequence) in staged.routed {
-                    self.memory.last_routed.insert(destination, sequence);
-                }
+                self.came_true(&name, staged, wire);
             }
             Err(why) => {
                 let _ = not_kept.send((id, Settled::NotKept(why)));
             }
+        }
+    }
+
+    /// The batch of a device's message is on its way.
+    fn came_true(&mut self, device: &str, staged: Staged, wire: Sequence) {
+        for (keys, sequence) in &staged.statements {
+            self.memory.note_statement(device, keys, (wire, *sequence));
+        }
+        for (destination, record) in &staged.sampled {
+            self.samplers.feed(destination, record);
+        }
+        for (destination, sequence) in staged.routed {
+            self.memory.last_routed.insert(destination, sequence);
         }
     }
 
@@ -324,86 +325,6 @@ impl Committer {
             time_us: submission.message.received.utc_us(),
             payload: head.with_raw(&submission.message.raw),
         }
-    }
-
-    /// The record of what the configuration says of where a device stands.
-    fn configured_by(&self, device: &str) -> Option<u64> {
-        let association = self.memory.devices.get(device)?.association.as_ref();
-        association.map(|(_, sequence)| *sequence)
-    }
-
-    /// The batch of a message that is new: its wire record and its observations, and where each of
-    /// them goes.
-    fn first_time(
-        &self,
-        submission: &Submission,
-        basis: Option<Digest>,
-        wire: Sequence,
-        said: &[(Said, bool)],
-    ) -> (Vec<NewRecord>, Staged) {
-        let mut head = Self::head(submission, basis);
-        head.observations = submission.observations.len();
-        let raw_digest = Digest::of(&submission.message.raw);
-        let association = self.memory.ledger.of(&submission.device.name);
-        let ledger = self.configured_by(submission.device.name.as_str());
-        let mut staged = Staged::default();
-        let mut records = Vec::new();
-        // Only a route with `every` looks into the data.
-        let sampled = self.destinations.iter().any(|one| matches!(one.take, Take::Every { .. }));
-        let received_us = submission.message.received.utc_us();
-        let judged = submission.observations.iter().zip(said);
-        for (index, ((observation, times), (whose, is_protected))) in judged.enumerate() {
-            let sequence = wire.plus(index as u64 + 1);
-            let id = RecordId::of(self.stream, sequence);
-            let statement = StatementKeys::of(observation);
-            let names = statement.as_ref().and_then(|keys| {
-                let memory = self.memory.devices.get(submission.device.name.as_str())?;
-                memory.window.stated_before(keys)
-            });
-            head.statements.push(statement.map(NewStatement));
-            let held = record::held(observation.mode, submission.proof);
-            let newest =
-                whose.as_ref().map(|_| self.memory.ledger_record).filter(|newest| *newest > 0);
-            let parts = record::Parts {
-                id: &id,
-                wire,
-                raw_digest,
-                device: submission.device.name.as_str(),
-                profile: &submission.device.stamp,
-                profile_status: submission.device.profile_status.as_str(),
-                firmware: submission.firmware.as_deref(),
-                observation,
-                times,
-                complete: submission.message.completeness == Completeness::Complete,
-                association: &association,
-                ledger: ledger.max(newest),
-                whose: whose.as_deref(),
-                is_protected: *is_protected,
-                held: &held,
-                names: names.map(|earlier| RecordId::of(self.stream, earlier)),
-            };
-            let stored = Stored {
-                kind: record::kind(observation),
-                time: utc_text(times.chart_utc_us),
-                subject: submission.device.name.as_str().to_owned(),
-                routes: BTreeMap::new(),
-                data: serde_json::Map::new(),
-            };
-            let data = record::observation(&parts);
-            let of_somebody = whose.as_deref().is_some_and(Result::is_ok);
-            let fate = Fate { held: !held.is_empty(), of_somebody };
-            records.push(Routable::new(sequence, fate, received_us, stored, data, sampled));
-        }
-        let parts = self.route(&submission.device, &mut records, &mut staged);
-        let whole = records.iter().map(Routable::to_bytes);
-        let payloads = whole.chain(parts.iter().map(Stored::to_bytes));
-        let (kind, time_us) = (Kind::Observation, received_us);
-        let kept = payloads.map(|payload| NewRecord { kind, time_us, payload });
-        let records = std::iter::once(Self::wire(submission, &head)).chain(kept).collect();
-        let sequences = (1..).map(|index| wire.plus(index));
-        let statements = head.statements.into_iter().zip(sequences);
-        staged.statements = statements.filter_map(|(one, at)| Some((one?.0, at))).collect();
-        (records, staged)
     }
 }
 

@@ -194,12 +194,23 @@ pub fn kind(observation: &Observation) -> stored::EventKind {
     }
 }
 
-/// The data of an observation record in JSON, without what only a destination's rendering adds.
-pub fn observation(parts: &Parts<'_>) -> Vec<u8> {
-    let metrics = parts.observation.metrics.len();
-    let mut out = Vec::with_capacity(AROUND_BYTES_USUAL + METRIC_BYTES_USUAL * metrics);
-    data::write(parts, &mut out);
-    out
+impl Parts<'_> {
+    /// Appends the data of the record in JSON, without what only a destination's rendering adds.
+    pub fn write(&self, out: &mut Vec<u8>) {
+        data::write(self, out);
+    }
+
+    /// About as many bytes as the data will be.
+    pub fn bytes_usual(&self) -> usize {
+        AROUND_BYTES_USUAL + METRIC_BYTES_USUAL * self.observation.metrics.len()
+    }
+}
+
+/// The data of an observation record, taken apart.
+pub fn observation(parts: &Parts<'_>) -> Map<String, Json> {
+    let mut out = Vec::with_capacity(parts.bytes_usual());
+    parts.write(&mut out);
+    serde_json::from_slice(&out).expect("data is written as an object with text keys")
 }
 
 /// What the data of a monitor's record takes, without its metrics and for each of them: it is
@@ -208,13 +219,13 @@ const AROUND_BYTES_USUAL: usize = 1 << 10;
 const METRIC_BYTES_USUAL: usize = 640;
 
 /// Four signals over half a second fit in it.
-const WAVEFORMS_BYTES_USUAL: usize = 8 << 10;
+pub const WAVEFORMS_BYTES_USUAL: usize = 8 << 10;
 
-/// The data of a record of waveforms in JSON, without what only a destination's rendering adds.
-pub fn waveforms(parts: &WaveformParts<'_>) -> Vec<u8> {
-    let mut out = Vec::with_capacity(WAVEFORMS_BYTES_USUAL);
-    waveform::write(parts, &mut out);
-    out
+impl WaveformParts<'_> {
+    /// Appends the data of the record in JSON, without what only a destination's rendering adds.
+    pub fn write(&self, out: &mut Vec<u8>) {
+        waveform::write(self, out);
+    }
 }
 
 /// A patient as records name one: the identifier, who gave it, and what kind it is.

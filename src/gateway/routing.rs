@@ -18,6 +18,7 @@ use serde_json::json;
 
 use super::committer::{Committer, DeviceIdentity, Staged};
 use super::configuration::{DestinationTable, Files, Take};
+use super::record::Parts;
 use super::sampling::{GRACE_US, Passed, Sample, Sampler};
 use crate::forward::stored::{EventKind, NewStored, Stored};
 use crate::journal::{Kind, NewRecord, Reader, Record};
@@ -59,33 +60,14 @@ pub struct Routable {
     pub received_us: i64,
     /// Its data is empty unless somebody looks into it.
     pub stored: Stored,
-    /// The data in JSON.
-    written: Vec<u8>,
 }
 
 impl Routable {
-    /// A record of this data, an object in JSON; it is taken apart again only where a destination
-    /// takes one value per interval.
-    pub(super) fn new(
-        sequence: Sequence,
-        fate: Fate,
-        received_us: i64,
-        stored: Stored,
-        written: Vec<u8>,
-        sampled: bool,
-    ) -> Self {
-        let data = if sampled {
-            serde_json::from_slice(&written).expect("what was just written is an object")
-        } else {
-            stored.data
-        };
-        Self { sequence, fate, received_us, stored: Stored { data, ..stored }, written }
-    }
-
-    /// The bytes for the journal.
-    pub(super) fn to_bytes(&self) -> Vec<u8> {
+    /// The bytes for the journal, with the data of these parts.
+    pub(super) fn to_bytes(&self, parts: &Parts<'_>) -> Vec<u8> {
         let Stored { kind, time, subject, routes, .. } = &self.stored;
-        NewStored { kind: *kind, time, subject, routes }.to_bytes(&self.written)
+        let head = NewStored { kind: *kind, time, subject, routes };
+        head.to_bytes(parts.bytes_usual(), |out| parts.write(out))
     }
 }
 

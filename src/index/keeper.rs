@@ -19,8 +19,11 @@ use crate::vocabulary::Sequence;
 /// What is read without a pause.
 const READ_RECORDS: usize = 256;
 const READ_BYTES: usize = 1 << 20;
-/// The pause: building takes a small part of one core.
+/// The shortest pause, and how many times as long as the step before it it is at least: building
+/// takes a small part of one core, and a smaller one where the processor is short and steps are
+/// slow.
 const PAUSE: Duration = Duration::from_millis(20);
+const PAUSE_TIMES: u32 = 5;
 /// How often it is looked whether there is something new.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
 /// How long after an index that could not be built another one is tried; twice as long each time.
@@ -197,12 +200,14 @@ impl Keeper {
     /// Goes a little further; when to go on.
     fn step(&mut self) -> Duration {
         let Some(mut held) = self.held.take() else { return self.begin() };
+        let began = Instant::now();
         let made = self.advance(&mut held);
         self.held = Some(held);
         match made {
             Ok(more) => {
                 self.journal_failed = false;
-                if more { PAUSE } else { LOOK_EVERY }
+                let pause = PAUSE.max(began.elapsed() * PAUSE_TIMES).min(LOOK_EVERY);
+                if more { pause } else { LOOK_EVERY }
             }
             Err(Failure::Odd(why)) => self.throw_away(&why),
             Err(Failure::Journal(error)) => {

@@ -567,14 +567,21 @@ fn what_is_freed_goes_from_the_index() {
     let kept = house.reader.durable().unwrap().number() - before.number() + 1;
     wait_until_whole(&index, &house.reader);
     compare(&house, &index, &mut random, "after freeing");
-    // Taking away goes on behind the answers.
-    std::thread::sleep(Duration::from_secs(3));
     thread.stop();
-    let rows = sled::open(house.index().join("rows")).unwrap();
-    let named = rows.scan_prefix(b"R").count() as u64;
-    assert!(named <= kept, "{named} rows for {kept} records");
-    let facets = rows.scan_prefix(b"a").count() as u64;
-    assert!(facets <= 3 * kept, "{facets} rows for {kept} records");
+    // Taking away goes on behind the answers, and more slowly where the machine is busy.
+    let mut left = (0, 0);
+    for _ in 0..20 {
+        let thread = house.start().1;
+        std::thread::sleep(Duration::from_secs(3));
+        thread.stop();
+        let rows = sled::open(house.index().join("rows")).unwrap();
+        let count = |prefix: &[u8]| rows.scan_prefix(prefix).count() as u64;
+        left = (count(b"R"), count(b"a"));
+        if left.0 <= kept && left.1 <= 3 * kept {
+            return;
+        }
+    }
+    panic!("{left:?} rows for {kept} records");
 }
 
 fn of_this_process(file: &str, key: &str) -> u64 {

@@ -92,8 +92,8 @@ pub enum Comparator {
 }
 
 impl Comparator {
-    /// Splits a leading comparator off.
-    fn split(text: &str) -> (Option<Self>, &str) {
+    /// The comparator before a trimmed text, and what stands behind it.
+    fn before(text: &str) -> (Option<Self>, &str) {
         let pairs = [
             ("<=", Self::LessOrEqual),
             (">=", Self::GreaterOrEqual),
@@ -104,7 +104,7 @@ impl Comparator {
             .iter()
             .find_map(|(sign, comparator)| Some((*comparator, text.strip_prefix(sign)?)));
         match found {
-            Some((comparator, rest)) => (Some(comparator), rest),
+            Some((comparator, rest)) => (Some(comparator), rest.trim_start()),
             None => (None, text),
         }
     }
@@ -113,8 +113,8 @@ impl Comparator {
 /// What the text of a [`Value`] means.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Meaning {
-    /// A number in our own grammar; `digits` is the part of the text behind the comparator.
-    Number { comparator: Option<Comparator>, digits: String },
+    /// A number in our own grammar; its figures are [`Value::digits`].
+    Number { comparator: Option<Comparator> },
     /// A step of a scale: `neg`, `trace`, `2+`.
     Ordinal,
     /// A code, its words and the system it is from, each as sent.
@@ -157,7 +157,7 @@ impl fmt::Debug for Value {
 impl Value {
     /// A number of our grammar, or `None`.
     pub fn number(text: &str) -> Option<Self> {
-        let meaning = Meaning::Number { comparator: None, digits: text.to_owned() };
+        let meaning = Meaning::Number { comparator: None };
         is_number(text).then(|| Self { as_sent: text.to_owned(), meaning })
     }
 
@@ -166,10 +166,9 @@ impl Value {
     /// [`Value::absent`].
     pub fn read(text: &str) -> Self {
         let trimmed = text.trim();
-        let (comparator, rest) = Comparator::split(trimmed);
-        let digits = rest.trim_start();
+        let (comparator, digits) = Comparator::before(trimmed);
         let meaning = if is_number(digits) {
-            Meaning::Number { comparator, digits: digits.to_owned() }
+            Meaning::Number { comparator }
         } else if is_ordinal(trimmed) {
             Meaning::Ordinal
         } else {
@@ -208,6 +207,18 @@ impl Value {
         &self.meaning
     }
 
+    /// The figures of a number: the part of the text behind the comparator. `None` for anything
+    /// else.
+    pub fn digits(&self) -> Option<&str> {
+        match self.meaning {
+            Meaning::Number { comparator: Some(_) } => {
+                Some(Comparator::before(self.as_sent.trim()).1)
+            }
+            Meaning::Number { comparator: None } => Some(self.as_sent.trim()),
+            Meaning::Ordinal | Meaning::Coded { .. } | Meaning::Text | Meaning::Absent(_) => None,
+        }
+    }
+
     /// Why there is no value, if there is none.
     pub fn absent_reason(&self) -> Option<AbsentReason> {
         match self.meaning {
@@ -220,10 +231,7 @@ impl Value {
 
     /// For comparing only, never for sending: `None` where there is no number or it does not fit.
     pub fn for_comparing(&self) -> Option<Decimal> {
-        match &self.meaning {
-            Meaning::Number { digits, .. } => decimal(digits),
-            Meaning::Ordinal | Meaning::Coded { .. } | Meaning::Text | Meaning::Absent(_) => None,
-        }
+        decimal(self.digits()?)
     }
 }
 

@@ -122,7 +122,7 @@ impl Mqtt {
                     return Ended::Lost(why);
                 }
                 self.send(pump, session);
-                let rests = pump.window.next() != position || pump.gives_way();
+                let rests = pump.window.next() != position || pump.crowd.is_there();
                 fill_at = rests.then_some(now + FILL_EVERY);
             }
             pump.count(*durable.borrow());

@@ -9,7 +9,7 @@ use crate::vocabulary::Sequence;
 
 /// What is read at once while devices wait. Over MQTT that is more than two thousand records a
 /// second, which is a large ward's; what is left is sent when there is no crowd any more.
-const CROWDED_RECORDS: usize = 64;
+const CROWDED_RECORDS: usize = 48;
 
 impl<M: Send + Sync + 'static> Pump<M> {
     pub(super) fn take_from_journal<B: Binding<Message = M>>(
@@ -18,7 +18,7 @@ impl<M: Send + Sync + 'static> Pump<M> {
         most: u64,
     ) -> Result<(), journal::Error> {
         let before = self.window.in_flight();
-        let room = if self.gives_way() { CROWDED_RECORDS } else { usize::MAX };
+        let room = if self.crowd.is_there() { CROWDED_RECORDS } else { usize::MAX };
         let durable = self.reader.durable().map_or(0, Sequence::number).min(most);
         // Nothing leaves the window meanwhile.
         let taken = |pump: &Self| pump.window.in_flight().saturating_sub(before);

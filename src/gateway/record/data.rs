@@ -193,9 +193,9 @@ pub fn metric(metric: &Metric, place: Option<(&str, usize)>, out: &mut Vec<u8>) 
         object.put("coded", &json!({ "code": code, "words": words, "system": system }));
     }
     object.put_members(piece(1));
-    if let Meaning::Number { comparator: Some(comparator), digits } = meaning {
+    if let Meaning::Number { comparator: Some(comparator) } = meaning {
         object.put("comparator", comparator);
-        object.put_text("digits", digits);
+        object.put_text("digits", metric.value.digits().unwrap_or_default());
     }
     object.put_if(!metric.doubts.is_empty(), "doubts", &metric.doubts);
     object.put_members(piece(2));

@@ -216,7 +216,10 @@ impl Keeper {
             subject: device.name.as_str(),
             routes: &routes,
         };
-        let (time_us, payload) = (received.utc_us(), stored.to_bytes(&record::waveforms(&parts)));
+        let (time_us, payload) = (
+            received.utc_us(),
+            stored.to_bytes(record::WAVEFORMS_BYTES_USUAL, |out| parts.write(out)),
+        );
         (NewRecord { kind: Kind::Waveform, time_us, payload }, routes)
     }
 }
