@@ -11,7 +11,6 @@
 //! | [`acknowledgement`] | what a receiver answers |
 //! | [`window`] | which records are in flight, and what an acknowledgement retires. Pure |
 //! | [`ranges`] | a set of sequences. Pure |
-//! | [`crowd`] | whether devices wait, so that a destination holds itself back. Pure |
 //! | [`cursor`] | how far a destination is, on disk |
 //! | [`earlier`] | what was kept before a destination came, and goes there all the same |
 //! | [`manifest`] | what a destination must have, signed. Pure |
@@ -26,7 +25,6 @@
 //! | [`fhir`] | the FHIR R4 binding |
 
 pub mod acknowledgement;
-pub mod crowd;
 pub mod cursor;
 pub mod earlier;
 pub mod fhir;

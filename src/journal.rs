@@ -86,7 +86,7 @@ use std::fs::{File, TryLockError};
 use std::io;
 use std::ops::RangeInclusive;
 use std::path::Path;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -532,6 +532,8 @@ pub(crate) struct Shared {
     stream: StreamId,
     /// The last durable sequence; 0 for none.
     durable: Arc<AtomicU64>,
+    /// Batches that were taken and whose fate was not told yet.
+    waiting: AtomicUsize,
     /// Ascending by number; `first` never falls. Never empty.
     segments: Mutex<Vec<Segment>>,
     /// Files between them that hold no record any more.
@@ -553,6 +555,7 @@ impl Shared {
             storage,
             stream,
             durable: Arc::new(AtomicU64::new(durable)),
+            waiting: AtomicUsize::new(0),
             segments: Mutex::new(Vec::new()),
             lost: Vec::new(),
             keys,

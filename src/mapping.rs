@@ -163,7 +163,7 @@ impl Mapper {
         let mut mapped = Mapped::default();
         for group in groups {
             // By the part of the device and by time. `None`: the group's own time, whatever it is.
-            let mut apart: Vec<(&str, Option<DeviceTime>, Vec<Metric>)> = Vec::new();
+            let mut apart: Vec<(Option<usize>, Option<DeviceTime>, Vec<Metric>)> = Vec::new();
             let readings = group.readings.len();
             for mut reading in group.readings {
                 let time = reading.time.take().filter(|time| group.time.as_ref() != Some(time));
@@ -175,10 +175,7 @@ impl Mapper {
                     }
                 };
                 let part = self.channels.of_value(&metric.words);
-                let is_same = |(of, at, _): &&mut (&str, Option<DeviceTime>, Vec<Metric>)| {
-                    *of == part && *at == time
-                };
-                match apart.iter_mut().find(is_same) {
+                match apart.iter_mut().find(|(of, at, _)| *of == part && *at == time) {
                     Some((.., metrics)) => metrics.push(metric),
                     None => {
                         let mut metrics = Vec::with_capacity(readings);
@@ -193,7 +190,7 @@ impl Mapper {
                     subject: group.subject.clone(),
                     mode: group.mode,
                     event: group.event.clone(),
-                    channel: part.to_owned(),
+                    channel: self.channels.name(part).to_owned(),
                     device_time,
                     metrics,
                     remarks: group.remarks.clone(),

@@ -205,7 +205,6 @@ async fn commit(
         ledger: LedgerKeeper::default(),
         destinations: vec![core()],
         room: Arc::new(Room::default()),
-        crowd: Arc::default(),
         trends: BTreeMap::new(),
     };
     committer.started(devices, Digest::of(b"configuration"), START).await;
@@ -372,7 +371,6 @@ async fn bedside(folder: &Path) -> Vec<Record> {
         ledger: keeper,
         destinations: vec![core()],
         room: Arc::new(Room::default()),
-        crowd: Arc::default(),
         trends: BTreeMap::new(),
     };
     let clock = BoxClock::Vouched;

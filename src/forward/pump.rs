@@ -16,7 +16,6 @@ use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 
 use super::acknowledgement::{Acknowledgement, Have};
-use super::crowd::Crowd;
 use super::cursor::{self, CursorError, CursorFile, Found, State};
 use super::earlier::Chain;
 use super::proof::Proof;
@@ -189,8 +188,6 @@ pub struct Pump<M> {
     told: Ranges,
     /// The ranges of it whose gap records are not durable yet.
     unrecorded: Vec<(Missing, Recorded)>,
-    /// What it gives way to.
-    pub(super) crowd: Arc<Crowd>,
     /// Since when the cursor cannot be written.
     broken_at: Option<Instant>,
     /// When a promise was last written.
@@ -255,7 +252,6 @@ impl<M: Send + Sync + 'static> Pump<M> {
             proof: None,
             told: Ranges::default(),
             unrecorded: Vec::new(),
-            crowd: Arc::default(),
             broken_at: None,
             promised_at: Instant::now(),
             began: Instant::now(),
@@ -287,12 +283,6 @@ impl<M: Send + Sync + 'static> Pump<M> {
         self.window.set_order(order);
         self.required = required;
         self
-    }
-
-    /// Holds itself back while devices wait.
-    #[must_use]
-    pub fn giving_way_to(self, crowd: Arc<Crowd>) -> Self {
-        Self { crowd, ..self }
     }
 
     /// Every record up to this sequence is done here, proven where that needs a proof, and the

@@ -26,7 +26,6 @@ use super::routing::{Routable, Samplers};
 use super::status::DeviceStatus;
 use crate::check::clock::Times;
 use crate::check::repeats::StatementKeys;
-use crate::forward::crowd::{Crowd, Place};
 use crate::journal::{Appender, Kind, NewRecord};
 use crate::link::clock;
 use crate::profile::Status;
@@ -84,8 +83,6 @@ pub struct Committer {
     pub destinations: Vec<DestinationTable>,
     pub samplers: Samplers,
     pub room: Arc<Room>,
-    /// The messages whose fate is not known, for the destinations.
-    pub crowd: Arc<Crowd>,
     /// When each device's last trend message was kept.
     pub trends: std::collections::BTreeMap<String, Moment>,
 }
@@ -210,7 +207,6 @@ impl Committer {
         }
         let Submission { message, fate, permit, .. } = submission;
         let id = message.id;
-        let place = Place::take(&self.crowd);
         let not_kept = fate.clone();
         let done = Box::new(move |kept: Result<(), crate::journal::NotKept>| {
             let how = match kept {
@@ -222,7 +218,7 @@ impl Committer {
             };
             // The connection may be gone; then nobody is waiting for the answer.
             let _ = fate.send((id, how));
-            drop((permit, place));
+            drop(permit);
         });
         match self.hand_over(records, done, Begin::Wherever).await {
             Ok(_) => {

@@ -164,7 +164,6 @@ impl Ground<'_> {
         let required = table.required == Required::Required;
         let pump = pump.telling(unavailable).noting(notices).following(commands);
         let pump = pump.agreed(table.order.into(), required).proving(by_manifest(table));
-        let pump = pump.giving_way_to(Arc::clone(&self.world.crowd));
         into.commands.insert(table.name.clone(), command);
         let warning =
             certificates::warn(table.name.clone(), Arc::clone(&counters), self.stop.clone());

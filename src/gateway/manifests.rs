@@ -36,10 +36,11 @@ const LOOK_EVERY: Duration = Duration::from_secs(10);
 const READ_RECORDS: usize = 256;
 const READ_BYTES: usize = 1 << 20;
 /// The shortest pause, and how many times as long as the counting it is at least: counting takes a
-/// small part of one core, and a smaller one where the processor is short and counting is slow. A
-/// day is long.
+/// small part of one core, and a smaller one while devices wait, or where the processor is short
+/// and counting is slow. A day is long.
 const PAUSE: Duration = Duration::from_millis(20);
 const PAUSE_TIMES: u32 = 12;
+const PAUSE_TIMES_CROWDED: u32 = 50;
 const KEY_FILE: &str = "manifest.key";
 
 /// The gateway's key, made if there is none. The file is this user's alone.
@@ -144,8 +145,8 @@ impl Manifests {
                 // The committer is gone only when the house stops.
                 let _ = self.requests.send(Request::Manifest { destination, data, now });
             }
-            let took = began.elapsed();
-            let pause = PAUSE.max(took * PAUSE_TIMES).min(LOOK_EVERY);
+            let times = if self.reader.is_crowded() { PAUSE_TIMES_CROWDED } else { PAUSE_TIMES };
+            let pause = PAUSE.max(began.elapsed() * times).min(LOOK_EVERY);
             let wait = if more { pause } else { LOOK_EVERY.min(self.every / 4) };
             tokio::select! {
                 biased;

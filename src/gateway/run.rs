@@ -280,7 +280,6 @@ impl House {
             destinations: configuration.destinations.clone(),
             samplers,
             room: Arc::clone(&room),
-            crowd: Arc::clone(&lasting.world.crowd),
             trends: BTreeMap::new(),
         };
         lasting.first_records(&mut committer, &opened.recovery, before, now).await;

@@ -167,7 +167,6 @@ pub(super) fn committer_and_reader(folder: &Path) -> (Committer, crate::journal:
         destinations: Vec::new(),
         samplers: Samplers::default(),
         room: Arc::new(Room::default()),
-        crowd: Arc::default(),
         trends: BTreeMap::new(),
     };
     (committer, opened.reader)

@@ -10,7 +10,6 @@ use tokio::sync::watch;
 
 use super::configuration::GatewayTable;
 use super::{door, waveforms};
-use crate::forward::crowd::Crowd;
 use crate::journal::{self, Disk, Journal, Keys, Opened, Options, Reader, Storage};
 use crate::link::{BoxPorts, Ports};
 
@@ -21,8 +20,6 @@ pub(super) struct World {
     pub ports: Arc<dyn Ports>,
     /// Where the destinations' tasks run.
     pub delivery: Handle,
-    /// What they give way to.
-    pub crowd: Arc<Crowd>,
     /// Whether index and scrub run: they have threads of their own, which a simulation cannot put
     /// in order.
     pub has_background: bool,
@@ -41,7 +38,6 @@ impl World {
             disk: Arc::new(DataFolder(gateway.data.clone())),
             ports: Arc::new(BoxPorts),
             delivery,
-            crowd: Arc::default(),
             has_background: true,
             #[cfg(test)]
             cores: None,

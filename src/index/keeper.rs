@@ -20,10 +20,11 @@ use crate::vocabulary::Sequence;
 const READ_RECORDS: usize = 256;
 const READ_BYTES: usize = 1 << 20;
 /// The shortest pause, and how many times as long as the step before it it is at least: building
-/// takes a small part of one core, and a smaller one where the processor is short and steps are
-/// slow.
+/// takes a small part of one core, and a smaller one while devices wait, or where the processor is
+/// short and steps are slow.
 const PAUSE: Duration = Duration::from_millis(20);
 const PAUSE_TIMES: u32 = 5;
+const PAUSE_TIMES_CROWDED: u32 = 20;
 /// How often it is looked whether there is something new.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
 /// How long after an index that could not be built another one is tried; twice as long each time.
@@ -206,7 +207,9 @@ impl Keeper {
         match made {
             Ok(more) => {
                 self.journal_failed = false;
-                let pause = PAUSE.max(began.elapsed() * PAUSE_TIMES).min(LOOK_EVERY);
+                let crowded = self.options.reader.is_crowded();
+                let times = if crowded { PAUSE_TIMES_CROWDED } else { PAUSE_TIMES };
+                let pause = PAUSE.max(began.elapsed() * times).min(LOOK_EVERY);
                 if more { pause } else { LOOK_EVERY }
             }
             Err(Failure::Odd(why)) => self.throw_away(&why),

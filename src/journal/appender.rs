@@ -5,7 +5,7 @@
 //! by itself.
 
 use std::fs::File;
-use std::sync::atomic::AtomicU64;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -186,6 +186,7 @@ impl Appender {
             Where::NewSegment | Where::Next => place,
         };
         waiting.bytes += bytes;
+        self.shared.waiting.fetch_add(1, Ordering::Relaxed);
         waiting.batches.push(Batch { records, done, place });
         drop(waiting);
         self.queue.wake();

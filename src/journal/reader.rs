@@ -3,6 +3,7 @@
 mod age;
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 pub use age::SegmentAge;
 
@@ -13,6 +14,9 @@ use super::storage::segment_name;
 use super::walk::{Framed, Walk};
 use super::{Door, Error, Missing, Record, Segment, Shared, failure};
 use crate::vocabulary::{Sequence, StreamId};
+
+/// More waiting batches than this are a crowd.
+const CROWD: usize = 8;
 
 /// What one reading gave.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -99,6 +103,13 @@ impl Reader {
     /// The last durable sequence.
     pub fn durable(&self) -> Option<Sequence> {
         Sequence::new(self.shared.durable())
+    }
+
+    /// Whether so many batches wait for the disk that whoever reads should hold back: each record
+    /// read and sent now holds up an acknowledgement. A ward's monitors that all speak in the same
+    /// moment are fewer.
+    pub fn is_crowded(&self) -> bool {
+        self.shared.waiting.load(Ordering::Relaxed) > CROWD
     }
 
     /// Whether the writer takes batches.

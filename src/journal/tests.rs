@@ -15,6 +15,7 @@ mod f05;
 mod f21;
 mod pace;
 mod sealed;
+mod zeros;
 
 fn small() -> Options {
     Options { segment_bytes: SEGMENT_BYTES_MIN, ..Options::default() }

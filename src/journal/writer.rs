@@ -50,6 +50,8 @@ pub(super) struct Writer {
     offset: u64,
     /// Up to here it was written, if only with zeros.
     filled: u64,
+    /// What a group has lately held, in bytes.
+    usual_bytes: usize,
     /// The sequence of the next record.
     next: u64,
     /// The tag of the record before it.
@@ -61,12 +63,12 @@ pub(super) struct Writer {
 /// The usual group of sixty-four senders fits in it.
 const BUFFER_BYTES_KEPT: usize = 1 << 20;
 
-/// How far zeros are written behind a small group that comes to where nothing was written yet. A
-/// sync into room that is only reserved has to bring the file's own description along, which is a
-/// second write for the disk; into written room it has not.
+/// How far zeros are written behind a group that comes to where nothing was written yet, while
+/// groups are small. A sync into room that is only reserved has to bring the file's own description
+/// along, which is a second write for the disk; into written room it has not.
 const FILLED_AHEAD_BYTES: u64 = 256 << 10;
-/// A group that is no smaller pays for its second write itself.
-const SMALL_GROUP_BYTES: usize = 32 << 10;
+/// Groups that are usually no smaller pay for their second writes themselves.
+const SMALL_GROUP_BYTES: usize = 48 << 10;
 /// What disks write at once.
 const BLOCK_BYTES: u64 = 4096;
 
@@ -88,7 +90,19 @@ impl Writer {
         let Place { header, offset, next, tag } = place;
         let key = shared.record_key(&header);
         let (buffer, filled) = (Vec::new(), offset);
-        Self { shared, segment_bytes, on_durable, header, key, offset, filled, next, tag, buffer }
+        Self {
+            shared,
+            segment_bytes,
+            on_durable,
+            header,
+            key,
+            offset,
+            filled,
+            usual_bytes: 0,
+            next,
+            tag,
+            buffer,
+        }
     }
 
     pub fn shared(&self) -> Arc<Shared> {
@@ -120,6 +134,7 @@ impl Writer {
 
     /// Writes and syncs these batches in order and tells each its fate.
     pub fn commit(&mut self, batches: Vec<Batch>) {
+        let count = batches.len();
         let mut group = Group { bytes: std::mem::take(&mut self.buffer), done: Vec::new() };
         let mut fate = match self.shared.door() {
             Door::Open => Ok(()),
@@ -140,6 +155,7 @@ impl Writer {
             group.done.drain(..).for_each(|done| done(Err(why)));
             (self.on_durable)(Sequence::new(self.shared.durable()));
         }
+        self.shared.waiting.fetch_sub(count, Ordering::Relaxed);
         group.bytes.clear();
         group.bytes.shrink_to(BUFFER_BYTES_KEPT);
         self.buffer = group.bytes;
@@ -221,7 +237,8 @@ impl Writer {
             let storage = &self.shared.storage;
             let name = segment_name(self.header.number);
             let end = self.offset + group.bytes.len() as u64;
-            group.bytes.resize(group.bytes.len() + self.zeros_behind(group.bytes.len()), 0);
+            self.usual_bytes = (7 * self.usual_bytes + group.bytes.len()) / 8;
+            group.bytes.resize(group.bytes.len() + self.zeros_behind(end), 0);
             storage
                 .write_at(&name, self.offset, &group.bytes)
                 .map_err(failure("write to segment"))?;
@@ -239,10 +256,9 @@ impl Writer {
         Ok(())
     }
 
-    /// How many zeros go out behind a group of this size.
-    fn zeros_behind(&self, bytes: usize) -> usize {
-        let end = self.offset + bytes as u64;
-        if bytes >= SMALL_GROUP_BYTES || end <= self.filled {
+    /// How many zeros go out behind a group that ends there.
+    fn zeros_behind(&self, end: u64) -> usize {
+        if self.usual_bytes >= SMALL_GROUP_BYTES || end <= self.filled {
             return 0;
         }
         let ahead = (end + FILLED_AHEAD_BYTES).next_multiple_of(BLOCK_BYTES).min(self.header.size);

@@ -13,19 +13,24 @@ impl Channels {
         Self(rows.to_vec())
     }
 
-    /// The name of the part that a value belongs to; empty for the device as a whole.
+    /// The part that a value belongs to; `None` for the device as a whole.
     ///
     /// A parameter that a part names is that part's, whatever its place: the device says so by
     /// what it measures.
-    pub fn of_value(&self, words: &CodedWords) -> &str {
+    pub fn of_value(&self, words: &CodedWords) -> Option<usize> {
         let by_name = |row: &&ChannelRow| {
             let parameter = words.parameter.as_deref();
             parameter.is_some_and(|name| row.parameters.iter().any(|one| one == name))
         };
         let by_place =
             |row: &&ChannelRow| row.sub_ids.iter().any(|place| is_within(&words.sub_id, place));
-        let row = self.0.iter().find(by_name).or_else(|| self.0.iter().find(by_place));
-        row.map_or("", |row| row.name.as_str())
+        let place = |of: &dyn Fn(&&ChannelRow) -> bool| self.0.iter().position(|row| of(&row));
+        place(&by_name).or_else(|| place(&by_place))
+    }
+
+    /// The name of a part; empty for the device as a whole.
+    pub fn name(&self, part: Option<usize>) -> &str {
+        part.and_then(|part| self.0.get(part)).map_or("", |row| row.name.as_str())
     }
 }
 
@@ -52,7 +57,8 @@ mod tests {
         ]);
         let part = |parameter: &str, sub_id: &str| {
             let (parameter, sub_id) = (Some(parameter.to_owned()), sub_id.to_owned());
-            channels.of_value(&CodedWords { parameter, sub_id, ..CodedWords::default() }).to_owned()
+            let words = CodedWords { parameter, sub_id, ..CodedWords::default() };
+            channels.name(channels.of_value(&words)).to_owned()
         };
         assert_eq!(part("heart-rate", "1.1.4"), "mother");
         assert_eq!(part("heart-rate", "1.2"), "left");
@@ -62,6 +68,6 @@ mod tests {
         // Of no part: the device's as a whole.
         assert_eq!(part("heart-rate", "1.4"), "");
         assert_eq!(part("heart-rate", ""), "");
-        assert_eq!(Channels::default().of_value(&CodedWords::default()), "");
+        assert_eq!(Channels::default().of_value(&CodedWords::default()), None);
     }
 }

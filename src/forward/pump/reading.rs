@@ -18,7 +18,7 @@ impl<M: Send + Sync + 'static> Pump<M> {
         most: u64,
     ) -> Result<(), journal::Error> {
         let before = self.window.in_flight();
-        let room = if self.crowd.is_there() { CROWDED_RECORDS } else { usize::MAX };
+        let room = if self.reader.is_crowded() { CROWDED_RECORDS } else { usize::MAX };
         let durable = self.reader.durable().map_or(0, Sequence::number).min(most);
         // Nothing leaves the window meanwhile.
         let taken = |pump: &Self| pump.window.in_flight().saturating_sub(before);

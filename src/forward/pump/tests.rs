@@ -286,3 +286,26 @@ fn nothing_above_the_promise_is_taken_while_the_cursor_cannot_be_written() {
     pump.take_from_journal(&mut Numbers, u64::MAX).unwrap();
     assert_eq!(pump.window.in_flight(), 30, "and read again");
 }
+
+/// While devices wait, little is read at a time, and once they do not, everything.
+#[test]
+fn a_destination_holds_itself_back_while_devices_wait() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut opened = journal(folder.path(), 200);
+    let (mut pump, _told) = pump_to(folder.path(), &opened);
+    // Whoever is told last of a group keeps the journal's thread until here.
+    let (go, wait) = std::sync::mpsc::channel::<()>();
+    let done = Box::new(move |_| wait.recv().unwrap());
+    opened.appender.try_append(vec![observation(201)], done).unwrap();
+    for number in 202..=220 {
+        opened.appender.try_append(vec![observation(number)], Box::new(|_| ())).unwrap();
+    }
+    for turn in 1..=2 {
+        pump.take_from_journal(&mut Numbers, 200).unwrap();
+        assert_eq!(pump.window.in_flight(), 48 * turn);
+    }
+    go.send(()).unwrap();
+    append(&mut opened.appender, observation(221));
+    pump.take_from_journal(&mut Numbers, 200).unwrap();
+    assert_eq!(pump.window.in_flight(), 200);
+}

@@ -260,7 +260,6 @@ impl Simulation {
 
     fn house(&self) -> Lasting {
         let world = World {
-            crowd: Arc::default(),
             delivery: tokio::runtime::Handle::current(),
             has_background: false,
             disk: Arc::new(Arc::clone(&self.disk)),

@@ -249,7 +249,6 @@ impl Ward {
             destinations: self.configuration.waveforms.clone(),
             samplers: Samplers::default(),
             room: Arc::clone(room),
-            crowd: Arc::default(),
             trends: std::collections::BTreeMap::new(),
         }
     }

@@ -221,8 +221,12 @@ fn without_transport(raw: &[u8], within: &Range<usize>, msh: &Segment) -> Vec<u8
 /// What the device says of itself: MSH-3 unless an OBX names the model, the serial number, the
 /// software. MSH-3 of a pump names its gateway (facts/pumps.md 7 item 1), so an OBX goes before it.
 fn identity(wire: &Wire, msh: &Segment, said: &Said) -> Identity {
+    // Most messages state nothing of the device.
+    let is_fact = |reading: &&Reading| reading.nature == Nature::DeviceFact;
+    let readings = said.groups.iter().flat_map(|group| &group.readings);
+    let facts: Vec<&Reading> = readings.filter(is_fact).collect();
     let stated = |names: &[&str]| {
-        let readings = || said.groups.iter().flat_map(|group| &group.readings);
+        let readings = || facts.iter().copied();
         let mut found = readings().filter(|reading| is_named(reading, names));
         let first = found.next()?.value.as_sent();
         // Several devices behind one gateway: none of them is the one.

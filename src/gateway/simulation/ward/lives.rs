@@ -153,7 +153,6 @@ impl Ward<'_> {
 
     async fn one_life(&mut self) {
         let world = World {
-            crowd: Arc::default(),
             delivery: tokio::runtime::Handle::current(),
             has_background: false,
             disk: Arc::new(Arc::clone(&self.told.disk)),

@@ -112,7 +112,6 @@ impl Ward {
     /// A house from here until what happens in it is over.
     async fn house(&mut self, happens: impl AsyncFnOnce(&mut Self, &Requests)) {
         let world = World {
-            crowd: Arc::default(),
             delivery: tokio::runtime::Handle::current(),
             has_background: false,
             disk: Arc::new(Arc::clone(&self.disk)),

@@ -222,7 +222,6 @@ fn two_oximeters_without_a_name_are_swapped_at_three_in_the_morning() {
     runtime().block_on(async {
         let sockets = Sockets::default();
         let world = World {
-            crowd: Arc::default(),
             delivery: tokio::runtime::Handle::current(),
             has_background: false,
             disk: Arc::new(Arc::clone(&disk)),

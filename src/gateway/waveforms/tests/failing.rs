@@ -53,7 +53,6 @@ async fn a_disk_that_fails_costs_samples_and_the_gap_says_so() {
     let disk = Disk { waveforms: Arc::clone(&waveforms), cursors: Arc::new(Memory::rewritten()) };
     let delivery = tokio::runtime::Handle::current();
     let world = World {
-        crowd: Arc::default(),
         disk: Arc::new(disk),
         ports: Arc::new(BoxPorts),
         delivery,
