@@ -40,6 +40,10 @@ const RECONNECT_AFTER_MAX: Duration = Duration::from_secs(30);
 /// A connection that stood so long starts the waits anew.
 const CONNECTION_PROVEN: Duration = Duration::from_secs(30);
 
+/// The journal is crowded and empty in turns while many devices wait: between two groups of its
+/// commits. A crowd is over when it was not seen so often.
+const CALM: u32 = 8;
+
 /// How often what waits is counted while there is no connection.
 const COUNT_EVERY: Duration = Duration::from_secs(1);
 
@@ -188,6 +192,8 @@ pub struct Pump<M> {
     told: Ranges,
     /// The ranges of it whose gap records are not durable yet.
     unrecorded: Vec<(Missing, Recorded)>,
+    /// How often in a row the journal was not crowded.
+    calm: u32,
     /// Since when the cursor cannot be written.
     broken_at: Option<Instant>,
     /// When a promise was last written.
@@ -252,6 +258,7 @@ impl<M: Send + Sync + 'static> Pump<M> {
             proof: None,
             told: Ranges::default(),
             unrecorded: Vec::new(),
+            calm: CALM,
             broken_at: None,
             promised_at: Instant::now(),
             began: Instant::now(),
@@ -283,6 +290,11 @@ impl<M: Send + Sync + 'static> Pump<M> {
         self.window.set_order(order);
         self.required = required;
         self
+    }
+
+    /// Whether it holds back while devices wait.
+    pub(super) fn holds_back(&self) -> bool {
+        self.calm < CALM
     }
 
     /// Every record up to this sequence is done here, proven where that needs a proof, and the

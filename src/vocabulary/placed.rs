@@ -14,23 +14,29 @@ use std::sync::Arc;
 /// use wardgate::vocabulary::placed::Placed;
 ///
 /// let mut placed = Placed::with_room(2);
-/// let (one, same, other) = (Arc::new("heart rate"), Arc::new("heart rate"), Arc::new("SpO2"));
+/// let (one, same) = (Arc::new("heart rate"), Arc::new("heart rate"));
 /// placed.note(Arc::clone(&one), 1);
 /// assert_eq!((placed.get(&one), placed.get(&same)), (Some(&1), None));
-/// placed.note(same, 2);
-/// placed.note(other, 3); // No room: all are forgotten first.
-/// assert_eq!(placed.get(&one), None);
+/// placed.note(Arc::new("gone"), 2); // Nobody else holds it: it goes when room is needed.
+/// placed.note(Arc::clone(&same), 3);
+/// assert_eq!((placed.get(&one), placed.get(&same)), (Some(&1), Some(&3)));
 /// ```
 #[derive(Debug)]
 pub struct Placed<K, V> {
     entries: HashMap<usize, (Arc<K>, V), BuildHasherDefault<ByAddress>>,
     most: usize,
+    /// At so many it is looked which of them somebody else still holds.
+    look_at: usize,
 }
 
+/// Fewer are not worth a look.
+const LOOK_AT_MIN: usize = 64;
+
 impl<K, V> Placed<K, V> {
-    /// Room for `most` things; one more, and all are forgotten.
+    /// Room for `most` things that others hold, too; one more, and all are forgotten. What nobody
+    /// else holds any more does not come again, and is forgotten first.
     pub fn with_room(most: usize) -> Self {
-        Self { entries: HashMap::default(), most }
+        Self { entries: HashMap::default(), most, look_at: LOOK_AT_MIN.min(most) }
     }
 
     /// What was noted of this very thing, not of an equal one.
@@ -40,8 +46,12 @@ impl<K, V> Placed<K, V> {
 
     /// Notes what was worked out of a thing.
     pub fn note(&mut self, thing: Arc<K>, value: V) {
-        if self.entries.len() >= self.most {
-            self.entries.clear();
+        if self.entries.len() >= self.look_at {
+            self.entries.retain(|_, (thing, _)| Arc::strong_count(thing) > 1);
+            if self.entries.len() >= self.most {
+                self.entries.clear();
+            }
+            self.look_at = (2 * self.entries.len()).max(LOOK_AT_MIN).min(self.most);
         }
         self.entries.insert(Arc::as_ptr(&thing).addr(), (thing, value));
     }

@@ -122,7 +122,7 @@ impl Mqtt {
                     return Ended::Lost(why);
                 }
                 self.send(pump, session);
-                let rests = pump.window.next() != position || pump.reader.is_crowded();
+                let rests = pump.window.next() != position || pump.holds_back();
                 fill_at = rests.then_some(now + FILL_EVERY);
             }
             pump.count(*durable.borrow());

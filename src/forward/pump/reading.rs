@@ -18,7 +18,8 @@ impl<M: Send + Sync + 'static> Pump<M> {
         most: u64,
     ) -> Result<(), journal::Error> {
         let before = self.window.in_flight();
-        let room = if self.reader.is_crowded() { CROWDED_RECORDS } else { usize::MAX };
+        self.calm = if self.reader.is_crowded() { 0 } else { self.calm.saturating_add(1) };
+        let room = if self.holds_back() { CROWDED_RECORDS } else { usize::MAX };
         let durable = self.reader.durable().map_or(0, Sequence::number).min(most);
         // Nothing leaves the window meanwhile.
         let taken = |pump: &Self| pump.window.in_flight().saturating_sub(before);
