@@ -125,6 +125,9 @@ const KINDS: [&str; 12] = [
 ];
 /// What is stored with one sync at most.
 const GROUP_MAX: usize = 256;
+/// What comes in quick succession is committed together, as databases do; a record that comes alone
+/// is not kept waiting.
+const GATHER: Duration = Duration::from_millis(3);
 /// Answers that wait for the broker.
 const REQUESTS_MAX: usize = 64;
 /// The broker starts within this time or not at all.
@@ -163,6 +166,11 @@ pub async fn run(options: Options) -> Result<(), Error> {
             count = arrived.recv_many(&mut group, GROUP_MAX) => if count == 0 {
                 return Err(Error::Broker("connection task ended"));
             },
+        }
+        if group.len() > 1 {
+            tokio::time::sleep(GATHER).await;
+            let room = GROUP_MAX - group.len();
+            group.extend(std::iter::from_fn(|| arrived.try_recv().ok()).take(room));
         }
         let outcomes = shared.receive(group)?;
         let late = shared.faults().late();
