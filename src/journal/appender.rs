@@ -351,6 +351,8 @@ impl Drop for Ending<'_> {
         }
         let left = std::mem::take(&mut waiting.batches);
         drop(waiting);
+        // Nobody is a crowd before a door that is shut: what is kept goes out.
+        self.shared.waiting.store(0, Ordering::Relaxed);
         left.into_iter().for_each(|batch| (batch.done)(Err(NotKept::Closed)));
     }
 }
